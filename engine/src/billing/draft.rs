@@ -1,0 +1,348 @@
+//! A draft invoice: charges of one edge turned into lines that add up to the total exactly.
+//!
+//! Every line is rounded by itself, so a credit of 100 stands as -100.00 whatever surrounds it. The total is the sum of the
+//! unrounded charges, rounded once. What the two roundings leave between them is a `rounding` line.
+
+use ratehouse_udfs::decimal::{
+    POWERS_OF_TEN, Rounding, SCALE, div_round, format_decimal, format_trimmed,
+};
+use sha2::{Digest as _, Sha256};
+
+use super::currency::minor_digits;
+use super::edges::{EdgeCharge, EdgeKey};
+use super::error::BillingError;
+use super::period::BillingPeriod;
+
+/// What a line of a document is; the order of the variants is the order on the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LineKind {
+    /// Usage and purchases.
+    Usage,
+    /// Seats.
+    Licence,
+    /// Time entries.
+    Labour,
+    /// Fixed fees, minimums and shortfalls.
+    Fee,
+    /// Corrections and adjustments.
+    Adjustment,
+    /// Credits.
+    Credit,
+    /// Taxes.
+    Tax,
+    /// What rounding left over.
+    Rounding,
+}
+
+impl LineKind {
+    /// Its name in `invoice_lines`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Licence => "licence",
+            Self::Labour => "labour",
+            Self::Fee => "fee",
+            Self::Adjustment => "adjustment",
+            Self::Credit => "credit",
+            Self::Tax => "tax",
+            Self::Rounding => "rounding",
+        }
+    }
+
+    fn of(charge: &EdgeCharge) -> Self {
+        match charge.origin.as_str() {
+            "licence" => return Self::Licence,
+            "labour" => return Self::Labour,
+            "fee" | "minimum" | "shortfall" => return Self::Fee,
+            "credit" => return Self::Credit,
+            "adjustment" => return Self::Adjustment,
+            _ => {}
+        }
+        match charge.charge_category.as_str() {
+            "Credit" => Self::Credit,
+            "Tax" => Self::Tax,
+            "Adjustment" => Self::Adjustment,
+            _ if charge.charge_class.as_deref() == Some("Correction") => Self::Adjustment,
+            _ => Self::Usage,
+        }
+    }
+}
+
+/// One line; texts are as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) kind: &'static str,
+    pub(super) service_name: Option<String>,
+    pub(super) charge_category: Option<String>,
+    pub(super) description: String,
+    /// In minor units of the currency, as text with its digits.
+    pub(super) amount: String,
+    /// Unrounded.
+    pub(super) charges_amount: String,
+}
+
+/// A document before it has a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Draft {
+    pub(super) key: EdgeKey,
+    pub(super) lines: Vec<Line>,
+    pub(super) subtotal: String,
+    pub(super) tax: String,
+    pub(super) credits: String,
+    pub(super) rounding: String,
+    pub(super) total: String,
+    pub(super) charges_total: String,
+    /// The unrounded total at scale 18, for the conservation checks.
+    pub(super) charges: i128,
+    /// The total in the currency's minor unit.
+    pub(super) total_minor: i128,
+}
+
+#[derive(Default)]
+struct Sums {
+    subtotal: i128,
+    tax: i128,
+    credits: i128,
+    charges: i128,
+}
+
+fn add(sum: &mut i128, amount: i128) -> Result<(), BillingError> {
+    *sum = sum.checked_add(amount).ok_or(BillingError::Overflow)?;
+    Ok(())
+}
+
+/// What an unrounded amount is divided by to count minor units of `digits` digits.
+pub(super) fn unit(digits: u8) -> i128 {
+    POWERS_OF_TEN[usize::from(SCALE.unsigned_abs().saturating_sub(digits))]
+}
+
+/// An unrounded amount as text: all its digits, at least those of the minor unit.
+pub(super) fn unrounded(amount: i128, digits: u8) -> String {
+    format_trimmed(amount, SCALE.unsigned_abs(), digits)
+}
+
+/// Makes the draft of one edge; `mode` is the buyer's.
+pub(super) fn draft(
+    key: EdgeKey,
+    mut charges: Vec<EdgeCharge>,
+    mode: Rounding,
+) -> Result<Draft, BillingError> {
+    let digits = minor_digits(&key.currency);
+    let round = |amount| div_round(amount, unit(digits), mode).map_err(|_| BillingError::Overflow);
+    charges.retain(|charge| charge.amount != 0);
+    charges.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+
+    let mut sums = Sums::default();
+    let mut lines = Vec::with_capacity(charges.len() + 1);
+    for charge in charges {
+        let kind = LineKind::of(&charge);
+        let billed = if charge.is_billed { charge.amount } else { 0 };
+        let amount = round(billed)?;
+        add(&mut sums.charges, billed)?;
+        match kind {
+            LineKind::Tax => add(&mut sums.tax, amount)?,
+            LineKind::Credit => add(&mut sums.credits, amount)?,
+            LineKind::Usage
+            | LineKind::Licence
+            | LineKind::Labour
+            | LineKind::Fee
+            | LineKind::Adjustment
+            | LineKind::Rounding => {
+                add(&mut sums.subtotal, amount)?;
+            }
+        }
+        lines.push(Line {
+            kind: kind.name(),
+            description: describe(&charge, digits, round(charge.amount)?),
+            amount: format_decimal(amount, digits),
+            charges_amount: unrounded(billed, digits),
+            service_name: charge.service_name,
+            charge_category: Some(charge.charge_category),
+        });
+    }
+    let total = round(sums.charges)?;
+    let listed = sums
+        .subtotal
+        .checked_add(sums.tax)
+        .and_then(|sum| sum.checked_add(sums.credits));
+    let rounding = listed
+        .and_then(|sum| total.checked_sub(sum))
+        .ok_or(BillingError::Overflow)?;
+    if rounding != 0 {
+        lines.push(Line {
+            kind: LineKind::Rounding.name(),
+            service_name: None,
+            charge_category: None,
+            description: "Rounding of the lines to the total".to_owned(),
+            amount: format_decimal(rounding, digits),
+            charges_amount: unrounded(0, digits),
+        });
+    }
+    Ok(Draft {
+        key,
+        lines,
+        subtotal: format_decimal(sums.subtotal, digits),
+        tax: format_decimal(sums.tax, digits),
+        credits: format_decimal(sums.credits, digits),
+        rounding: format_decimal(rounding, digits),
+        total: format_decimal(total, digits),
+        charges_total: unrounded(sums.charges, digits),
+        charges: sums.charges,
+        total_minor: total,
+    })
+}
+
+/// The order of lines: by kind, provider, service and category, so that equal charges make equal documents.
+fn order(charge: &EdgeCharge) -> impl Ord + '_ {
+    (
+        LineKind::of(charge),
+        charge.provider_name.as_str(),
+        charge.service_name.as_deref(),
+        charge.charge_category.as_str(),
+        charge.charge_class.as_deref(),
+        charge.origin.as_str(),
+        charge.is_billed,
+        charge.amount,
+    )
+}
+
+fn describe(charge: &EdgeCharge, digits: u8, amount: i128) -> String {
+    let what = match charge.charge_category.as_str() {
+        "Usage" => "usage",
+        "Purchase" => "purchase",
+        "Tax" => "tax",
+        "Credit" => "credit",
+        "Adjustment" => "adjustment",
+        other => other,
+    };
+    let mut text = format!("{} {what}", charge.provider_name);
+    if let Some(class) = &charge.charge_class {
+        text += ", ";
+        text += &class.to_lowercase();
+    }
+    if !charge.is_billed {
+        text += &format!(
+            " (for information, not billed: {})",
+            format_decimal(amount, digits)
+        );
+    }
+    text
+}
+
+/// What is hashed of a document beside its lines.
+pub(super) struct Heading<'a> {
+    pub(super) number: &'a str,
+    pub(super) key: &'a EdgeKey,
+    pub(super) period: &'a str,
+    pub(super) total: &'a str,
+    pub(super) charges_total: &'a str,
+}
+
+/// Hashes a document as `ratehouse-invoice-1`: every text with its length before it, absent ones as a length of their own, so that
+/// no two documents have the same bytes.
+pub(super) struct ContentHash(Sha256);
+
+impl ContentHash {
+    pub(super) fn new(heading: &Heading<'_>) -> Self {
+        let mut hash = Self(Sha256::new());
+        let key = heading.key;
+        for text in [
+            "ratehouse-invoice-1",
+            heading.number,
+            &key.seller,
+            &key.buyer,
+            heading.period,
+            &key.currency,
+            heading.total,
+            heading.charges_total,
+        ] {
+            hash.text(Some(text));
+        }
+        hash
+    }
+
+    fn text(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => {
+                self.0.update((text.len() as u64).to_be_bytes());
+                self.0.update(text.as_bytes());
+            }
+            None => self.0.update(u64::MAX.to_be_bytes()),
+        }
+    }
+
+    /// Adds a line: kind, service, category, description, quantity, unit, amount, unrounded amount.
+    pub(super) fn line(&mut self, fields: [Option<&str>; 8]) {
+        for field in fields {
+            self.text(field);
+        }
+    }
+
+    pub(super) fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
+}
+
+impl Draft {
+    /// The hash of the document under a number.
+    pub(super) fn content_hash(&self, number: &str, period: BillingPeriod) -> String {
+        let period = period.to_string();
+        let heading = Heading {
+            number,
+            key: &self.key,
+            period: &period,
+            total: &self.total,
+            charges_total: &self.charges_total,
+        };
+        let mut hash = ContentHash::new(&heading);
+        for line in &self.lines {
+            hash.line([
+                Some(line.kind),
+                line.service_name.as_deref(),
+                line.charge_category.as_deref(),
+                Some(&line.description),
+                None,
+                None,
+                Some(&line.amount),
+                Some(&line.charges_amount),
+            ]);
+        }
+        hash.finish()
+    }
+}
+
+/// A document's id: a keyed hash, so that ids tell nothing and are the same whenever the same document is made.
+pub(super) fn invoice_id(
+    secret: &[u8; 32],
+    key: &EdgeKey,
+    period: BillingPeriod,
+    revision: i64,
+) -> String {
+    let mut hash = ContentHash(Sha256::new());
+    hash.0.update(secret);
+    for text in [
+        "ratehouse-invoice-id-1",
+        &key.seller,
+        &key.buyer,
+        &period.to_string(),
+        &key.currency,
+        &revision.to_string(),
+    ] {
+        hash.text(Some(text));
+    }
+    hex(&hash.0.finalize()[..16])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+#[cfg(test)]
+mod tests;

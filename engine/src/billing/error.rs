@@ -1,0 +1,173 @@
+//! What can go wrong in billing, and how clients are told.
+
+use super::gate::Blocker;
+use super::period::BillingPeriod;
+use crate::catalog::CatalogError;
+
+/// A failure of a query behind billing, as the session reported it.
+pub type QueryError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A failure of billing. Nothing was changed when one is returned.
+#[derive(Debug, thiserror::Error)]
+pub enum BillingError {
+    /// The text is not a billing period.
+    #[error("\"{text}\" is not a billing period: write a month as 2026-10")]
+    Period {
+        /// What was written.
+        text: String,
+    },
+    /// The gate of the period is shut.
+    #[error("{period} cannot be closed: {} blocker(s), first {}; see ops.close_blockers", .blockers.len(), .blockers.first().map_or("", |b| b.blocker.as_str()))]
+    Blocked {
+        /// The period.
+        period: BillingPeriod,
+        /// Why.
+        blockers: Vec<Blocker>,
+    },
+    /// Documents of the period were issued and cannot be replaced.
+    #[error(
+        "{period} has {count} issued invoice(s), the first is {first}: issued documents stay as they are; bill what changed with credit_note()"
+    )]
+    AlreadyIssued {
+        /// The period.
+        period: BillingPeriod,
+        /// How many.
+        count: usize,
+        /// The number of the first.
+        first: String,
+    },
+    /// Charges or reference data changed while or after the drafts were computed.
+    #[error(
+        "charges of {period} changed since {since}: call refresh(), then close the period again"
+    )]
+    Changed {
+        /// The period.
+        period: BillingPeriod,
+        /// What they changed since.
+        since: &'static str,
+    },
+    /// The period has no drafts yet.
+    #[error("{period} has no invoices to issue: close it first")]
+    NotClosed {
+        /// The period.
+        period: BillingPeriod,
+    },
+    /// Somebody must approve first.
+    #[error(
+        "{count} invoice(s) of {period} need approval before they are issued, the first is {first}: call approve('invoice', '{first}', 'why')"
+    )]
+    NeedsApproval {
+        /// The period.
+        period: BillingPeriod,
+        /// How many.
+        count: usize,
+        /// The number of the first.
+        first: String,
+    },
+    /// There is no such document, or not for this caller.
+    #[error("there is no invoice {number}")]
+    NoInvoice {
+        /// The number asked for.
+        number: String,
+    },
+    /// The document is not in a state for what was asked.
+    #[error("invoice {number} is {status}: {remedy}")]
+    State {
+        /// The number.
+        number: String,
+        /// The state it is in.
+        status: String,
+        /// What can be done.
+        remedy: &'static str,
+    },
+    /// A stored document is not what its hash says.
+    #[error(
+        "invoice {number} does not match its content hash: the catalog was altered; run ratehouse verify"
+    )]
+    Altered {
+        /// The number.
+        number: String,
+    },
+    /// Sums that must agree do not.
+    #[error(
+        "the drafts of {seller} in {currency} do not add up to its charges: nothing was written; run ratehouse verify"
+    )]
+    NotConserved {
+        /// The seller.
+        seller: String,
+        /// The currency.
+        currency: String,
+    },
+    /// An edge has charges and no currency, or a buyer that is not in the tree.
+    #[error(
+        "charges of {period} on the edge from {seller} to {buyer} have no {what}: call refresh(), then close again"
+    )]
+    Incomplete {
+        /// The period.
+        period: BillingPeriod,
+        /// The seller.
+        seller: String,
+        /// The buyer.
+        buyer: String,
+        /// What is missing.
+        what: &'static str,
+    },
+    /// A sum does not fit 38 digits.
+    #[error("an amount does not fit 38 digits")]
+    Overflow,
+    /// A relation does not have the shape that billing reads.
+    #[error("column {column} of the billing query is not {wanted}")]
+    Shape {
+        /// The column.
+        column: &'static str,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// A query failed.
+    #[error("billing query: {0}")]
+    Query(#[source] QueryError),
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A document template is wrong.
+    #[error("template {name}: {reason}")]
+    Template {
+        /// Its name.
+        name: String,
+        /// What is wrong, with the line.
+        reason: String,
+    },
+    /// A document could not be written.
+    #[error("{path}: {source}")]
+    Write {
+        /// Where.
+        path: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+}
+
+impl BillingError {
+    /// The SQLSTATE that clients of the server see.
+    pub fn sqlstate(&self) -> &'static str {
+        match self {
+            Self::Period { .. } => "22007",
+            Self::Blocked { .. }
+            | Self::AlreadyIssued { .. }
+            | Self::NotClosed { .. }
+            | Self::NeedsApproval { .. }
+            | Self::State { .. } => "55000",
+            Self::Changed { .. } => "40001",
+            Self::NoInvoice { .. } => "02000",
+            Self::Overflow => "22003",
+            Self::Altered { .. }
+            | Self::NotConserved { .. }
+            | Self::Incomplete { .. }
+            | Self::Shape { .. }
+            | Self::Query(_)
+            | Self::Catalog(_) => "XX000",
+            Self::Template { .. } => "22000",
+            Self::Write { .. } => "58030",
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Invoices in the catalog: the statements that read and write them.
+
+use super::draft::{ContentHash, Draft, Heading};
+use super::edges::EdgeKey;
+use super::error::BillingError;
+use super::period::BillingPeriod;
+use crate::catalog::{Commit, Row, SnapshotId, Tx, Value};
+
+/// A live document's heading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) invoice_id: String,
+    pub(super) number: String,
+    pub(super) key: EdgeKey,
+    pub(super) period: String,
+    pub(super) status: String,
+    pub(super) total: String,
+    pub(super) charges_total: String,
+    pub(super) content_hash: String,
+}
+
+impl Stored {
+    /// Whether the document may still be replaced.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.status.as_str(), "draft" | "approved")
+    }
+}
+
+const HEADING: &str = "invoice_id, number, seller_node_id, buyer_node_id, currency, billing_period, status, total, charges_total, content_hash";
+
+fn stored(row: &Row) -> Result<Stored, BillingError> {
+    let text = |at| row.text(at).map(str::to_owned);
+    Ok(Stored {
+        invoice_id: text(0)?,
+        number: text(1)?,
+        key: EdgeKey {
+            seller: text(2)?,
+            buyer: text(3)?,
+            currency: text(4)?,
+        },
+        period: text(5)?,
+        status: text(6)?,
+        total: text(7)?,
+        charges_total: text(8)?,
+        content_hash: text(9)?,
+    })
+}
+
+/// The live documents of a period, in the order of their edges.
+pub(super) fn of_period(tx: &dyn Tx, period: BillingPeriod) -> Result<Vec<Stored>, BillingError> {
+    let sql = format!(
+        "select {HEADING} from invoice where billing_period = ?1 and end_snapshot is null order by seller_node_id, buyer_node_id, currency, number"
+    );
+    tx.rows(&sql, &[period.to_string().into()])?
+        .iter()
+        .map(stored)
+        .collect()
+}
+
+/// How many revisions an edge's document of the period has had: the number of the next one.
+pub(super) fn next_revision(
+    tx: &dyn Tx,
+    key: &EdgeKey,
+    period: BillingPeriod,
+) -> Result<i64, BillingError> {
+    let row = tx.row(
+        "select count(*) from invoice where billing_period = ?1 and seller_node_id = ?2 and buyer_node_id = ?3 and currency = ?4",
+        &[period.to_string().into(), key.seller.as_str().into(), key.buyer.as_str().into(), key.currency.as_str().into()],
+    )?;
+    Ok(row.map(|row| row.int(0)).transpose()?.unwrap_or_default())
+}
+
+/// A draft with the identity it is stored under.
+pub(super) struct NewInvoice<'a> {
+    pub(super) draft: &'a Draft,
+    pub(super) invoice_id: &'a str,
+    pub(super) number: &'a str,
+    pub(super) period: BillingPeriod,
+    pub(super) content_hash: &'a str,
+}
+
+/// Writes a draft and its lines.
+pub(super) fn insert(commit: &Commit<'_>, invoice: &NewInvoice<'_>) -> Result<(), BillingError> {
+    let draft = invoice.draft;
+    let values: [Value; 18] = [
+        invoice.invoice_id.into(),
+        invoice.number.into(),
+        draft.key.seller.as_str().into(),
+        draft.key.buyer.as_str().into(),
+        invoice.period.to_string().into(),
+        draft.key.currency.as_str().into(),
+        "draft".into(),
+        draft.subtotal.as_str().into(),
+        draft.tax.as_str().into(),
+        draft.credits.as_str().into(),
+        draft.total.as_str().into(),
+        draft.charges_total.as_str().into(),
+        commit.snapshot.into(),
+        invoice.content_hash.into(),
+        Value::Null,
+        Value::Null,
+        commit.snapshot.into(),
+        Value::Null,
+    ];
+    commit.tx.execute(
+        "insert into invoice (invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, subtotal, tax, credits, total, \
+         charges_total, snapshot_id, content_hash, issued_at, due_date, begin_snapshot, end_snapshot) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        &values,
+    )?;
+    // The content hash covers every line.
+    commit.record("invoice", &values);
+    insert_lines(commit, invoice.invoice_id, draft)
+}
+
+fn insert_lines(commit: &Commit<'_>, invoice_id: &str, draft: &Draft) -> Result<(), BillingError> {
+    for (line, line_no) in draft.lines.iter().zip(1_i64..) {
+        let values: [Value; 9] = [
+            invoice_id.into(),
+            line_no.into(),
+            line.kind.into(),
+            line.service_name.as_deref().into(),
+            line.charge_category.as_deref().into(),
+            line.description.as_str().into(),
+            line.amount.as_str().into(),
+            line.charges_amount.as_str().into(),
+            draft.key.currency.as_str().into(),
+        ];
+        commit.tx.execute(
+            "insert into invoice_line (invoice_id, line_no, kind, service_name, charge_category, description, amount, charges_amount, currency) \
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            &values,
+        )?;
+    }
+    Ok(())
+}
+
+/// Ends a draft that another replaces or that nothing is left of.
+pub(super) fn end(commit: &Commit<'_>, invoice: &Stored) -> Result<(), BillingError> {
+    let ended = commit.tx.execute(
+        "update invoice set end_snapshot = ?1 where invoice_id = ?2 and end_snapshot is null and status in ('draft', 'approved')",
+        &[commit.snapshot.into(), invoice.invoice_id.as_str().into()],
+    )?;
+    if ended != 1 {
+        return Err(crate::catalog::CatalogError::Conflict.into());
+    }
+    commit.record("end invoice", &[invoice.invoice_id.as_str().into()]);
+    Ok(())
+}
+
+/// Whether the stored lines are those that the content hash was made of.
+pub(super) fn is_unaltered(tx: &dyn Tx, invoice: &Stored) -> Result<bool, BillingError> {
+    let heading = Heading {
+        number: &invoice.number,
+        key: &invoice.key,
+        period: &invoice.period,
+        total: &invoice.total,
+        charges_total: &invoice.charges_total,
+    };
+    let mut hash = ContentHash::new(&heading);
+    tx.each(
+        "select kind, service_name, charge_category, description, quantity, unit, amount, charges_amount \
+         from invoice_line where invoice_id = ?1 order by line_no",
+        &[invoice.invoice_id.as_str().into()],
+        &mut |row| {
+            let mut fields = [None; 8];
+            for (at, field) in fields.iter_mut().enumerate() {
+                *field = row.opt_text(at)?;
+            }
+            hash.line(fields);
+            Ok(())
+        },
+    )?;
+    Ok(hash.finish() == invoice.content_hash)
+}
+
+/// Whether charges of the period changed after a snapshot: files came or went, or a slice became stale.
+pub(super) fn changed_since(
+    tx: &dyn Tx,
+    period: BillingPeriod,
+    since: SnapshotId,
+) -> Result<bool, BillingError> {
+    let row = tx.row(
+        "select 1 from slice s where s.billing_period = ?1 and s.role = 'priced' and (s.stale_since > ?2 or exists (\
+         select 1 from data_file f where f.slice_id = s.slice_id and (f.begin_snapshot > ?2 or f.end_snapshot > ?2))) limit 1",
+        &[period.to_string().into(), since.into()],
+    )?;
+    Ok(row.is_some())
+}
+
+/// The snapshot of the period's last close.
+pub(super) fn closed_at(
+    tx: &dyn Tx,
+    period: BillingPeriod,
+) -> Result<Option<SnapshotId>, BillingError> {
+    let row = tx.row(
+        "select snapshot_id from closed_period where billing_period = ?1",
+        &[period.to_string().into()],
+    )?;
+    Ok(row.map(|row| row.int(0)).transpose()?)
+}
+
+/// Notes that the period was closed by this commit.
+pub(super) fn set_closed(commit: &Commit<'_>, period: BillingPeriod) -> Result<(), BillingError> {
+    let values = [
+        period.to_string().into(),
+        commit.snapshot.into(),
+        commit.at.as_str().into(),
+    ];
+    commit.tx.execute(
+        "insert into closed_period (billing_period, snapshot_id, closed_at) values (?1, ?2, ?3) \
+         on conflict (billing_period) do update set snapshot_id = ?2, closed_at = ?3",
+        &values,
+    )?;
+    commit.record("close", &values);
+    Ok(())
+}
+
+/// Pins the period's slices at this commit under `reference`, in place of its earlier pins, so that what the documents were made of is kept.
+pub(super) fn pin_slices(
+    commit: &Commit<'_>,
+    period: BillingPeriod,
+    reference: &str,
+    keep_until: &str,
+) -> Result<(), BillingError> {
+    commit
+        .tx
+        .execute("delete from pin where reference = ?1", &[reference.into()])?;
+    let slices = commit.tx.rows(
+        "select slice_id from slice where billing_period = ?1 and role = 'priced' order by slice_id",
+        &[period.to_string().into()],
+    )?;
+    for slice in slices {
+        commit.pin(slice.int(0)?, reference, keep_until)?;
+    }
+    Ok(())
+}

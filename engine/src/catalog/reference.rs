@@ -1,0 +1,379 @@
+//! Reference tables: versioned rows that analysts read and write as `ref.*`.
+//!
+//! This module says which tables and columns there are and keeps their versions. What a row must
+//! satisfy (overlaps, cycles, who may write it) is the business of `security` and `rating`.
+
+use super::tx::{Tx, Value};
+use super::{CatalogError, Commit, SnapshotId};
+
+/// What a reference column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefType {
+    /// Any text.
+    Text,
+    /// A 64-bit integer.
+    Int,
+    /// An exact number, kept as canonical decimal text.
+    Decimal,
+    /// True or false, kept as 1 and 0.
+    Bool,
+    /// An instant, kept as RFC 3339 UTC text with microseconds.
+    Instant,
+    /// A JSON document, kept as text.
+    Json,
+}
+
+/// One column of a reference table.
+#[derive(Debug, Clone, Copy)]
+pub struct RefColumn {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: RefType,
+    /// Whether it may be null.
+    pub nullable: bool,
+    /// What an `INSERT` that leaves it out stores; `None` is null.
+    pub default: Option<&'static str>,
+    /// What it means.
+    pub comment: &'static str,
+}
+
+/// A reference table.
+#[derive(Debug)]
+pub struct RefTable {
+    /// Its name in schema `ref`.
+    pub name: &'static str,
+    /// Its columns, in order.
+    pub columns: &'static [RefColumn],
+    /// Columns that no two live rows may share.
+    pub key: &'static [&'static str],
+    /// What one row is.
+    pub comment: &'static str,
+}
+
+/// One version of a reference row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefRow {
+    /// Identifies the version.
+    pub row_id: i64,
+    /// Values, in the table's column order.
+    pub values: Vec<Value>,
+    /// The snapshot that made it.
+    pub begin_snapshot: SnapshotId,
+}
+
+const fn column(name: &'static str, kind: RefType, nullable: bool, comment: &'static str) -> RefColumn {
+    RefColumn { name, kind, nullable, default: None, comment }
+}
+
+const fn required(name: &'static str, comment: &'static str) -> RefColumn {
+    column(name, RefType::Text, false, comment)
+}
+
+const fn optional(name: &'static str, comment: &'static str) -> RefColumn {
+    column(name, RefType::Text, true, comment)
+}
+
+const fn defaulted(name: &'static str, kind: RefType, default: &'static str, comment: &'static str) -> RefColumn {
+    RefColumn { name, kind, nullable: false, default: Some(default), comment }
+}
+
+const VALID_FROM: RefColumn =
+    defaulted("valid_from", RefType::Instant, "2000-01-01T00:00:00.000000Z", "From this instant it applies (inclusive).");
+const VALID_TO: RefColumn = column("valid_to", RefType::Instant, true, "Until this instant (exclusive); null is open.");
+
+static NODES: RefTable = RefTable {
+    name: "nodes",
+    columns: &[
+        required("node_id", "The node's name, unique in the warehouse: letters, digits, `.`, `_`, `-`."),
+        optional("parent_id", "The node above it; null for the root only."),
+        required("kind", "distributor, reseller, customer, business_unit, department or team."),
+        required("name", "What people call it."),
+        required("currency", "ISO 4217 code of what it pays in."),
+        defaulted("time_zone", RefType::Text, "UTC", "IANA time zone of its days and of what it originates."),
+        VALID_FROM,
+        VALID_TO,
+        defaulted("fx_policy", RefType::Text, "market", "Source of the FX rates that convert its seller's cost to its currency."),
+        defaulted("rounding_mode", RefType::Text, "half_even", "How its documents round: half_even, half_up, down, up."),
+        defaulted("disclose_up", RefType::Bool, "true", "Whether nodes above it see the edges on which it sells."),
+    ],
+    key: &["node_id", "valid_from"],
+    comment: "A place in the resale tree; a change of parent is a new row from its instant.",
+};
+
+static ACCOUNTS: RefTable = RefTable {
+    name: "accounts",
+    columns: &[
+        required("provider_name", "The provider, as its files name it."),
+        required("billing_account_id", "The provider's billing account."),
+        optional("sub_account_id", "The provider's sub account; null: every sub account that has no row of its own."),
+        required("node_id", "The node that owns its usage."),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["provider_name", "billing_account_id", "sub_account_id", "valid_from"],
+    comment: "A provider account belongs to a node from an instant to another.",
+};
+
+static ATTRIBUTION_RULES: RefTable = RefTable {
+    name: "attribution_rules",
+    columns: &[
+        required("rule_id", "The rule's name, unique for its owner."),
+        required("owner_node_id", "Whose rule it is: it sees only rows already attributed to that node's subtree."),
+        defaulted("priority", RefType::Int, "0", "The higher is tried first."),
+        optional("provider_name", "Null means any."),
+        optional("billing_account_id", "Null means any."),
+        optional("sub_account_id", "Null means any."),
+        optional("tag_key", "A tag that the row must carry; null means any."),
+        optional("tag_value", "The value that the tag must have; null means any."),
+        optional("resource_pattern", "A pattern of the resource id, `%` and `_` as in LIKE; null means any."),
+        required("node_id", "The node that owns the matching usage, in the owner's subtree."),
+        defaulted("method", RefType::Text, "direct", "direct."),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["owner_node_id", "rule_id", "valid_from"],
+    comment: "Who owns a usage row when the account alone does not say.",
+};
+
+static RATE_CARDS: RefTable = RefTable {
+    name: "rate_cards",
+    columns: &[
+        required("card_id", "The card's name."),
+        required("seller_node_id", "Who sells."),
+        optional("buyer_node_id", "Who buys; null: the seller's default card for all its children."),
+        required("currency", "The edge's currency, the buyer's."),
+        required("name", "What people call it."),
+    ],
+    key: &["card_id"],
+    comment: "What one seller charges one buyer, or all its children.",
+};
+
+static RATE_CARD_VERSIONS: RefTable = RefTable {
+    name: "rate_card_versions",
+    columns: &[
+        required("card_id", "The card."),
+        column("version", RefType::Int, false, "Its version, from 1."),
+        VALID_FROM,
+        VALID_TO,
+        defaulted("status", RefType::Text, "draft", "draft, pending, active or retired; moved by call submit, approve, reject."),
+        optional("base_card_id", "A card of the same seller whose rules it inherits."),
+        column("base_version", RefType::Int, true, "The version of that card."),
+    ],
+    key: &["card_id", "version"],
+    comment: "One version of a rate card and when it applies; only active versions price.",
+};
+
+static RATE_RULES: RefTable = RefTable {
+    name: "rate_rules",
+    columns: &[
+        required("card_id", "The card."),
+        column("version", RefType::Int, false, "The card's version."),
+        required("rule_id", "The rule's name in the card."),
+        defaulted("priority", RefType::Int, "0", "The higher wins before specificity is compared."),
+        optional("provider_name", "Null means any."),
+        optional("service_category", "Null means any."),
+        optional("service_name", "Null means any."),
+        optional("sku_id", "Null means any."),
+        optional("region_id", "Null means any."),
+        optional("charge_category", "Null means Usage and Purchase."),
+        optional("pricing_category", "Null means any."),
+        optional("resource_type", "Null means any."),
+        column("marketplace", RefType::Bool, true, "Null means any."),
+        optional("tag_key", "Null means any."),
+        optional("tag_value", "Null means any value of the key."),
+        optional("unit", "The unit it prices; a matching row of another unit is unrated."),
+        required("method", "markup_pct, margin_pct, discount_pct, unit_price, graduated, volume, package, pass_through, zero."),
+        column("value", RefType::Decimal, true, "Percent, or the price of one unit."),
+        defaulted("base", RefType::Text, "cost", "cost or list; at the root also billed, contracted, effective, on_demand."),
+        column("bands", RefType::Json, true, "Bands of graduated and volume prices, or the block of a package."),
+        defaulted("scope", RefType::Text, "node", "Whose quantity the bands count: account, node or subtree."),
+    ],
+    key: &["card_id", "version", "rule_id"],
+    comment: "How one version of a card prices what it matches.",
+};
+
+static CHARGE_POLICIES: RefTable = RefTable {
+    name: "charge_policies",
+    columns: &[
+        required("node_id", "The seller whose edges it governs."),
+        optional("buyer_node_id", "One buyer; null: all its children."),
+        required("charge_category", "Usage, Purchase, Tax, Credit or Adjustment."),
+        optional("charge_class", "Correction, for refunds and corrections only; null: any."),
+        required("policy", "pass, retain, report or rerate."),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["node_id", "buyer_node_id", "charge_category", "charge_class", "valid_from"],
+    comment: "What a seller does with a category of charges where no rule says so.",
+};
+
+static FX_RATES: RefTable = RefTable {
+    name: "fx_rates",
+    columns: &[
+        required("fx_rate_id", "The rate's name, kept on what it priced."),
+        required("source", "Where it is from; a node's fx_policy names it."),
+        required("base_currency", "One unit of this currency ..."),
+        required("quote_currency", "... costs `rate` units of this one."),
+        column("valid_from", RefType::Instant, false, "From this instant, until the next rate of the pair and source."),
+        column("rate", RefType::Decimal, false, "Quote units for one base unit."),
+    ],
+    key: &["source", "base_currency", "quote_currency", "valid_from"],
+    comment: "An exchange rate from an instant on.",
+};
+
+static APPROVAL_RULES: RefTable = RefTable {
+    name: "approval_rules",
+    columns: &[
+        required("rule_id", "The rule's name."),
+        required("kind", "What needs approval: rate_card_version or invoice."),
+        required("seller_node_id", "At which node, with its subtree."),
+        required("role", "The role that must approve."),
+    ],
+    key: &["rule_id"],
+    comment: "Which approvals a submitted object needs; where none applies, submitting activates it.",
+};
+
+static USERS: RefTable = RefTable {
+    name: "users",
+    columns: &[
+        required("login", "The login; made, changed and dropped by create, alter and drop user."),
+        required("node_id", "Where it belongs."),
+        required("role", "What it may do."),
+        defaulted("enabled", RefType::Bool, "true", "Whether it may log in."),
+    ],
+    key: &["login"],
+    comment: "A login, its node and its role.",
+};
+
+impl RefTable {
+    /// All of them, in the order in which they can be filled.
+    pub fn all() -> [&'static Self; 10] {
+        [
+            &NODES,
+            &ACCOUNTS,
+            &ATTRIBUTION_RULES,
+            &RATE_CARDS,
+            &RATE_CARD_VERSIONS,
+            &RATE_RULES,
+            &CHARGE_POLICIES,
+            &FX_RATES,
+            &APPROVAL_RULES,
+            &USERS,
+        ]
+    }
+
+    /// The table of that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        Self::all().into_iter().find(|t| t.name == name)
+    }
+
+    /// The position of a column.
+    pub fn position(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|c| c.name == column)
+    }
+
+    fn stored_name(&self) -> String {
+        format!("ref_{}", self.name)
+    }
+
+    fn column_list(&self) -> String {
+        self.columns.iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Makes the tables of a new catalog.
+pub(super) fn create_tables(tx: &dyn Tx) -> Result<(), CatalogError> {
+    for table in RefTable::all() {
+        let columns: String = table
+            .columns
+            .iter()
+            .map(|c| {
+                let stored = match c.kind {
+                    RefType::Int | RefType::Bool => "bigint",
+                    RefType::Text | RefType::Decimal | RefType::Instant | RefType::Json => "text",
+                };
+                format!("{} {stored}{}, ", c.name, if c.nullable { "" } else { " not null" })
+            })
+            .collect();
+        let name = table.stored_name();
+        tx.execute(
+            &format!(
+                "create table {name} (row_id bigint primary key, {columns}begin_snapshot bigint not null, end_snapshot bigint)"
+            ),
+            &[],
+        )?;
+        tx.execute(&format!("create index {name}_live on {name} (end_snapshot, begin_snapshot)"), &[])?;
+    }
+    Ok(())
+}
+
+impl RefTable {
+    /// The rows as they were at a snapshot, in the order in which they were made.
+    pub fn rows_at(&self, tx: &dyn Tx, snapshot: SnapshotId) -> Result<Vec<RefRow>, CatalogError> {
+        let sql = format!(
+            "select row_id, begin_snapshot, {} from {} where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by row_id",
+            self.column_list(),
+            self.stored_name()
+        );
+        let mut rows = Vec::new();
+        tx.each(&sql, &[snapshot.into()], &mut |row| {
+            let (row_id, begin_snapshot) = (row.int(0)?, row.int(1)?);
+            rows.push(RefRow { row_id, values: row.0.into_iter().skip(2).collect(), begin_snapshot });
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Every version with its life: `(row, end_snapshot)`, for the record of changes.
+    pub fn history(&self, tx: &dyn Tx) -> Result<Vec<(RefRow, Option<SnapshotId>)>, CatalogError> {
+        let sql = format!(
+            "select row_id, begin_snapshot, end_snapshot, {} from {} order by row_id",
+            self.column_list(),
+            self.stored_name()
+        );
+        let mut rows = Vec::new();
+        tx.each(&sql, &[], &mut |row| {
+            let (row_id, begin_snapshot, end) = (row.int(0)?, row.int(1)?, row.opt_int(2)?);
+            rows.push((RefRow { row_id, values: row.0.into_iter().skip(3).collect(), begin_snapshot }, end));
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+}
+
+impl Commit<'_> {
+    /// Adds a reference row; its values are in the table's column order.
+    pub fn insert_ref(&self, table: &RefTable, values: &[Value]) -> Result<i64, CatalogError> {
+        if values.len() != table.columns.len() {
+            return Err(CatalogError::Malformed { what: "reference row" });
+        }
+        let name = table.stored_name();
+        let next = self.tx.row(&format!("select coalesce(max(row_id), 0) + 1 from {name}"), &[])?;
+        let row_id = next.ok_or(CatalogError::Malformed { what: "reference row number" })?.int(0)?;
+        let marks: String = (2..=values.len() + 1).map(|n| format!("?{n}, ")).collect();
+        let sql = format!("insert into {name} values (?1, {marks}?{}, null)", values.len() + 2);
+        let mut parameters = vec![Value::Int(row_id)];
+        parameters.extend_from_slice(values);
+        parameters.push(self.snapshot.into());
+        self.tx.execute(&sql, &parameters)?;
+        self.record(table.name, values);
+        Ok(row_id)
+    }
+
+    /// Ends a reference row that is still alive.
+    ///
+    /// # Errors
+    /// [`CatalogError::Conflict`] when somebody ended it first.
+    pub fn end_ref(&self, table: &RefTable, row_id: i64) -> Result<(), CatalogError> {
+        let sql = format!(
+            "update {} set end_snapshot = ?1 where row_id = ?2 and end_snapshot is null",
+            table.stored_name()
+        );
+        if self.tx.execute(&sql, &[self.snapshot.into(), row_id.into()])? != 1 {
+            return Err(CatalogError::Conflict);
+        }
+        self.record("end", &[table.name.into(), row_id.into()]);
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+-- The catalog: everything that is not bulk data. Integers, text and blobs only, so that SQLite and
+-- Postgres take the same statements. Money is canonical decimal text; instants are RFC 3339 UTC text
+-- with microseconds; billing periods are text (2026-10). A versioned row lives in
+-- [begin_snapshot, end_snapshot); end_snapshot null means it still does.
+
+create table head (snapshot_id bigint not null);
+insert into head values (0);
+
+create table setting (name text primary key, value text not null);
+
+create table snapshot (
+  snapshot_id bigint primary key,
+  at text not null,
+  actor text not null,
+  kind text not null,
+  note text not null,
+  changes_hash text not null,
+  prev_hash text not null,
+  hash text not null
+);
+
+create table tier (name text primary key, url text not null, storage_class text not null);
+
+create table lake_column (table_id bigint not null, column_id bigint not null, name text not null, ducklake_type text not null,
+  primary key (table_id, column_id));
+
+create table slice (
+  slice_id bigint primary key,
+  source text not null,
+  provider_name text not null,
+  billing_account_id text not null,
+  billing_period text not null,
+  role text not null,                -- priced | reference
+  rated_snapshot bigint,             -- the snapshot whose reference data its charges show
+  stale_since bigint,                -- the snapshot that made them old
+  stale_reason text,
+  unique (source, provider_name, billing_account_id, billing_period)
+);
+create index slice_by_period on slice (billing_period);
+
+create table delivery (
+  delivery_id bigint primary key,
+  source text not null,
+  name text not null,
+  content_hash text not null unique,
+  sequence text not null,            -- orders the deliveries of a source: the later text is the newer
+  parts bigint not null,
+  bytes bigint not null,
+  rows bigint not null,
+  rejected_rows bigint not null,
+  lossy_rows bigint not null,
+  billed_cost text not null,
+  rejected_billed_cost text not null,
+  state text not null,               -- landed | empty | stale
+  landed_at text not null,
+  snapshot_id bigint not null
+);
+
+create table delivery_slice (
+  delivery_id bigint not null,
+  slice_id bigint not null,
+  rows bigint not null,
+  billed_cost text not null,
+  effective_cost text not null,
+  list_cost text not null,
+  begin_snapshot bigint not null,
+  end_snapshot bigint,
+  primary key (delivery_id, slice_id)
+);
+create index delivery_slice_by_slice on delivery_slice (slice_id);
+
+create table rejected_row (
+  delivery_id bigint not null,
+  source_file bigint not null,
+  source_row bigint not null,
+  column_name text,
+  value_class text not null,
+  reason text not null,
+  raw text not null,
+  billed_cost text,
+  resolved_snapshot bigint,
+  resolution text,
+  primary key (delivery_id, source_file, source_row)
+);
+
+create table finding (
+  delivery_id bigint not null,
+  rule text not null,
+  severity text not null,
+  rows bigint not null,
+  example text not null,
+  description text not null,
+  primary key (delivery_id, rule, description)
+);
+
+create table data_file (
+  file_id bigint primary key,
+  table_id bigint not null,
+  path text not null unique,
+  rows bigint not null,
+  bytes bigint not null,
+  footer_bytes bigint not null,
+  slice_id bigint not null,
+  child text not null,               -- the root's child that all rows belong to, '' for the root's own
+  begin_snapshot bigint not null,
+  end_snapshot bigint
+);
+create index data_file_by_slice on data_file (slice_id, table_id);
+create index data_file_by_begin on data_file (begin_snapshot);
+create index data_file_by_end on data_file (end_snapshot);
+
+create table file_stats (
+  file_id bigint not null,
+  column_name text not null,
+  min_value text,
+  max_value text,
+  nulls bigint not null,
+  primary key (file_id, column_name)
+);
+
+-- The owners that a slice's charges have: which slices a change of reference data reaches.
+create table slice_owner (slice_id bigint not null, node_path text not null, primary key (slice_id, node_path));
+
+-- What a slice adds to the period totals that band prices are taken from.
+create table band_total (
+  slice_id bigint not null,
+  counter text not null,             -- edge, rule, scope and version segment
+  quantity text not null,
+  primary key (slice_id, counter)
+);
+create index band_total_by_counter on band_total (counter);
+
+create table write_intent (intent_id text primary key, owner text not null, started text not null, prefix text not null);
+create table garbage (path text primary key, since text not null, reason text not null);
+create table pin (snapshot_id bigint not null, slice_id bigint not null, reference text not null, keep_until text not null,
+  primary key (snapshot_id, slice_id, reference));
+
+create table number_sequence (series text primary key, next_number bigint not null);
+
+create table invoice (
+  invoice_id text primary key,
+  number text not null,
+  seller_node_id text not null,
+  buyer_node_id text not null,
+  billing_period text not null,
+  currency text not null,
+  status text not null,              -- draft | approved | issued | paid | disputed
+  subtotal text not null,
+  tax text not null,
+  credits text not null,
+  total text not null,
+  charges_total text not null,       -- the unrounded charges behind it
+  snapshot_id bigint not null,
+  content_hash text not null,
+  issued_at text,
+  due_date text,
+  begin_snapshot bigint not null,
+  end_snapshot bigint
+);
+create index invoice_by_period on invoice (billing_period, seller_node_id, buyer_node_id);
+
+create table invoice_line (
+  invoice_id text not null,
+  line_no bigint not null,
+  kind text not null,
+  service_name text,
+  charge_category text,
+  description text not null,
+  quantity text,
+  unit text,
+  amount text not null,
+  charges_amount text not null,      -- the unrounded amount that the line shows
+  currency text not null,
+  primary key (invoice_id, line_no)
+);
+
+create table closed_period (billing_period text primary key, snapshot_id bigint not null, closed_at text not null);
+
+create table credential (login text primary key, verifier text not null, changed_at text not null);
+
+create table approval (
+  kind text not null,
+  object_id text not null,
+  action text not null,              -- submit | approve | reject
+  login text not null,
+  role text not null,
+  justification text not null,
+  at text not null,
+  snapshot_id bigint not null,
+  revision bigint not null
+);
+create index approval_by_object on approval (kind, object_id);

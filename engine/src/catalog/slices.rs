@@ -1,0 +1,128 @@
+//! Slices: what one provider billing account said for one billing period, the unit of replacement.
+
+use super::tx::{Row, Tx};
+use super::{CatalogError, Commit, SnapshotId};
+
+/// Names a slice.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SliceKey {
+    /// The mapping that read it.
+    pub source: String,
+    /// The provider.
+    pub provider_name: String,
+    /// The provider's billing account.
+    pub billing_account_id: String,
+    /// The provider's billing period, `2026-10`.
+    pub billing_period: String,
+}
+
+/// A slice and how fresh its charges are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SliceRow {
+    /// Its number.
+    pub slice_id: i64,
+    /// Its name.
+    pub key: SliceKey,
+    /// `priced`, or `reference` for another view of cost that is priced elsewhere.
+    pub role: String,
+    /// The snapshot whose reference data its charges show; none before the first rating.
+    pub rated_snapshot: Option<SnapshotId>,
+    /// The snapshot that made its charges old.
+    pub stale_since: Option<SnapshotId>,
+    /// Why they are old.
+    pub stale_reason: Option<String>,
+}
+
+const COLUMNS: &str = "slice_id, source, provider_name, billing_account_id, billing_period, role, rated_snapshot, stale_since, stale_reason";
+
+fn slice(row: &Row) -> Result<SliceRow, CatalogError> {
+    Ok(SliceRow {
+        slice_id: row.int(0)?,
+        key: SliceKey {
+            source: row.text(1)?.to_owned(),
+            provider_name: row.text(2)?.to_owned(),
+            billing_account_id: row.text(3)?.to_owned(),
+            billing_period: row.text(4)?.to_owned(),
+        },
+        role: row.text(5)?.to_owned(),
+        rated_snapshot: row.opt_int(6)?,
+        stale_since: row.opt_int(7)?,
+        stale_reason: row.opt_text(8)?.map(str::to_owned),
+    })
+}
+
+impl SliceRow {
+    /// All slices, in the order of their numbers.
+    pub fn all(tx: &dyn Tx) -> Result<Vec<Self>, CatalogError> {
+        tx.rows(&format!("select {COLUMNS} from slice order by slice_id"), &[])?.iter().map(slice).collect()
+    }
+
+    /// The slice of that name.
+    pub fn find(tx: &dyn Tx, key: &SliceKey) -> Result<Option<Self>, CatalogError> {
+        let sql = format!(
+            "select {COLUMNS} from slice where source = ?1 and provider_name = ?2 and billing_account_id = ?3 and billing_period = ?4"
+        );
+        let parameters = [
+            key.source.as_str().into(),
+            key.provider_name.as_str().into(),
+            key.billing_account_id.as_str().into(),
+            key.billing_period.as_str().into(),
+        ];
+        tx.row(&sql, &parameters)?.as_ref().map(slice).transpose()
+    }
+
+    /// Another source that already prices this provider, account and period.
+    pub fn rival(tx: &dyn Tx, key: &SliceKey) -> Result<Option<Self>, CatalogError> {
+        let sql = format!(
+            "select {COLUMNS} from slice s where source <> ?1 and provider_name = ?2 and billing_account_id = ?3 and billing_period = ?4 and role = 'priced' \
+             and exists (select 1 from delivery_slice d where d.slice_id = s.slice_id and d.end_snapshot is null)"
+        );
+        let parameters = [
+            key.source.as_str().into(),
+            key.provider_name.as_str().into(),
+            key.billing_account_id.as_str().into(),
+            key.billing_period.as_str().into(),
+        ];
+        tx.row(&sql, &parameters)?.as_ref().map(slice).transpose()
+    }
+}
+
+impl Commit<'_> {
+    /// The slice of that name, made if it is new.
+    pub fn ensure_slice(&self, key: &SliceKey, role: &str) -> Result<i64, CatalogError> {
+        if let Some(found) = SliceRow::find(self.tx, key)? {
+            return Ok(found.slice_id);
+        }
+        let next = self.tx.row("select coalesce(max(slice_id), 0) + 1 from slice", &[])?;
+        let slice_id = next.ok_or(CatalogError::Malformed { what: "slice number" })?.int(0)?;
+        let values = [
+            slice_id.into(),
+            key.source.as_str().into(),
+            key.provider_name.as_str().into(),
+            key.billing_account_id.as_str().into(),
+            key.billing_period.as_str().into(),
+            role.into(),
+        ];
+        self.tx.execute("insert into slice values (?1, ?2, ?3, ?4, ?5, ?6, null, null, null)", &values)?;
+        self.record("slice", &values);
+        Ok(slice_id)
+    }
+
+    /// Notes that a slice's charges now show the reference data of `snapshot`.
+    pub fn set_rated(&self, slice_id: i64, snapshot: SnapshotId) -> Result<(), CatalogError> {
+        self.tx.execute(
+            "update slice set rated_snapshot = ?2, stale_since = null, stale_reason = null where slice_id = ?1",
+            &[slice_id.into(), snapshot.into()],
+        )?;
+        Ok(())
+    }
+
+    /// Marks a slice's charges as old; the first reason stays.
+    pub fn set_stale(&self, slice_id: i64, reason: &str) -> Result<(), CatalogError> {
+        self.tx.execute(
+            "update slice set stale_since = ?2, stale_reason = ?3 where slice_id = ?1 and stale_since is null",
+            &[slice_id.into(), self.snapshot.into(), reason.into()],
+        )?;
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// An embedded billing warehouse for cloud resellers.
+#[derive(Debug, Parser)]
+#[command(name = "ratehouse", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Aligned columns for people.
+    Table,
+    /// Comma-separated values with a header.
+    Csv,
+    /// One JSON object a row.
+    Json,
+}
+
+/// How a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocumentForm {
+    /// A page to print or to send.
+    Html,
+    /// Its lines.
+    Csv,
+    /// All of it.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The main job on real sample data: land, price, close, invoice, serve.
+    ///
+    /// Example: ratehouse demo --once
+    Demo {
+        /// Where to make the warehouse; none makes `ratehouse-demo` anew.
+        directory: Option<PathBuf>,
+        /// The port to serve on, or the next free one.
+        #[arg(long, default_value_t = 5432)]
+        port: u16,
+        /// Print everything and exit instead of serving.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Makes an empty warehouse: its root node and the root's admin login.
+    ///
+    /// Example: ratehouse init /srv/billing --root acme --admin alice --currency EUR
+    Init {
+        directory: PathBuf,
+        /// The root node: letters, digits, `.`, `_`, `-`.
+        #[arg(long)]
+        root: String,
+        /// The root admin's login.
+        #[arg(long)]
+        admin: String,
+        /// The root's currency, ISO 4217.
+        #[arg(long, default_value = "USD")]
+        currency: String,
+        /// A file with the password; without it one is made up and printed once.
+        #[arg(long)]
+        password_file: Option<PathBuf>,
+        /// Where new files go: a directory, s3://, az:// or gs:// URL.
+        #[arg(long)]
+        hot: Option<String>,
+        /// Where old files go.
+        #[arg(long)]
+        cold: Option<String>,
+    },
+    /// Serves SQL over the Postgres protocol.
+    ///
+    /// Example: ratehouse serve /srv/billing --listen 0.0.0.0:5432 --tls-cert cert.pem --tls-key key.pem
+    Serve {
+        directory: PathBuf,
+        #[arg(long, default_value = "127.0.0.1:5432")]
+        listen: SocketAddr,
+        /// Certificate chain, PEM. Without it only loopback addresses are served.
+        #[arg(long, requires = "tls_key")]
+        tls_cert: Option<PathBuf>,
+        /// Private key, PEM.
+        #[arg(long, requires = "tls_cert")]
+        tls_key: Option<PathBuf>,
+    },
+    /// Runs SQL in this process, under the same rules as a connection.
+    ///
+    /// Example: ratehouse sql /srv/billing -U finance@harbor -c "select service_name, sum(cost) from charges group by 1"
+    Sql {
+        directory: PathBuf,
+        /// The login; none is the root's admin.
+        #[arg(short = 'U', long)]
+        user: Option<String>,
+        /// Statements to run.
+        #[arg(short = 'c', long, conflicts_with = "file")]
+        command: Option<String>,
+        /// A file of statements to run.
+        #[arg(short = 'f', long)]
+        file: Option<PathBuf>,
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+    /// Lands provider files and prices them.
+    ///
+    /// Example: ratehouse land /srv/billing exports/2026-10/*.csv.gz
+    Land {
+        directory: PathBuf,
+        /// Files, folders, globs, manifests, s3:// az:// gs:// URLs.
+        #[arg(required = true)]
+        files: Vec<String>,
+        /// The source, when it is not to be detected from the header.
+        #[arg(long)]
+        source: Option<String>,
+        /// Print the results as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Closes a billing period: checks it and drafts its invoices.
+    ///
+    /// Example: ratehouse close /srv/billing 2026-10
+    Close {
+        directory: PathBuf,
+        /// The period, such as 2026-10.
+        period: String,
+        /// Say what would be drafted and what blocks it; change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Print the report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Writes invoices as documents.
+    ///
+    /// Example: ratehouse invoice /srv/billing --period 2026-10 --format html -o invoices/
+    Invoice {
+        directory: PathBuf,
+        /// The number of one invoice.
+        #[arg(required_unless_present = "period", conflicts_with = "period")]
+        number: Option<String>,
+        /// All invoices of a period.
+        #[arg(long)]
+        period: Option<String>,
+        #[arg(long, value_enum, default_value_t = DocumentForm::Html)]
+        format: DocumentForm,
+        /// A file for one invoice, a directory for several.
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Checks the audit chain, the files and the sums.
+    ///
+    /// Example: ratehouse verify /srv/billing
+    Verify {
+        directory: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Removes replaced files and what crashed writers left.
+    ///
+    /// Example: ratehouse collect /srv/billing
+    Collect { directory: PathBuf },
+    /// Copies the warehouse to a directory while others use it.
+    ///
+    /// Example: ratehouse backup /srv/billing /mnt/backup/2026-11-21
+    Backup { directory: PathBuf, to: PathBuf },
+    /// Makes a warehouse of a backup.
+    ///
+    /// Example: ratehouse restore /mnt/backup/2026-11-21 /srv/billing
+    Restore { from: PathBuf, directory: PathBuf },
+    /// Logins.
+    #[command(subcommand)]
+    User(UserCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Adds a login.
+    ///
+    /// Example: ratehouse user add /srv/billing finance@harbor --node harbor --role finance
+    Add {
+        directory: PathBuf,
+        login: String,
+        #[arg(long)]
+        node: String,
+        #[arg(long)]
+        role: String,
+        #[arg(long)]
+        password_file: Option<PathBuf>,
+    },
+    /// Gives a login a new password.
+    ///
+    /// Example: ratehouse user password /srv/billing finance@harbor
+    Password {
+        directory: PathBuf,
+        login: String,
+        #[arg(long)]
+        password_file: Option<PathBuf>,
+    },
+    /// Lists logins.
+    ///
+    /// Example: ratehouse user list /srv/billing
+    List { directory: PathBuf },
+    /// Prints what each role sees and may write.
+    ///
+    /// Example: ratehouse user roles
+    Roles,
+}

@@ -1,0 +1,80 @@
+//! Descriptions of data files: what a writer made, what the catalog lists, what a scan reads.
+
+use std::sync::Arc;
+
+use super::schema::LakeTable;
+
+/// Bounds of one column in one file, as text.
+///
+/// Text columns have their own values, dates `2026-10-01`, instants `2026-10-01 00:00:00+00`
+/// (with microseconds when there are any). Long texts are cut: `min` is then rounded down and
+/// `max` up, so the bounds always hold. A bound is absent when the column is null throughout or
+/// no bound could be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnStats {
+    /// The column's name.
+    pub column: String,
+    /// Not greater than any value.
+    pub min: Option<String>,
+    /// Not less than any value.
+    pub max: Option<String>,
+    /// Rows in which the column is null.
+    pub nulls: i64,
+}
+
+/// A file that a [`ClusteredWriter`](super::ClusteredWriter) has made: durable, not yet listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenFile {
+    /// The number that its rows were pushed with.
+    pub file: u32,
+    /// `<tier>/<table>/<prefix>/<uuid>.parquet`.
+    pub path: String,
+    /// Rows in it.
+    pub rows: i64,
+    /// Its length.
+    pub bytes: i64,
+    /// Length of the Parquet metadata at its end, without the eight bytes that follow.
+    pub footer_bytes: i64,
+    /// Bounds of the columns that queries select by, at most twelve.
+    pub stats: Vec<ColumnStats>,
+}
+
+/// A file of a table as the catalog lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFile {
+    /// The catalog's number.
+    pub id: i64,
+    /// The table it belongs to.
+    pub table: LakeTable,
+    /// `<tier>/<table>/<prefix>/<uuid>.parquet`.
+    pub path: String,
+    /// Rows in it.
+    pub rows: i64,
+    /// Its length.
+    pub bytes: i64,
+    /// Length of the Parquet metadata at its end, without the eight bytes that follow.
+    pub footer_bytes: i64,
+    /// The slice it is part of.
+    pub slice_id: i64,
+    /// First day of the billing period of every row, as days since 1970-01-01.
+    pub billing_period: i32,
+    /// The slice's provider. Files are skipped by the bounds of the column, not by this: a
+    /// provider's file may spell its name in another way than the source that reads it.
+    pub provider_name: String,
+    /// The slice's billing account; a label like `provider_name`.
+    pub billing_account_id: String,
+    /// The root's child all rows belong to, empty when there is no such child.
+    pub child: String,
+    /// Bounds of some columns.
+    pub stats: Vec<ColumnStats>,
+}
+
+impl DataFile {
+    /// The bounds of a column, if they are known.
+    pub fn stats_of(&self, column: &str) -> Option<&ColumnStats> {
+        self.stats.iter().find(|stats| stats.column == column)
+    }
+}
+
+/// Files to read, shared between the index, the providers and the plans of a statement.
+pub type FileList = Arc<[Arc<DataFile>]>;

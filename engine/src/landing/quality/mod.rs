@@ -1,0 +1,165 @@
+//! FOCUS rules over accepted rows, as findings.
+//!
+//! A finding never rejects a row: real exports of every provider break some rule, and a
+//! reseller must bill them all the same. Rules are numbered as in the FOCUS rule list of the
+//! documentation (R1 to R20; R17 needs knowledge that no file has); two more look across rows.
+//! Equations hold within |Δ| ≤ 1e-9 × max(1, |cost|), which the official sample needs: providers
+//! round factors before they write them.
+
+mod across;
+mod amounts;
+mod columns;
+mod periods;
+mod rules;
+mod shape;
+mod values;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::{Int32Type, Int64Type};
+
+use across::Across;
+use columns::Columns;
+
+/// The FOCUS version whose rules apply: major and minor.
+pub type FocusVersion = (u8, u8);
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// The provider breaks the specification; amounts may still be right.
+    Warning,
+    /// An amount, a period or a currency cannot be relied on.
+    Error,
+}
+
+impl Severity {
+    /// As it is stored and shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// `R1` to `R20`, `X1`, `X2`.
+    pub id: &'static str,
+    /// What must hold.
+    pub says: &'static str,
+    /// How much it matters when it does not.
+    pub severity: Severity,
+    /// The version since which it holds.
+    pub since: FocusVersion,
+}
+
+/// A rule that rows of a delivery break.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule.
+    pub rule: Rule,
+    /// Rows that break it.
+    pub rows: u64,
+    /// Part and data row of the first of them.
+    pub first: (i32, i64),
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    rows: u64,
+    first: Option<(i32, i64)>,
+}
+
+impl Count {
+    fn add(&mut self, rows: u64, first: Option<(i32, i64)>) {
+        self.rows += rows;
+        self.first = match (self.first, first) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+}
+
+/// Findings of a delivery, batch by batch. Batches may be observed on several threads and merged.
+#[derive(Debug, Clone)]
+pub struct Findings {
+    version: FocusVersion,
+    counts: Vec<Count>,
+    across: Across,
+}
+
+impl Findings {
+    /// No findings yet. `version` is what the file claims to be; `None` (native formats) checks
+    /// what 1.2 asks for.
+    pub fn new(version: Option<FocusVersion>) -> Self {
+        Self {
+            version: version.unwrap_or((1, 2)),
+            counts: vec![Count::default(); rules::ALL.len()],
+            across: Across::default(),
+        }
+    }
+
+    /// Checks rows of `usage`.
+    ///
+    /// Cost: bit masks over whole columns for most rules; only sums that do not add up, new
+    /// tag objects and new names are looked at one by one. Memory does not grow with the rows.
+    pub fn observe(&mut self, usage: &RecordBatch) {
+        let Some(columns) = Columns::of(usage) else {
+            return;
+        };
+        for (position, (rule, check)) in rules::ALL.iter().enumerate() {
+            if rule.since <= self.version
+                && let Some(broken) = check(&columns, self.version)
+            {
+                self.count(position, &broken, usage);
+            }
+        }
+        for (id, broken) in self.across.observe(&columns) {
+            if let Some(position) = rules::ALL.iter().position(|(rule, _)| rule.id == id) {
+                self.count(position, &broken, usage);
+            }
+        }
+    }
+
+    fn count(&mut self, position: usize, broken: &BooleanBuffer, usage: &RecordBatch) {
+        let rows = broken.count_set_bits() as u64;
+        let first = broken.set_indices().next().and_then(|row| {
+            let file = usage
+                .column_by_name("source_file")?
+                .as_primitive::<Int32Type>();
+            let number = usage
+                .column_by_name("source_row")?
+                .as_primitive::<Int64Type>();
+            (row < file.len()).then(|| (file.value(row), number.value(row)))
+        });
+        self.counts[position].add(rows, first);
+    }
+
+    /// Adds what another thread found in other rows of the same delivery.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
+            mine.add(theirs.rows, theirs.first);
+        }
+        self.across.merge(&other.across);
+    }
+
+    /// The rules that are broken.
+    pub fn list(&self) -> Vec<Finding> {
+        let broken = rules::ALL.iter().zip(&self.counts);
+        broken
+            .filter_map(|((rule, _), count)| {
+                Some(Finding {
+                    rule: *rule,
+                    rows: count.rows,
+                    first: count.first?,
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,321 @@
+//! Builds batches of `charges`: usage columns pass through as they are, what pricing adds is taken
+//! from arrays of constants.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch,
+    StringViewArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
+};
+use arrow::buffer::NullBuffer;
+use arrow::compute::take;
+use arrow::datatypes::{DataType, SchemaRef};
+use chrono::{DateTime, Offset, TimeZone};
+use chrono_tz::Tz;
+use hashbrown::HashMap;
+
+use super::error::RatingError;
+use super::lanes::Lane;
+use super::outcome::Outcome;
+use super::portions::Cut;
+use super::price::{Amounts, Step};
+use super::run::RatingRun;
+use super::span::DAY_US;
+use super::texts::{NULL, Texts};
+use crate::lake::schema::{self, MAX_POSITIONS, MONEY_PRECISION, MONEY_SCALE};
+
+/// Columns of `charges` that usage has under another name.
+const RENAMED: [(&str, &str); 3] =
+    [("description", "charge_description"), ("quantity", "pricing_quantity"), ("unit", "pricing_unit")];
+
+/// Amounts with their nulls.
+#[derive(Debug, Default)]
+struct MoneyColumn {
+    values: Vec<i128>,
+    is_valid: Vec<bool>,
+}
+
+impl MoneyColumn {
+    fn with_capacity(rows: usize) -> Self {
+        Self { values: Vec::with_capacity(rows), is_valid: Vec::with_capacity(rows) }
+    }
+
+    #[inline]
+    fn push(&mut self, value: Option<i128>) {
+        self.values.push(value.unwrap_or_default());
+        self.is_valid.push(value.is_some());
+    }
+
+    fn finish(self) -> Result<ArrayRef, RatingError> {
+        let nulls = NullBuffer::from(self.is_valid);
+        let nulls = (nulls.null_count() > 0).then_some(nulls);
+        let array = Decimal128Array::new(self.values.into(), nulls);
+        Ok(Arc::new(array.with_precision_and_scale(MONEY_PRECISION, MONEY_SCALE)?))
+    }
+}
+
+/// One position of the paths of a batch.
+#[derive(Debug, Default)]
+struct PositionColumns {
+    prices: MoneyColumn,
+    currencies: Vec<u32>,
+    outcomes: Vec<u32>,
+    rules: Vec<u32>,
+    fx_rates: Vec<u32>,
+}
+
+/// What pricing adds to a batch, as it is collected.
+#[derive(Debug)]
+pub(crate) struct Output {
+    outcomes: [u32; 4],
+    fates: [u32; 2],
+    dates: Vec<i32>,
+    node_ids: Vec<u32>,
+    node_paths: Vec<u32>,
+    row_fates: Vec<u32>,
+    first_outcomes: Vec<u32>,
+    positions: Vec<PositionColumns>,
+    /// Filled only when some row was cut: billed, quantity, list, effective.
+    amounts: [MoneyColumn; 4],
+    is_split: bool,
+}
+
+impl Output {
+    /// Makes room for as many positions as the batch's paths have, once rows have been cut.
+    pub(crate) fn open(&mut self, depth: usize, portions: usize) {
+        self.is_split = portions != self.dates.capacity();
+        self.positions = (0..depth)
+            .map(|_| PositionColumns {
+                prices: MoneyColumn::with_capacity(portions),
+                currencies: Vec::with_capacity(portions),
+                outcomes: Vec::with_capacity(portions),
+                rules: Vec::with_capacity(portions),
+                fx_rates: Vec::with_capacity(portions),
+            })
+            .collect();
+    }
+
+    /// Adds a priced portion and gives its charge date.
+    #[inline]
+    pub(crate) fn push(&mut self, cut: &Cut, lane: &Lane, amounts: &Amounts, steps: &[Step]) -> i32 {
+        let date = local_day(cut.start, lane.time_zone);
+        self.dates.push(date);
+        self.node_ids.push(lane.node_id);
+        self.node_paths.push(lane.node_path);
+        self.row_fates.push(self.fates[usize::from(lane.is_unallocated)]);
+        let first = if amounts.billed.is_some() { Outcome::Billed } else { Outcome::Unrated };
+        self.first_outcomes.push(self.outcomes[first as usize]);
+        if self.is_split {
+            let own = [amounts.billed, amounts.quantity, amounts.list, amounts.effective];
+            for (column, amount) in self.amounts.iter_mut().zip(own) {
+                column.push(amount);
+            }
+        }
+        for (at, columns) in self.positions.iter_mut().enumerate() {
+            match steps.get(at) {
+                Some(step) => {
+                    columns.prices.push(step.price);
+                    columns.currencies.push(lane.edges[at].currency);
+                    columns.outcomes.push(self.outcomes[step.outcome as usize]);
+                    columns.rules.push(step.rule);
+                    columns.fx_rates.push(step.fx_rate);
+                }
+                None => {
+                    columns.prices.push(None);
+                    columns.currencies.push(NULL);
+                    columns.outcomes.push(NULL);
+                    columns.rules.push(NULL);
+                    columns.fx_rates.push(NULL);
+                }
+            }
+        }
+        date
+    }
+}
+
+/// The day of an instant in a time zone, days since 1970.
+#[inline]
+pub(crate) fn local_day(at: i64, time_zone: Tz) -> i32 {
+    let offset_us = if time_zone == Tz::UTC { 0 } else { offset_us(at, time_zone) };
+    i32::try_from((at + offset_us).div_euclid(DAY_US)).unwrap_or_default()
+}
+
+fn offset_us(at: i64, time_zone: Tz) -> i64 {
+    DateTime::from_timestamp_micros(at).map_or(0, |instant| {
+        let offset = time_zone.offset_from_utc_datetime(&instant.naive_utc()).fix();
+        i64::from(offset.local_minus_utc()) * 1_000_000
+    })
+}
+
+/// Builds the batches of one worker.
+#[derive(Debug)]
+pub(crate) struct Assembler {
+    schema: SchemaRef,
+    outcomes: [u32; 4],
+    fates: [u32; 2],
+    terms: StringViewArray,
+    /// The same without a null.
+    dense_terms: StringViewArray,
+    /// Arrays of one repeated value, sliced to length.
+    repeated: HashMap<&'static str, ArrayRef>,
+    nulls: HashMap<DataType, ArrayRef>,
+}
+
+impl Assembler {
+    pub(crate) fn new(run: &RatingRun) -> Self {
+        Self {
+            schema: schema::charges(),
+            outcomes: Outcome::ALL.map(|outcome| run.terms.number(outcome.name())),
+            fates: ["direct", "unallocated"].map(|fate| run.terms.number(fate)),
+            terms: StringViewArray::new_null(0),
+            dense_terms: StringViewArray::new_null(0),
+            repeated: HashMap::new(),
+            nulls: HashMap::new(),
+        }
+    }
+
+    /// An empty output for a batch of so many rows.
+    pub(crate) fn output(&self, rows: usize) -> Output {
+        Output {
+            outcomes: self.outcomes,
+            fates: self.fates,
+            dates: Vec::with_capacity(rows),
+            node_ids: Vec::with_capacity(rows),
+            node_paths: Vec::with_capacity(rows),
+            row_fates: Vec::with_capacity(rows),
+            first_outcomes: Vec::with_capacity(rows),
+            positions: Vec::new(),
+            amounts: Default::default(),
+            is_split: false,
+        }
+    }
+
+    /// Puts a batch together.
+    pub(crate) fn assemble(
+        &mut self,
+        usage: &RecordBatch,
+        run: &RatingRun,
+        cuts: &[Cut],
+        output: Output,
+    ) -> Result<RecordBatch, RatingError> {
+        let rows = cuts.len();
+        self.refresh(&run.terms);
+        let indices = output.is_split.then(|| {
+            UInt32Array::from_iter_values(
+                cuts.iter().map(|cut| u32::try_from(cut.row).unwrap_or(u32::MAX)),
+            )
+        });
+        let pass = |name: &str| -> Result<ArrayRef, RatingError> {
+            let source = RENAMED.iter().find(|(own, _)| *own == name).map_or(name, |(_, from)| from);
+            let column = usage.column_by_name(source).ok_or(RatingError::Column("of usage"))?;
+            match &indices {
+                None => Ok(Arc::clone(column)),
+                Some(indices) => Ok(take(column, indices, None)?),
+            }
+        };
+        let mut made: HashMap<String, ArrayRef> = HashMap::new();
+        let mut put = |name: &str, array: ArrayRef| made.insert(name.to_owned(), array);
+        put("origin", self.repeat("usage", rows));
+        put("charge_date", Arc::new(Date32Array::from(output.dates)));
+        put("node_id", self.terms_of(output.node_ids)?);
+        put("node_path", self.terms_of(output.node_paths)?);
+        put("fate", self.terms_of(output.row_fates)?);
+        put("rated_snapshot", Arc::new(Int64Array::from_value(run.book.snapshot, rows)));
+        put("portion", Arc::new(Int32Array::from_iter_values(cuts.iter().map(|cut| cut.number))));
+        put("outcome_0", self.terms_of(output.first_outcomes)?);
+        put("currency_0", pass("billing_currency")?);
+        put("marketplace", self.known(&pass("marketplace")?));
+        let ends = usage.column_by_name("charge_period_end");
+        if output.is_split || ends.is_some_and(|ends| ends.null_count() > 0) {
+            let starts = cuts.iter().map(|cut| cut.start);
+            put("charge_period_start", instants(starts));
+            put("charge_period_end", instants(cuts.iter().map(|cut| cut.end)));
+        }
+        if output.is_split {
+            let names = ["price_0", "quantity", "list_cost", "effective_cost"];
+            for (name, column) in names.into_iter().zip(output.amounts) {
+                put(name, column.finish()?);
+            }
+        } else {
+            put("price_0", pass("billed_cost")?);
+        }
+        for (at, columns) in output.positions.into_iter().enumerate() {
+            let k = at + 1;
+            put(&format!("price_{k}"), columns.prices.finish()?);
+            put(&format!("currency_{k}"), self.terms_of(columns.currencies)?);
+            put(&format!("outcome_{k}"), self.terms_of(columns.outcomes)?);
+            put(&format!("rule_{k}"), self.terms_of(columns.rules)?);
+            put(&format!("fx_rate_{k}"), self.terms_of(columns.fx_rates)?);
+        }
+        let schema = Arc::clone(&self.schema);
+        let first_position = schema.fields().len() - MAX_POSITIONS * 5;
+        let mut arrays = Vec::with_capacity(schema.fields().len());
+        for (at, field) in schema.fields().iter().enumerate() {
+            let array = match made.remove(field.name().as_str()) {
+                Some(array) => array,
+                None if at >= first_position => self.null(field.data_type(), rows),
+                None => pass(field.name())?,
+            };
+            arrays.push(array);
+        }
+        Ok(RecordBatch::try_new(schema, arrays)?)
+    }
+
+    fn refresh(&mut self, terms: &Texts) {
+        if terms.len() != self.terms.len() {
+            self.terms = terms.array();
+            let (views, buffers, _) = self.terms.clone().into_parts();
+            self.dense_terms = StringViewArray::new(views, buffers, None);
+        }
+    }
+
+    /// The texts of numbers. What has no null takes from an array without, what is all null is not built.
+    fn terms_of(&mut self, numbers: Vec<u32>) -> Result<ArrayRef, RatingError> {
+        let nulls = numbers.iter().filter(|number| **number == NULL).count();
+        if nulls == numbers.len() {
+            return Ok(self.null(&DataType::Utf8View, nulls));
+        }
+        let texts = if nulls == 0 { &self.dense_terms } else { &self.terms };
+        Ok(take(texts, &UInt32Array::from(numbers), None)?)
+    }
+
+    /// Marketplace, false where the provider does not say.
+    fn known(&self, marketplace: &ArrayRef) -> ArrayRef {
+        match marketplace.as_boolean_opt() {
+            Some(array) if array.null_count() > 0 => {
+                let truths = array.iter().map(|truth| Some(truth.unwrap_or(false)));
+                Arc::new(BooleanArray::from_iter(truths))
+            }
+            _ => Arc::clone(marketplace),
+        }
+    }
+
+    fn repeat(&mut self, text: &'static str, rows: usize) -> ArrayRef {
+        let held = self.repeated.get(text).filter(|array| array.len() >= rows);
+        match held {
+            Some(array) => array.slice(0, rows),
+            None => {
+                let array: ArrayRef =
+                    Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n(text, rows)));
+                self.repeated.insert(text, Arc::clone(&array));
+                array
+            }
+        }
+    }
+
+    fn null(&mut self, kind: &DataType, rows: usize) -> ArrayRef {
+        let held = self.nulls.get(kind).filter(|array| array.len() >= rows);
+        match held {
+            Some(array) => array.slice(0, rows),
+            None => {
+                let array = new_null_array(kind, rows);
+                self.nulls.insert(kind.clone(), Arc::clone(&array));
+                array
+            }
+        }
+    }
+}
+
+fn instants(values: impl Iterator<Item = i64>) -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
+}

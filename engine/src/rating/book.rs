@@ -1,0 +1,89 @@
+//! The rate book: everything that pricing needs, compiled once per snapshot.
+
+use std::sync::Arc;
+
+use super::attribution::{Accounts, Attribution};
+use super::cards::Cards;
+use super::error::RatingError;
+use super::facts::RefFacts;
+use super::fx::FxRates;
+use super::policies::Policies;
+use super::span::DAY_US;
+use super::tree::Tree;
+use super::vocabulary::Vocabulary;
+
+/// How long before its billing period a row may have been used for its bands to be counted.
+const CORRECTION_DAYS_MAX: i64 = 400;
+/// No billing period is longer.
+const PERIOD_DAYS_MAX: i64 = 62;
+
+/// Everything that pricing needs, as known at one snapshot. Immutable, shared by all workers.
+#[derive(Debug)]
+pub struct RateBook {
+    pub(crate) snapshot: i64,
+    pub(crate) tree: Tree,
+    pub(crate) accounts: Accounts,
+    pub(crate) attribution: Attribution,
+    pub(crate) cards: Cards,
+    pub(crate) policies: Policies,
+    pub(crate) fx: FxRates,
+    pub(crate) vocabulary: Vocabulary,
+}
+
+impl RateBook {
+    /// Compiles reference rows.
+    ///
+    /// Cost: one pass over the rows; the rules of a version are compiled when the first row meets
+    /// it, paths and card versions of an owner when the first row is its own.
+    ///
+    /// # Errors
+    /// Only when the tree has no single root, a cycle, or a node too deep. A faulty card or rule
+    /// leaves what it would price `unrated`.
+    pub fn compile(facts: &RefFacts, snapshot: i64) -> Result<Arc<Self>, RatingError> {
+        let tree = Tree::build(&facts.nodes)?;
+        Ok(Arc::new(Self {
+            snapshot,
+            accounts: Accounts::compile(facts, &tree),
+            attribution: Attribution::compile(facts, &tree),
+            cards: Cards::compile(facts, &tree),
+            policies: Policies::compile(facts, &tree),
+            fx: FxRates::compile(facts),
+            vocabulary: Vocabulary::of(facts),
+            tree,
+        }))
+    }
+
+    /// The snapshot it was compiled at.
+    pub fn snapshot(&self) -> i64 {
+        self.snapshot
+    }
+
+    /// The tree of nodes.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The exchange rates.
+    pub fn fx(&self) -> &FxRates {
+        &self.fx
+    }
+
+    /// Keys of the tags that rules look at, sorted: the ones that roll-ups keep.
+    pub fn tag_keys(&self) -> &[String] {
+        &self.vocabulary.tag_keys
+    }
+
+    /// Whether rows of a billing period (days since 1970 of its first day) can meet prices that
+    /// depend on the period's total, so that quantities must be counted before rows are priced.
+    ///
+    /// A row that was used more than 400 days before its billing period is not counted: it comes
+    /// out `unrated` when it meets such a price.
+    pub fn has_bands(&self, period: i32) -> bool {
+        let first_day = i64::from(period);
+        let from = (first_day - CORRECTION_DAYS_MAX) * DAY_US;
+        let until = (first_day + PERIOD_DAYS_MAX) * DAY_US;
+        self.cards.versions.iter().any(|version| {
+            version.has_bands && version.valid.from < until && version.valid.until > from
+        })
+    }
+}

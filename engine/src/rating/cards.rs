@@ -1,0 +1,179 @@
+//! Which card version holds on an edge at an instant, and its compiled rules.
+
+use std::sync::OnceLock;
+
+use hashbrown::{HashMap, HashSet};
+
+use super::facts::{RefFacts, RuleRow, VersionRow};
+use super::method::Method;
+use super::rules::RuleTable;
+use super::span::{Span, holds_at, sweep};
+use super::tree::{NodeIndex, Tree};
+use super::vocabulary::Vocabulary;
+
+/// The card version that holds on an edge at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Held {
+    /// No card, or no active version.
+    Nothing,
+    /// This version, by its number in [`Cards`].
+    Version(usize),
+    /// Several versions at once: nobody can say which price holds.
+    Several,
+}
+
+/// An active card version.
+#[derive(Debug)]
+pub(crate) struct Version {
+    pub(crate) card_id: String,
+    pub(crate) version: i64,
+    pub(crate) valid: Span,
+    pub(crate) currency: String,
+    /// Rows of the rules, its base's included; none when the base is missing or leads back here.
+    rows: Option<Vec<usize>>,
+    pub(crate) has_bands: bool,
+    table: OnceLock<Option<RuleTable>>,
+}
+
+/// All active card versions and where they hold.
+#[derive(Debug)]
+pub(crate) struct Cards {
+    pub(crate) versions: Vec<Version>,
+    rules: Vec<RuleRow>,
+    held: HashMap<EdgeKey, Vec<(Span, Held)>>,
+}
+
+/// Seller and buyer; no buyer is the seller's default card.
+type EdgeKey = (NodeIndex, Option<NodeIndex>);
+
+impl Cards {
+    pub(crate) fn compile(facts: &RefFacts, tree: &Tree) -> Self {
+        let inheritance = Inheritance::of(facts);
+        let mut versions: Vec<Version> = Vec::new();
+        let mut spans: HashMap<EdgeKey, Vec<(Span, usize)>> = HashMap::new();
+        let cards: HashMap<&str, _> =
+            facts.rate_cards.iter().map(|card| (card.card_id.as_str(), card)).collect();
+        for row in facts.rate_card_versions.iter().filter(|row| row.is_active) {
+            let Some(card) = cards.get(row.card_id.as_str()) else { continue };
+            let Some(seller) = tree.node(&card.seller_node_id) else { continue };
+            let buyer = match &card.buyer_node_id {
+                None => None,
+                Some(name) => match tree.node(name) {
+                    None => continue,
+                    found => found,
+                },
+            };
+            spans.entry((seller, buyer)).or_default().push((row.valid, versions.len()));
+            let rows = inheritance.rows(row);
+            let has_bands = rows.iter().flatten().any(|at| {
+                matches!(Method::of(&facts.rate_rules[*at]), Method::Bands { .. })
+            });
+            versions.push(Version {
+                card_id: row.card_id.clone(),
+                version: row.version,
+                valid: row.valid,
+                currency: card.currency.clone(),
+                rows,
+                has_bands,
+                table: OnceLock::new(),
+            });
+        }
+        let held = spans.into_iter().map(|(edge, entries)| (edge, timeline(&entries))).collect();
+        Self { versions, rules: facts.rate_rules.clone(), held }
+    }
+
+    /// The buyer's card and the seller's default card at an instant, and how long both hold.
+    pub(crate) fn at(&self, seller: NodeIndex, buyer: NodeIndex, at: i64) -> ([Held; 2], Span) {
+        let (own, own_span) = self.held_at((seller, Some(buyer)), at);
+        let (default, default_span) = self.held_at((seller, None), at);
+        ([own, default], own_span.intersect(default_span))
+    }
+
+    fn held_at(&self, edge: EdgeKey, at: i64) -> (Held, Span) {
+        let Some(list) = self.held.get(&edge) else { return (Held::Nothing, Span::ALWAYS) };
+        let (found, span) = holds_at(list, at, |(span, _)| *span);
+        (found.map_or(Held::Nothing, |(_, held)| *held), span)
+    }
+
+    /// The compiled rules of a version; none when its inheritance is broken.
+    #[inline]
+    pub(crate) fn table(&self, version: usize, vocabulary: &Vocabulary) -> Option<&RuleTable> {
+        let held = &self.versions[version];
+        held.table
+            .get_or_init(|| {
+                let rows = held.rows.as_ref()?;
+                Some(RuleTable::compile(rows.iter().map(|at| &self.rules[*at]), vocabulary))
+            })
+            .as_ref()
+    }
+
+    /// The rule's name on what it priced: `card/version/rule`.
+    ///
+    /// An inherited rule bears the version that is in force, which names its base.
+    pub(crate) fn rule_text(&self, version: usize, rule: &str) -> String {
+        let held = &self.versions[version];
+        format!("{}/{}/{rule}", held.card_id, held.version)
+    }
+}
+
+fn timeline(entries: &[(Span, usize)]) -> Vec<(Span, Held)> {
+    sweep(entries)
+        .into_iter()
+        .map(|(span, holding)| match holding[..] {
+            [version] => (span, Held::Version(version)),
+            _ => (span, Held::Several),
+        })
+        .collect()
+}
+
+/// Who inherits from whom.
+struct Inheritance<'a> {
+    versions: HashMap<(&'a str, i64), &'a VersionRow>,
+    sellers: HashMap<&'a str, &'a str>,
+    rules: HashMap<(&'a str, i64), Vec<(usize, &'a str)>>,
+}
+
+impl<'a> Inheritance<'a> {
+    fn of(facts: &'a RefFacts) -> Self {
+        let mut rules: HashMap<(&str, i64), Vec<(usize, &str)>> = HashMap::new();
+        for (at, rule) in facts.rate_rules.iter().enumerate() {
+            let key = (rule.card_id.as_str(), rule.version);
+            rules.entry(key).or_default().push((at, rule.rule_id.as_str()));
+        }
+        Self {
+            versions: facts
+                .rate_card_versions
+                .iter()
+                .map(|row| ((row.card_id.as_str(), row.version), row))
+                .collect(),
+            sellers: facts
+                .rate_cards
+                .iter()
+                .map(|card| (card.card_id.as_str(), card.seller_node_id.as_str()))
+                .collect(),
+            rules,
+        }
+    }
+
+    /// The union of a version's rules and its bases'; the nearer definition of a rule id replaces the farther.
+    fn rows(&self, version: &VersionRow) -> Option<Vec<usize>> {
+        let seller = self.sellers.get(version.card_id.as_str());
+        let mut current = version;
+        let mut seen_versions = HashSet::new();
+        let mut seen_rules = HashSet::new();
+        let mut rows = Vec::new();
+        loop {
+            let key = (current.card_id.as_str(), current.version);
+            if !seen_versions.insert(key) || self.sellers.get(key.0) != seller {
+                return None;
+            }
+            for (at, rule_id) in self.rules.get(&key).into_iter().flatten() {
+                if seen_rules.insert(*rule_id) {
+                    rows.push(*at);
+                }
+            }
+            let Some((card, number)) = &current.base else { return Some(rows) };
+            current = self.versions.get(&(card.as_str(), *number)).copied()?;
+        }
+    }
+}

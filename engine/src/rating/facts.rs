@@ -1,0 +1,236 @@
+//! Reference rows as types: parsed once, never checked again.
+
+use chrono_tz::Tz;
+
+use super::span::Span;
+
+/// What a place in the tree is; decides whether its sales are invoiced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NodeKind {
+    /// The root of most trees.
+    Distributor,
+    /// Sells on.
+    Reseller,
+    /// Consumes, or spreads among its own units.
+    Customer,
+    /// Part of a customer.
+    BusinessUnit,
+    /// Part of a customer.
+    Department,
+    /// Part of a customer.
+    Team,
+}
+
+impl NodeKind {
+    /// Reads the name used in `ref.nodes`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "distributor" => Self::Distributor,
+            "reseller" => Self::Reseller,
+            "customer" => Self::Customer,
+            "business_unit" => Self::BusinessUnit,
+            "department" => Self::Department,
+            "team" => Self::Team,
+            _ => return None,
+        })
+    }
+
+    /// Whether what it sells is only spread, never invoiced.
+    pub fn allocates(self) -> bool {
+        match self {
+            Self::Distributor | Self::Reseller => false,
+            Self::Customer | Self::BusinessUnit | Self::Department | Self::Team => true,
+        }
+    }
+}
+
+/// A row of `ref.nodes`.
+#[derive(Debug, Clone)]
+pub struct NodeRow {
+    /// The node.
+    pub node_id: String,
+    /// The node above it; none for the root.
+    pub parent_id: Option<String>,
+    /// What it is.
+    pub kind: NodeKind,
+    /// What it pays in.
+    pub currency: String,
+    /// The time zone of its days.
+    pub time_zone: Tz,
+    /// When the row applies.
+    pub valid: Span,
+    /// The source of its FX rates.
+    pub fx_policy: String,
+}
+
+/// A row of `ref.accounts`.
+#[derive(Debug, Clone)]
+pub struct AccountRow {
+    /// The provider.
+    pub provider_name: String,
+    /// The provider's billing account.
+    pub billing_account_id: String,
+    /// The provider's sub account; none for all that have no row of their own.
+    pub sub_account_id: Option<String>,
+    /// The owner.
+    pub node_id: String,
+    /// When the row applies.
+    pub valid: Span,
+}
+
+/// A row of `ref.attribution_rules`.
+#[derive(Debug, Clone)]
+pub struct AttributionRow {
+    /// The rule.
+    pub rule_id: String,
+    /// Whose rule it is.
+    pub owner_node_id: String,
+    /// The higher is tried first.
+    pub priority: i64,
+    /// Conditions; none means any.
+    pub provider_name: Option<String>,
+    /// The provider's billing account.
+    pub billing_account_id: Option<String>,
+    /// The provider's sub account.
+    pub sub_account_id: Option<String>,
+    /// A tag the row must carry.
+    pub tag_key: Option<String>,
+    /// The value the tag must have.
+    pub tag_value: Option<String>,
+    /// A pattern of the resource id, as in `LIKE`.
+    pub resource_pattern: Option<String>,
+    /// The owner of what matches.
+    pub node_id: String,
+    /// When the row applies.
+    pub valid: Span,
+}
+
+/// A row of `ref.rate_cards`.
+#[derive(Debug, Clone)]
+pub struct CardRow {
+    /// The card.
+    pub card_id: String,
+    /// Who sells.
+    pub seller_node_id: String,
+    /// Who buys; none for the seller's default card.
+    pub buyer_node_id: Option<String>,
+    /// The edge's currency.
+    pub currency: String,
+}
+
+/// A row of `ref.rate_card_versions`.
+#[derive(Debug, Clone)]
+pub struct VersionRow {
+    /// The card.
+    pub card_id: String,
+    /// The version.
+    pub version: i64,
+    /// When it applies.
+    pub valid: Span,
+    /// Whether it prices: its status is `active`.
+    pub is_active: bool,
+    /// The version whose rules it inherits.
+    pub base: Option<(String, i64)>,
+}
+
+/// A row of `ref.rate_rules`.
+#[derive(Debug, Clone, Default)]
+pub struct RuleRow {
+    /// The card.
+    pub card_id: String,
+    /// The version.
+    pub version: i64,
+    /// The rule.
+    pub rule_id: String,
+    /// The higher wins.
+    pub priority: i64,
+    /// Conditions; none means any.
+    pub provider_name: Option<String>,
+    /// Condition.
+    pub service_category: Option<String>,
+    /// Condition.
+    pub service_name: Option<String>,
+    /// Condition.
+    pub sku_id: Option<String>,
+    /// Condition.
+    pub region_id: Option<String>,
+    /// Condition; none means `Usage` and `Purchase`.
+    pub charge_category: Option<String>,
+    /// Condition.
+    pub pricing_category: Option<String>,
+    /// Condition.
+    pub resource_type: Option<String>,
+    /// Condition.
+    pub marketplace: Option<bool>,
+    /// Condition.
+    pub tag_key: Option<String>,
+    /// Condition; needs a key.
+    pub tag_value: Option<String>,
+    /// The only unit it prices.
+    pub unit: Option<String>,
+    /// How it prices.
+    pub method: String,
+    /// Percent or unit price, scale 18.
+    pub value: Option<i128>,
+    /// What a percentage applies to; none is the method's own default.
+    pub base: Option<String>,
+    /// Bands, as JSON.
+    pub bands: Option<String>,
+    /// Whose quantity the bands count.
+    pub scope: String,
+}
+
+/// A row of `ref.charge_policies`.
+#[derive(Debug, Clone)]
+pub struct PolicyRow {
+    /// The seller.
+    pub node_id: String,
+    /// One buyer; none for all its children.
+    pub buyer_node_id: Option<String>,
+    /// The category it governs.
+    pub charge_category: String,
+    /// `Correction`, or none for any.
+    pub charge_class: Option<String>,
+    /// `pass`, `retain`, `report` or `rerate`.
+    pub policy: String,
+    /// When it applies.
+    pub valid: Span,
+}
+
+/// A row of `ref.fx_rates`.
+#[derive(Debug, Clone)]
+pub struct FxRow {
+    /// The rate's name.
+    pub fx_rate_id: String,
+    /// Where it is from.
+    pub source: String,
+    /// One unit of this ...
+    pub base_currency: String,
+    /// ... costs `rate` of this.
+    pub quote_currency: String,
+    /// From this instant on.
+    pub valid_from: i64,
+    /// Scale 18.
+    pub rate: i128,
+}
+
+/// All reference rows that decide prices, as known at one snapshot.
+#[derive(Debug, Clone, Default)]
+pub struct RefFacts {
+    /// `ref.nodes`.
+    pub nodes: Vec<NodeRow>,
+    /// `ref.accounts`.
+    pub accounts: Vec<AccountRow>,
+    /// `ref.attribution_rules`.
+    pub attribution_rules: Vec<AttributionRow>,
+    /// `ref.rate_cards`.
+    pub rate_cards: Vec<CardRow>,
+    /// `ref.rate_card_versions`.
+    pub rate_card_versions: Vec<VersionRow>,
+    /// `ref.rate_rules`.
+    pub rate_rules: Vec<RuleRow>,
+    /// `ref.charge_policies`.
+    pub charge_policies: Vec<PolicyRow>,
+    /// `ref.fx_rates`.
+    pub fx_rates: Vec<FxRow>,
+}

@@ -1,0 +1,66 @@
+//! Rating: whose a usage row is, and what it costs on every edge from the root down to its owner.
+//!
+//! [`RefFacts`] are typed reference rows; [`RateBook`] compiles them once per snapshot; a
+//! [`Rater`] turns batches of `usage` into batches of `charges`. `sql/rating/*.sql` say what the
+//! three tables are; `RateExec` is how the first of them is computed, each row priced once.
+//!
+//! Invariants: rating reads reference rows through `catalog` and columns by `lake::schema`, and
+//! knows nothing of files, sessions, invoices or the wire. It writes nothing. The same rows and
+//! the same book give the same charges, whatever the order of rows or the number of workers.
+
+mod assemble;
+mod attribution;
+mod bands;
+mod book;
+mod cards;
+mod columns;
+mod counters;
+mod error;
+mod facts;
+mod functions;
+mod fx;
+mod lanes;
+mod method;
+mod operator;
+mod outcome;
+mod pipeline;
+mod places;
+mod policies;
+mod portions;
+mod price;
+mod rater;
+mod reader;
+mod reading;
+mod rollup;
+mod rules;
+mod run;
+mod span;
+mod staleness;
+mod tags;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod tree;
+mod vocabulary;
+
+pub use book::RateBook;
+pub use counters::BandTotals;
+pub use error::RatingError;
+pub use facts::{
+    AccountRow, AttributionRow, CardRow, FxRow, NodeKind, NodeRow, PolicyRow, RefFacts, RuleRow,
+    VersionRow,
+};
+pub use functions::{fx, rule_tags};
+pub use fx::{Conversion, FxRates};
+pub use operator::{PricedUsage, RateExec};
+pub use outcome::{Outcome, Reason};
+pub use pipeline::{ChargeSink, RatingOptions, RatingOutcome, count, rate};
+pub use places::{Placement, Places, SliceName};
+pub use rater::{Rated, Rater};
+pub use run::RatingRun;
+pub use span::Span;
+pub use staleness::{RefChange, SliceFacts, affected};
+pub use tally::SliceOutcome;
+pub use tree::{NodeIndex, Tree};
+pub use vocabulary::{Category, Dimension};

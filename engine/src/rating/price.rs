@@ -1,0 +1,453 @@
+//! Prices one portion on every edge of its path: policy first, rule second.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use ratehouse_udfs::decimal::{ArithmeticError, ONE, POWERS_OF_TEN, Rounding, mul_div_round};
+
+use super::bands::{Bands, Scope, TotalPrice};
+use super::book::RateBook;
+use super::cards::Held;
+use super::counters::{BandTotals, Counted, CounterKey};
+use super::fx::Pair;
+use super::lanes::{Edge, Lane};
+use super::method::{Base, Method};
+use super::outcome::{Outcome, Reason};
+use super::policies::Policy;
+use super::rules::{Rule, Values};
+use super::run::RatingRun;
+use super::texts::{NULL, Texts};
+use super::vocabulary::Category;
+
+/// The amounts of a portion, scale 18, in the billing currency.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Amounts {
+    pub(crate) billed: Option<i128>,
+    pub(crate) contracted: Option<i128>,
+    pub(crate) effective: Option<i128>,
+    pub(crate) list: Option<i128>,
+    pub(crate) quantity: Option<i128>,
+}
+
+/// How a row stands to a commitment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Commitment {
+    /// Not at all.
+    None,
+    /// It was covered by one.
+    Covered,
+    /// It bought one or left one unused: the root's, until a commitment policy assigns it.
+    Retained,
+}
+
+/// What pricing looks at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Portion<'a> {
+    pub(crate) values: Values<'a>,
+    pub(crate) unit: u32,
+    pub(crate) is_correction: bool,
+    pub(crate) commitment: Commitment,
+    pub(crate) currency: u32,
+    pub(crate) amounts: Amounts,
+    pub(crate) start: i64,
+    pub(crate) period: i32,
+    /// Numbers of provider, billing account and sub account, for counters.
+    pub(crate) account: [u32; 3],
+    /// The slice, for counters.
+    pub(crate) slice: u32,
+}
+
+/// What a portion is at one position below the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) price: Option<i128>,
+    pub(crate) outcome: Outcome,
+    pub(crate) rule: u32,
+    pub(crate) fx_rate: u32,
+    pub(crate) reason: Option<Reason>,
+}
+
+impl Step {
+    fn unrated(reason: Reason) -> Self {
+        Self {
+            price: None,
+            outcome: Outcome::Unrated,
+            rule: NULL,
+            fx_rate: NULL,
+            reason: Some(reason),
+        }
+    }
+
+    const RETAINED: Self = Self {
+        price: None,
+        outcome: Outcome::Retained,
+        rule: NULL,
+        fx_rate: NULL,
+        reason: None,
+    };
+}
+
+/// Why an edge gives no price.
+enum Stop {
+    Unrated(Reason),
+    Overflow(u32),
+}
+
+impl From<Reason> for Stop {
+    fn from(reason: Reason) -> Self {
+        Self::Unrated(reason)
+    }
+}
+
+/// The edge and rule at which an amount overflowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Overflow {
+    pub(crate) edge: usize,
+    pub(crate) rule: u32,
+}
+
+/// An amount in a currency.
+#[derive(Clone, Copy)]
+struct Amount {
+    value: Option<i128>,
+    currency: u32,
+}
+
+/// What a rule search found.
+enum Found<'a> {
+    Rule { version: usize, at: usize, rule: &'a Rule, is_in_currency: bool },
+    Nothing,
+    Faulty(Reason),
+}
+
+/// The rule that prices a portion.
+struct OwnRule<'a> {
+    version: usize,
+    at: usize,
+    rule: &'a Rule,
+    text: u32,
+    /// The base that a policy puts in place of the rule's.
+    base: Option<Base>,
+}
+
+/// Whether quantities are only counted, or rows are priced with known totals.
+#[derive(Debug)]
+pub(crate) enum Totals {
+    /// First pass: by slice and counter.
+    Counting(HashMap<(u32, CounterKey), i128>),
+    /// Second pass.
+    Known(Arc<BandTotals>),
+}
+
+/// Prices portions; each worker has one.
+#[derive(Debug)]
+pub(crate) struct Pricer {
+    book: Arc<RateBook>,
+    texts: Arc<Texts>,
+    /// Texts of usage columns, for the names of counters.
+    values: Arc<Texts>,
+    pub(crate) totals: Totals,
+    total_prices: HashMap<CounterKey, TotalPrice>,
+    rule_texts: Vec<Vec<u32>>,
+    pairs: HashMap<[u32; 3], Pair>,
+    rate_texts: HashMap<String, u32>,
+    /// The steps of the portion priced last, from position 1.
+    pub(crate) steps: Vec<Step>,
+}
+
+impl Pricer {
+    pub(crate) fn new(run: &RatingRun, totals: Totals) -> Self {
+        Self {
+            rule_texts: vec![Vec::new(); run.book.cards.versions.len()],
+            book: Arc::clone(&run.book),
+            texts: Arc::clone(&run.terms),
+            values: Arc::clone(&run.values),
+            totals,
+            total_prices: HashMap::new(),
+            pairs: HashMap::new(),
+            rate_texts: HashMap::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// Prices a portion on every edge of its lane into `steps`; ends after an edge below which it
+    /// does not exist.
+    pub(crate) fn price(&mut self, lane: &Lane, portion: &Portion<'_>) -> Result<(), Overflow> {
+        self.steps.clear();
+        // What the root does not pay for has no price further down.
+        if portion.amounts.billed.is_none() {
+            return Ok(());
+        }
+        let book = Arc::clone(&self.book);
+        let mut cost = Amount { value: portion.amounts.effective, currency: portion.currency };
+        for (at, edge) in lane.edges.iter().enumerate() {
+            let is_root = at == 0;
+            let scene = Scene { book: &book, lane, edge, is_root, portion, cost };
+            let step = match self.step(&scene) {
+                Ok(step) => step,
+                Err(Stop::Unrated(reason)) => Step::unrated(reason),
+                Err(Stop::Overflow(rule)) => return Err(Overflow { edge: at + 1, rule }),
+            };
+            self.steps.push(step);
+            if !step.outcome.goes_on() {
+                break;
+            }
+            cost = Amount { value: step.price, currency: edge.currency };
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, scene: &Scene<'_>) -> Result<Step, Stop> {
+        let portion = scene.portion;
+        if scene.is_root && portion.commitment == Commitment::Retained {
+            return Ok(Step::RETAINED);
+        }
+        let found = scene.find_rule();
+        let policy = match &found {
+            Found::Rule { rule, .. } if rule.states_policy() => None,
+            _ => scene.edge.policies.get(portion.values.category, portion.is_correction),
+        };
+        match policy {
+            Some(Policy::Retain) => Ok(Step::RETAINED),
+            Some(Policy::Pass) => self.pass(scene, Outcome::Billed),
+            Some(Policy::Unknown) => Err(Reason::BrokenRule.into()),
+            Some(Policy::Report) => match found {
+                Found::Nothing => self.pass(scene, Outcome::Reported),
+                _ => self.by_rule(scene, &found, None, Outcome::Reported),
+            },
+            Some(Policy::Rerate) if matches!(found, Found::Nothing) => {
+                self.by_default(scene, &found)
+            }
+            Some(Policy::Rerate) => {
+                let base = (portion.commitment == Commitment::Covered).then_some(Base::List);
+                self.by_rule(scene, &found, base, Outcome::Billed)
+            }
+            None => self.by_default(scene, &found),
+        }
+    }
+
+    /// Without a policy: Usage and Purchase by rules, Tax and Credit retained, Adjustment passed
+    /// through; edges that only allocate pass everything through that no rule prices.
+    fn by_default(&mut self, scene: &Scene<'_>, found: &Found<'_>) -> Result<Step, Stop> {
+        match (found, scene.portion.values.category) {
+            (Found::Rule { .. } | Found::Faulty(_), _) => {
+                self.by_rule(scene, found, None, Outcome::Billed)
+            }
+            (Found::Nothing, _) if scene.edge.allocates => self.pass(scene, Outcome::Billed),
+            (Found::Nothing, Category::Usage | Category::Purchase) => Err(Reason::NoRule.into()),
+            (Found::Nothing, Category::Tax | Category::Credit) => Ok(Step::RETAINED),
+            (Found::Nothing, Category::Adjustment) => self.pass(scene, Outcome::Billed),
+            (Found::Nothing, Category::Unknown) => Err(Reason::Category.into()),
+        }
+    }
+
+    fn pass(&mut self, scene: &Scene<'_>, outcome: Outcome) -> Result<Step, Stop> {
+        let (price, fx_rate) = self.convert(scene, scene.cost)?;
+        Ok(Step { price: Some(price), outcome, rule: NULL, fx_rate, reason: None })
+    }
+
+    fn by_rule(
+        &mut self,
+        scene: &Scene<'_>,
+        found: &Found<'_>,
+        base: Option<Base>,
+        outcome: Outcome,
+    ) -> Result<Step, Stop> {
+        let priced = match found {
+            Found::Nothing => Err(Reason::NoRule.into()),
+            Found::Faulty(reason) => Err((*reason).into()),
+            Found::Rule { version, at, rule, is_in_currency } => {
+                let text = self.rule_text(*version, *at, rule);
+                let own = OwnRule { version: *version, at: *at, rule, text, base };
+                if !is_in_currency && rule.method.is_in_money() {
+                    Err(Reason::CardCurrency.into())
+                } else {
+                    self.apply(scene, &own).map(|(price, fx_rate)| Step {
+                        price: Some(price),
+                        outcome,
+                        rule: text,
+                        fx_rate,
+                        reason: None,
+                    })
+                }
+            }
+        };
+        match priced {
+            // What only allocates is never unrated for want of a good rule.
+            Err(Stop::Unrated(reason)) if scene.edge.allocates && reason != Reason::NoRate => {
+                self.pass(scene, outcome)
+            }
+            other => other,
+        }
+    }
+
+    fn apply(&mut self, scene: &Scene<'_>, own: &OwnRule<'_>) -> Result<(i128, u32), Stop> {
+        let rule = own.rule;
+        if rule.unit.is_some_and(|unit| unit != scene.portion.unit) {
+            return Err(Reason::Unit.into());
+        }
+        let overflow = Stop::Overflow(own.text);
+        let quantity = || scene.portion.amounts.quantity.ok_or(Reason::NoQuantity);
+        match &rule.method {
+            Method::Factor { factor, base } => {
+                let amount = scene.base(own.base.unwrap_or(*base))?;
+                let (converted, fx_rate) = self.convert(scene, amount)?;
+                let price = within(factor.apply(converted)).ok_or(overflow)?;
+                Ok((price, fx_rate))
+            }
+            Method::UnitPrice(price) => {
+                let product = mul_div_round(*price, quantity()?, ONE, Rounding::HalfEven);
+                Ok((within(product).ok_or(overflow)?, NULL))
+            }
+            Method::Zero => Ok((0, NULL)),
+            Method::Broken => Err(Reason::BrokenRule.into()),
+            Method::Bands { bands, scope } => {
+                let price = self.by_bands(scene, own, (bands, *scope), quantity()?)?;
+                Ok((price, NULL))
+            }
+        }
+    }
+
+    fn by_bands(
+        &mut self,
+        scene: &Scene<'_>,
+        own: &OwnRule<'_>,
+        (bands, scope): (&Bands, Scope),
+        quantity: i128,
+    ) -> Result<i128, Stop> {
+        let key = CounterKey {
+            seller: scene.edge.seller,
+            buyer: scene.edge.buyer,
+            version: own.version,
+            rule: own.at,
+            period: scene.portion.period,
+            scope: Counted::of(scope, scene.lane, scene.portion.account),
+        };
+        let overflow = |_| Stop::Overflow(own.text);
+        if let Totals::Counting(counts) = &mut self.totals {
+            let count = counts.entry((scene.portion.slice, key)).or_insert(0);
+            *count = count.checked_add(quantity).ok_or(Stop::Overflow(own.text))?;
+            return Ok(0);
+        }
+        let total = self.total_price(scene.book, key, own.rule, bands).map_err(overflow)?;
+        let part = total.ok_or(Reason::Bands)?.part(quantity).map_err(overflow)?;
+        within(Ok(part.ok_or(Reason::Bands)?)).ok_or(Stop::Overflow(own.text))
+    }
+
+    fn total_price(
+        &mut self,
+        book: &RateBook,
+        key: CounterKey,
+        rule: &Rule,
+        bands: &Bands,
+    ) -> Result<Option<TotalPrice>, ArithmeticError> {
+        if let Some(known) = self.total_prices.get(&key) {
+            return Ok(Some(*known));
+        }
+        let Totals::Known(totals) = &self.totals else { return Ok(None) };
+        let name = key.text(&book.tree, &book.cards, &self.values, &rule.rule_id);
+        let Some(total) = totals.get(&name) else { return Ok(None) };
+        let priced = bands.price_total(total)?;
+        self.total_prices.insert(key, priced);
+        Ok(Some(priced))
+    }
+
+    /// Converts to the buyer's currency by the rate of the portion's first day.
+    fn convert(&mut self, scene: &Scene<'_>, amount: Amount) -> Result<(i128, u32), Stop> {
+        let value = amount.value.ok_or(Reason::NoBase)?;
+        let edge = scene.edge;
+        if amount.currency == edge.currency {
+            return Ok((value, NULL));
+        }
+        let key = [edge.fx_source, amount.currency, edge.currency];
+        let pair = match self.pairs.get(&key) {
+            Some(pair) => *pair,
+            None => {
+                let [source, from, to] = key.map(|number| self.texts.text(number));
+                let pair = scene.book.fx.pair(&source, &from, &to);
+                self.pairs.insert(key, pair);
+                pair
+            }
+        };
+        let found = scene.book.fx.on(pair, scene.portion.start).ok_or(Reason::NoRate)?;
+        let fx_rate = match self.rate_texts.get(found.fx_rate_id) {
+            Some(number) => *number,
+            None => {
+                let number = self.texts.number(found.fx_rate_id);
+                self.rate_texts.insert(found.fx_rate_id.to_owned(), number);
+                number
+            }
+        };
+        let converted = within(found.apply(value)).ok_or(Stop::Overflow(fx_rate))?;
+        Ok((converted, fx_rate))
+    }
+
+    #[inline]
+    fn rule_text(&mut self, version: usize, at: usize, rule: &Rule) -> u32 {
+        let known = &mut self.rule_texts[version];
+        if let Some(number) = known.get(at)
+            && *number != NULL
+        {
+            return *number;
+        }
+        if known.len() <= at {
+            known.resize(at + 1, NULL);
+        }
+        let number = self.texts.number(&self.book.cards.rule_text(version, &rule.rule_id));
+        known[at] = number;
+        number
+    }
+}
+
+/// One edge of one portion.
+struct Scene<'a> {
+    book: &'a RateBook,
+    lane: &'a Lane,
+    edge: &'a Edge,
+    is_root: bool,
+    portion: &'a Portion<'a>,
+    cost: Amount,
+}
+
+impl<'a> Scene<'a> {
+    /// The rule of the buyer's card, or else of the seller's default card.
+    #[inline]
+    fn find_rule(&self) -> Found<'a> {
+        for (held, is_in_currency) in self.edge.cards {
+            match held {
+                Held::Nothing => {}
+                Held::Several => return Found::Faulty(Reason::SeveralVersions),
+                Held::Version(version) => {
+                    let table = self.book.cards.table(version, &self.book.vocabulary);
+                    let Some(table) = table else { return Found::Faulty(Reason::BrokenVersion) };
+                    if let Some(at) = table.find(&self.portion.values) {
+                        let rule = &table.rules[at];
+                        return Found::Rule { version, at, rule, is_in_currency };
+                    }
+                }
+            }
+        }
+        Found::Nothing
+    }
+
+    fn base(&self, base: Base) -> Result<Amount, Reason> {
+        let amounts = &self.portion.amounts;
+        let own = match base {
+            Base::Cost => return Ok(self.cost),
+            Base::List => amounts.list,
+            _ if !self.is_root => return Err(Reason::NoBase),
+            Base::Billed => amounts.billed,
+            Base::Contracted => amounts.contracted,
+            Base::Effective => amounts.effective,
+            Base::OnDemand => amounts.list,
+        };
+        Ok(Amount { value: own, currency: self.portion.currency })
+    }
+}
+
+/// Passes a result of at most 38 digits.
+#[inline]
+fn within(result: Result<i128, ArithmeticError>) -> Option<i128> {
+    result.ok().filter(|value| value.unsigned_abs() < POWERS_OF_TEN[38].unsigned_abs())
+}
+

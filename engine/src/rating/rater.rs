@@ -1,0 +1,373 @@
+//! Rates batches: attributes each row, cuts it, prices every portion on every edge once.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch};
+use hashbrown::HashMap;
+
+use super::assemble::{Assembler, Output};
+use super::attribution::{Account, RowTexts};
+use super::columns::{self, Facts, amount};
+use super::counters::BandTotals;
+use super::error::RatingError;
+use super::lanes::Lanes;
+use super::places::{Placement, SliceName};
+use super::portions::{Cut, Splitter};
+use super::price::{Amounts, Overflow, Portion, Pricer, Totals};
+use super::reader::{Column, Depth, Reader};
+use super::rollup::RollUps;
+use super::run::RatingRun;
+use super::tally::{RowPlace, Tally};
+use super::vocabulary::Category;
+
+/// Rated rows and where they belong.
+#[derive(Debug)]
+pub struct Rated {
+    /// Columns of `lake::schema::charges`.
+    pub charges: RecordBatch,
+    /// The place of each row.
+    pub place: Placement,
+}
+
+/// One worker of a run. It keeps what it has looked up, so rating many batches with one is fast.
+#[derive(Debug)]
+pub struct Rater {
+    run: Arc<RatingRun>,
+    reader: Reader,
+    lanes: Lanes,
+    pricer: Pricer,
+    assembler: Assembler,
+    accounts: HashMap<[u32; 3], Account>,
+    slices: HashMap<(u32, u32, i32), u32>,
+    cuts: Vec<Cut>,
+    slice_of_row: Vec<u32>,
+    tally: Tally,
+    rollups: Option<RollUps>,
+}
+
+impl Rater {
+    /// A worker that prices rows.
+    pub fn new(run: &Arc<RatingRun>) -> Self {
+        Self::with(run, Totals::Known(Arc::clone(&run.totals)), None)
+    }
+
+    /// A worker that also adds what it prices to roll-ups.
+    pub(crate) fn with_rollups(run: &Arc<RatingRun>, rollups: RollUps) -> Self {
+        Self::with(run, Totals::Known(Arc::clone(&run.totals)), Some(rollups))
+    }
+
+    /// A worker that only counts the quantities that bands look at: the first pass.
+    pub fn counting(run: &Arc<RatingRun>) -> Self {
+        Self::with(run, Totals::Counting(HashMap::new()), None)
+    }
+
+    fn with(run: &Arc<RatingRun>, totals: Totals, rollups: Option<RollUps>) -> Self {
+        let depth = if rollups.is_some() { Depth::RollUps } else { Depth::Prices };
+        Self {
+            run: Arc::clone(run),
+            reader: Reader::new(depth),
+            lanes: Lanes::new(),
+            pricer: Pricer::new(run, totals),
+            assembler: Assembler::new(run),
+            accounts: HashMap::new(),
+            slices: HashMap::new(),
+            cuts: Vec::new(),
+            slice_of_row: Vec::new(),
+            tally: Tally::default(),
+            rollups,
+        }
+    }
+
+    /// Counts the quantities of a batch that bands look at.
+    ///
+    /// # Errors
+    /// As [`Rater::rate`].
+    pub fn count(&mut self, usage: &RecordBatch) -> Result<(), RatingError> {
+        self.pass(usage, None).map(|_| ())
+    }
+
+    /// Rates a batch of `usage`, giving a batch of `charges`.
+    ///
+    /// # Errors
+    /// When an amount overflows or a row lacks what every charge has; the error names the row.
+    pub fn rate(&mut self, usage: &RecordBatch) -> Result<Rated, RatingError> {
+        let mut output = self.assembler.output(usage.num_rows());
+        let place = self.pass(usage, Some(&mut output))?;
+        let charges = self.assembler.assemble(usage, &self.run, &self.cuts, output)?;
+        Ok(Rated { charges, place })
+    }
+
+    /// The counted quantities by slice; empty unless this worker counts.
+    pub fn counted(&self) -> Result<HashMap<u32, BandTotals>, RatingError> {
+        let mut by_slice: HashMap<u32, BandTotals> = HashMap::new();
+        let Totals::Counting(counts) = &self.pricer.totals else { return Ok(by_slice) };
+        let book = &self.run.book;
+        for ((slice, key), quantity) in counts {
+            let table = book.cards.table(key.version, &book.vocabulary);
+            let Some(rule) = table.and_then(|table| table.rules.get(key.rule)) else { continue };
+            let name = key.text(&book.tree, &book.cards, &self.run.values, &rule.rule_id);
+            by_slice.entry(*slice).or_default().add(&name, *quantity)?;
+        }
+        Ok(by_slice)
+    }
+
+    pub(crate) fn into_parts(self) -> (Tally, Option<RollUps>) {
+        (self.tally, self.rollups)
+    }
+
+    fn pass(
+        &mut self,
+        usage: &RecordBatch,
+        mut output: Option<&mut Output>,
+    ) -> Result<Placement, RatingError> {
+        let run = Arc::clone(&self.run);
+        let facts = Facts::of(usage)?;
+        self.reader.read(usage, &facts, &run)?;
+        self.cut(usage, &facts, &run)?;
+        let money = Money::of(usage)?;
+        let depth = self.cuts.iter().map(|cut| self.lanes.get(cut.lane).edges.len()).max();
+        if let Some(output) = &mut output {
+            output.open(depth.unwrap_or(0), self.cuts.len());
+        }
+        let mut place = Placement::default();
+        let mut splitter = Splitter::default();
+        let cuts = std::mem::take(&mut self.cuts);
+        for cut in &cuts {
+            let row = cut.row;
+            let lane = self.lanes.get(cut.lane);
+            let slice = self.slice_of_row[row];
+            let amounts = match (cut.number, cut.is_last) {
+                (0, true) => money.at(row),
+                _ => {
+                    let length = facts.end.value(row) - facts.start.value(row);
+                    let whole = splitter.part(cut, length, || money.at(row));
+                    whole.map_err(|_| overflow(&facts, row, 0, "proration"))?
+                }
+            };
+            let portion = Portion {
+                values: self.reader.values(row),
+                unit: self.reader.word(Column::Unit, row).number,
+                is_correction: self.reader.is_correction(row),
+                commitment: self.reader.commitment(row),
+                currency: self.reader.text(Column::Currency, row),
+                amounts,
+                start: cut.start,
+                period: facts.period.value(row),
+                account: [
+                    self.reader.text(Column::Provider, row),
+                    self.reader.text(Column::BillingAccount, row),
+                    self.reader.text(Column::SubAccount, row),
+                ],
+                slice,
+            };
+            self.pricer.price(lane, &portion).map_err(|Overflow { edge, rule }| {
+                overflow(&facts, row, edge, &run.terms.text(rule))
+            })?;
+            let Some(output) = &mut output else { continue };
+            let steps = &self.pricer.steps;
+            let date = output.push(cut, lane, &amounts, steps);
+            let spot = RowPlace { slice, owner: lane.owner_place };
+            self.tally.add(spot, cut, lane, &amounts, steps);
+            place.slice_of_row.push(slice);
+            place.child_of_row.push(lane.child_place);
+            place.owner_of_row.push(lane.owner_place);
+            if let Some(rollups) = &mut self.rollups {
+                rollups.add((&self.reader, row), date, lane, &portion, steps)?;
+            }
+        }
+        self.cuts = cuts;
+        Ok(place)
+    }
+
+    /// Finds each row's slice and lane, and cuts rows of usage where the lane changes.
+    fn cut(
+        &mut self,
+        usage: &RecordBatch,
+        facts: &Facts<'_>,
+        run: &RatingRun,
+    ) -> Result<(), RatingError> {
+        self.cuts.clear();
+        self.slice_of_row.clear();
+        let texts = Texts5::of(usage)?;
+        let mut last_slice: Option<((u32, u32, i32), u32)> = None;
+        let mut last_account: Option<([u32; 3], Account)> = None;
+        let has_rules = !run.book.attribution.is_empty();
+        for row in 0..usage.num_rows() {
+            if facts.start.is_null(row) {
+                return Err(facts.incomplete(row, "charge_period_start"));
+            }
+            let provider = self.reader.text(Column::Provider, row);
+            if provider == super::texts::NULL {
+                return Err(facts.incomplete(row, "provider_name"));
+            }
+            if self.reader.text(Column::ChargeCategory, row) == super::texts::NULL {
+                return Err(facts.incomplete(row, "charge_category"));
+            }
+            let billing = self.reader.text(Column::BillingAccount, row);
+            let key = (provider, billing, facts.period.value(row));
+            let slice = match last_slice {
+                Some((held, slice)) if held == key => slice,
+                _ => {
+                    let slice = *self.slices.entry(key).or_insert_with(|| {
+                        let texts = texts.at(row);
+                        run.places.slice(&SliceName {
+                            provider_name: texts.provider_name.to_owned(),
+                            billing_account_id: texts
+                                .billing_account_id
+                                .unwrap_or_default()
+                                .to_owned(),
+                            billing_period: key.2,
+                        })
+                    });
+                    last_slice = Some((key, slice));
+                    slice
+                }
+            };
+            self.slice_of_row.push(slice);
+            let account_key = [provider, billing, self.reader.text(Column::SubAccount, row)];
+            let account = match last_account {
+                Some((held, account)) if held == account_key => account,
+                _ => {
+                    let found = self.accounts.entry(account_key);
+                    let account =
+                        *found.or_insert_with(|| run.book.accounts.find(&texts.at(row)));
+                    last_account = Some((account_key, account));
+                    account
+                }
+            };
+            let rule_texts = has_rules.then(|| texts.at(row));
+            self.cut_row(run, facts, row, account, rule_texts.as_ref());
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn cut_row(
+        &mut self,
+        run: &RatingRun,
+        facts: &Facts<'_>,
+        row: usize,
+        account: Account,
+        texts: Option<&RowTexts<'_>>,
+    ) {
+        let start = facts.start.value(row);
+        let end = if facts.end.is_null(row) { start } else { facts.end.value(row) };
+        let (lane, until) = self.lane_at(run, account, texts, start);
+        let whole = Cut { row, lane, start, end, number: 0, is_last: true };
+        if end <= until || self.reader.category(row) != Category::Usage {
+            self.cuts.push(whole);
+            return;
+        }
+        let mut current = Cut { end: until, is_last: false, ..whole };
+        while current.end < end {
+            let (lane, until) = self.lane_at(run, account, texts, current.end);
+            let until = until.min(end);
+            if lane == current.lane {
+                current.end = until;
+            } else {
+                self.cuts.push(current);
+                current = Cut {
+                    row,
+                    lane,
+                    start: current.end,
+                    end: until,
+                    number: current.number + 1,
+                    is_last: false,
+                };
+            }
+        }
+        current.is_last = true;
+        self.cuts.push(current);
+    }
+
+    /// The lane of an account's row at an instant, and until when that is surely so.
+    #[inline]
+    fn lane_at(
+        &mut self,
+        run: &RatingRun,
+        account: Account,
+        texts: Option<&RowTexts<'_>>,
+        at: i64,
+    ) -> (usize, i64) {
+        let book = &run.book;
+        let (mut owner, mut span) = book.accounts.owner(account, at);
+        if let Some(texts) = texts {
+            let (moved, holds) = book.attribution.reassign(&book.tree, owner, texts, at);
+            owner = moved;
+            span = span.intersect(holds);
+        }
+        let (lane, holds) = self.lanes.at(book, &run.terms, &run.places, owner, at);
+        (lane, span.until.min(holds.until))
+    }
+}
+
+fn overflow(facts: &Facts<'_>, row: usize, edge: usize, rule: &str) -> RatingError {
+    RatingError::Overflow {
+        edge,
+        rule: rule.to_owned(),
+        delivery: facts.delivery.value(row),
+        source_file: facts.source_file.value(row),
+        source_row: facts.source_row.value(row),
+    }
+}
+
+/// The amounts of a batch.
+struct Money<'a> {
+    billed: &'a arrow::array::Decimal128Array,
+    contracted: &'a arrow::array::Decimal128Array,
+    effective: &'a arrow::array::Decimal128Array,
+    list: &'a arrow::array::Decimal128Array,
+    quantity: &'a arrow::array::Decimal128Array,
+}
+
+impl<'a> Money<'a> {
+    fn of(usage: &'a RecordBatch) -> Result<Self, RatingError> {
+        Ok(Self {
+            billed: columns::money(usage, "billed_cost")?,
+            contracted: columns::money(usage, "contracted_cost")?,
+            effective: columns::money(usage, "effective_cost")?,
+            list: columns::money(usage, "list_cost")?,
+            quantity: columns::money(usage, "pricing_quantity")?,
+        })
+    }
+
+    #[inline]
+    fn at(&self, row: usize) -> Amounts {
+        Amounts {
+            billed: amount(self.billed, row),
+            contracted: amount(self.contracted, row),
+            effective: amount(self.effective, row),
+            list: amount(self.list, row),
+            quantity: amount(self.quantity, row),
+        }
+    }
+}
+
+/// The texts that attribution looks at.
+struct Texts5<'a>([&'a arrow::array::StringViewArray; 5]);
+
+impl<'a> Texts5<'a> {
+    fn of(usage: &'a RecordBatch) -> Result<Self, RatingError> {
+        Ok(Self([
+            columns::text(usage, "provider_name")?,
+            columns::text(usage, "billing_account_id")?,
+            columns::text(usage, "sub_account_id")?,
+            columns::text(usage, "resource_id")?,
+            columns::text(usage, "tags")?,
+        ]))
+    }
+
+    fn at(&self, row: usize) -> RowTexts<'a> {
+        let at = |column: usize| {
+            let array = self.0[column];
+            (!array.is_null(row)).then(|| array.value(row))
+        };
+        RowTexts {
+            provider_name: at(0).unwrap_or_default(),
+            billing_account_id: at(1),
+            sub_account_id: at(2),
+            resource_id: at(3),
+            tags: at(4),
+        }
+    }
+}

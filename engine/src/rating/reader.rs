@@ -1,0 +1,260 @@
+//! Reads a usage batch as numbers: everything pricing compares, one hash a value.
+
+use arrow::array::{Array, RecordBatch, StringViewArray};
+use hashbrown::HashMap;
+
+use super::columns::{self, ColumnWords, Facts, Word};
+use super::error::RatingError;
+use super::price::Commitment;
+use super::run::RatingRun;
+use super::rules::Values;
+use super::tags;
+use super::texts::NULL;
+use super::vocabulary::{
+    Category, DIMENSIONS, Dimension, MARKETPLACE_NO, MARKETPLACE_YES, Vocabulary,
+};
+
+/// A text column that pricing or roll-ups read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Column {
+    Provider,
+    BillingAccount,
+    SubAccount,
+    ServiceCategory,
+    Service,
+    Sku,
+    Region,
+    ResourceType,
+    ChargeCategory,
+    ChargeClass,
+    PricingCategory,
+    Unit,
+    Currency,
+    CommitmentStatus,
+}
+
+/// Every column with its name and the dimension of rules that looks at it.
+const COLUMNS: [(Column, &str, Option<Dimension>); 14] = [
+    (Column::Provider, "provider_name", Some(Dimension::Provider)),
+    (Column::BillingAccount, "billing_account_id", None),
+    (Column::SubAccount, "sub_account_id", None),
+    (Column::ServiceCategory, "service_category", Some(Dimension::ServiceCategory)),
+    (Column::Service, "service_name", Some(Dimension::Service)),
+    (Column::Sku, "sku_id", Some(Dimension::Sku)),
+    (Column::Region, "region_id", Some(Dimension::Region)),
+    (Column::ResourceType, "resource_type", Some(Dimension::ResourceType)),
+    (Column::ChargeCategory, "charge_category", Some(Dimension::ChargeCategory)),
+    (Column::ChargeClass, "charge_class", None),
+    (Column::PricingCategory, "pricing_category", Some(Dimension::PricingCategory)),
+    (Column::Unit, "pricing_unit", None),
+    (Column::Currency, "billing_currency", None),
+    (Column::CommitmentStatus, "commitment_discount_status", None),
+];
+
+/// Whether roll-ups follow, which need more columns than prices do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// What prices look at.
+    Prices,
+    /// Every dimension of the roll-ups as well.
+    RollUps,
+}
+
+const CORRECTION: u32 = 1;
+const UNUSED: u32 = 1;
+/// Sets of tags kept before the memory of them is cleared.
+const TAG_SETS_MAX: usize = 1 << 16;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct TagSet {
+    from: usize,
+    until: usize,
+    text: u32,
+}
+
+/// The words of a batch, and of the batches before it.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    depth: Depth,
+    columns: [ColumnWords; COLUMNS.len()],
+    /// Numbers of the dimensions no column is read for stay 0.
+    has_commitment: Vec<bool>,
+    marketplace: Vec<u32>,
+    tag_sets: HashMap<Box<str>, TagSet>,
+    tag_pairs: Vec<(u32, u32)>,
+    tags_of_row: Vec<TagSet>,
+}
+
+impl Reader {
+    pub(crate) fn new(depth: Depth) -> Self {
+        Self {
+            depth,
+            columns: Default::default(),
+            has_commitment: Vec::new(),
+            marketplace: Vec::new(),
+            tag_sets: HashMap::new(),
+            tag_pairs: Vec::new(),
+            tags_of_row: Vec::new(),
+        }
+    }
+
+    /// Reads all rows of a batch.
+    pub(crate) fn read(
+        &mut self,
+        batch: &RecordBatch,
+        facts: &Facts<'_>,
+        run: &RatingRun,
+    ) -> Result<(), RatingError> {
+        let vocabulary = &run.book.vocabulary;
+        for (column, name, dimension) in COLUMNS {
+            if !self.needs(column, dimension, vocabulary) {
+                continue;
+            }
+            let array = columns::text(batch, name)?;
+            let texts = if column == Column::Currency { &run.terms } else { &run.values };
+            let words = &mut self.columns[column as usize];
+            match (column, dimension) {
+                (_, Some(dimension)) => {
+                    let known = vocabulary.words(dimension);
+                    words.read(array, texts, |text| known.number(text));
+                }
+                (Column::Unit, None) => {
+                    words.read(array, texts, |text| vocabulary.units.number(text));
+                }
+                (Column::ChargeClass, None) => {
+                    words.read(array, texts, |text| if text == "Correction" { CORRECTION } else { 0 });
+                }
+                (Column::CommitmentStatus, None) => {
+                    words.read(array, texts, |text| if text == "Unused" { UNUSED } else { 0 });
+                }
+                (_, None) => words.read(array, texts, |_| 0),
+            }
+        }
+        self.read_flags(columns::text(batch, "commitment_discount_id")?, facts);
+        self.read_tags(columns::text(batch, "tags")?, run);
+        Ok(())
+    }
+
+    fn needs(&self, column: Column, dimension: Option<Dimension>, vocabulary: &Vocabulary) -> bool {
+        let for_prices = match (column, dimension) {
+            (Column::Provider, _) => true,
+            (_, Some(dimension)) => vocabulary.uses(dimension),
+            (_, None) => true,
+        };
+        for_prices || self.depth == Depth::RollUps
+    }
+
+    fn read_flags(&mut self, commitments: &StringViewArray, facts: &Facts<'_>) {
+        let rows = commitments.len();
+        self.has_commitment.clear();
+        self.has_commitment.extend(commitments.iter().map(|id| id.is_some_and(|id| !id.is_empty())));
+        self.marketplace.clear();
+        self.marketplace.extend((0..rows).map(|row| {
+            let is_sold_there = !facts.marketplace.is_null(row) && facts.marketplace.value(row);
+            if is_sold_there { MARKETPLACE_YES } else { MARKETPLACE_NO }
+        }));
+    }
+
+    fn read_tags(&mut self, tags: &StringViewArray, run: &RatingRun) {
+        self.tags_of_row.clear();
+        let vocabulary = &run.book.vocabulary;
+        if vocabulary.tag_keys.is_empty() {
+            return;
+        }
+        if self.tag_sets.len() > TAG_SETS_MAX {
+            self.tag_sets.clear();
+            self.tag_pairs.clear();
+        }
+        for row in tags {
+            let Some(json) = row else {
+                self.tags_of_row.push(TagSet::default());
+                continue;
+            };
+            if let Some(known) = self.tag_sets.get(json) {
+                self.tags_of_row.push(*known);
+                continue;
+            }
+            let from = self.tag_pairs.len();
+            let (keys, values) =
+                (vocabulary.words(Dimension::TagKey), vocabulary.words(Dimension::TagValue));
+            let pairs = &mut self.tag_pairs;
+            tags::each_tag(json, &mut |key, value| {
+                let key = keys.number(key);
+                if key != 0 {
+                    pairs.push((key, values.number(value)));
+                }
+            });
+            let text = tags::only(json, &vocabulary.tag_keys);
+            let set = TagSet {
+                from,
+                until: self.tag_pairs.len(),
+                text: text.map_or(NULL, |text| run.values.number(&text)),
+            };
+            self.tag_sets.insert(Box::from(json), set);
+            self.tags_of_row.push(set);
+        }
+    }
+
+    /// The word of a column at a row.
+    #[inline]
+    pub(crate) fn word(&self, column: Column, row: usize) -> Word {
+        self.columns[column as usize].words.get(row).copied().unwrap_or_default()
+    }
+
+    /// The number of a column's text at a row.
+    #[inline]
+    pub(crate) fn text(&self, column: Column, row: usize) -> u32 {
+        self.word(column, row).text
+    }
+
+    /// The number of the text of those tags that rules look at; null when there are none.
+    #[inline]
+    pub(crate) fn rule_tags(&self, row: usize) -> u32 {
+        self.tags_of_row.get(row).map_or(NULL, |set| set.text)
+    }
+
+    #[inline]
+    pub(crate) fn is_marketplace(&self, row: usize) -> bool {
+        self.marketplace[row] == MARKETPLACE_YES
+    }
+
+    #[inline]
+    pub(crate) fn category(&self, row: usize) -> Category {
+        Category::from_number(self.word(Column::ChargeCategory, row).number)
+    }
+
+    #[inline]
+    pub(crate) fn is_correction(&self, row: usize) -> bool {
+        self.word(Column::ChargeClass, row).number == CORRECTION
+    }
+
+    #[inline]
+    pub(crate) fn commitment(&self, row: usize) -> Commitment {
+        if self.word(Column::CommitmentStatus, row).number == UNUSED {
+            return Commitment::Retained;
+        }
+        match (self.has_commitment[row], self.category(row)) {
+            (true, Category::Purchase) => Commitment::Retained,
+            (true, _) => Commitment::Covered,
+            (false, _) => Commitment::None,
+        }
+    }
+
+    /// A row's values as rules see them.
+    #[inline]
+    pub(crate) fn values(&self, row: usize) -> Values<'_> {
+        let mut numbers = [0; DIMENSIONS];
+        for (column, _, dimension) in COLUMNS {
+            if let Some(dimension) = dimension {
+                numbers[dimension.at()] = self.word(column, row).number;
+            }
+        }
+        numbers[Dimension::Marketplace.at()] = self.marketplace[row];
+        let tags = match self.tags_of_row.get(row) {
+            Some(set) => &self.tag_pairs[set.from..set.until],
+            None => &[],
+        };
+        Values { numbers, category: self.category(row), tags }
+    }
+}

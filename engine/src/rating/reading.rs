@@ -1,0 +1,226 @@
+//! Reads reference rows from the catalog into the types of `facts`.
+
+use ratehouse_udfs::decimal::parse_decimal;
+
+use super::error::RatingError;
+use super::facts::{
+    AccountRow, AttributionRow, CardRow, FxRow, NodeKind, NodeRow, PolicyRow, RefFacts, RuleRow,
+    VersionRow,
+};
+use super::span::{Span, parse_instant};
+use crate::catalog::{RefRow, RefTable, SnapshotId, Tx, Value};
+
+impl RefFacts {
+    /// Reads them as they were at a snapshot.
+    ///
+    /// # Errors
+    /// [`RatingError::Reference`] names the row and column that hold what they cannot mean.
+    pub fn read(tx: &dyn Tx, snapshot: SnapshotId) -> Result<Self, RatingError> {
+        Ok(Self {
+            nodes: read_table(tx, snapshot, "nodes", node)?,
+            accounts: read_table(tx, snapshot, "accounts", account)?,
+            attribution_rules: read_table(tx, snapshot, "attribution_rules", attribution)?,
+            rate_cards: read_table(tx, snapshot, "rate_cards", card)?,
+            rate_card_versions: read_table(tx, snapshot, "rate_card_versions", version)?,
+            rate_rules: read_table(tx, snapshot, "rate_rules", rule)?,
+            charge_policies: read_table(tx, snapshot, "charge_policies", policy)?,
+            fx_rates: read_table(tx, snapshot, "fx_rates", fx_rate)?,
+        })
+    }
+}
+
+fn read_table<T>(
+    tx: &dyn Tx,
+    snapshot: SnapshotId,
+    name: &'static str,
+    parse: impl Fn(&Cells<'_>) -> Result<T, RatingError>,
+) -> Result<Vec<T>, RatingError> {
+    let table = RefTable::named(name).ok_or(RatingError::Reference {
+        table: name,
+        row: String::new(),
+        column: "",
+        wanted: "a known table",
+    })?;
+    table.rows_at(tx, snapshot)?.iter().map(|row| parse(&Cells { table, row })).collect()
+}
+
+/// One row, addressed by column names.
+pub(super) struct Cells<'a> {
+    pub(super) table: &'static RefTable,
+    pub(super) row: &'a RefRow,
+}
+
+impl Cells<'_> {
+    fn wrong(&self, column: &'static str, wanted: &'static str) -> RatingError {
+        let key: Vec<String> = self
+            .table
+            .key
+            .iter()
+            .map(|name| match self.value(name) {
+                Some(Value::Text(text)) => text.clone(),
+                Some(Value::Int(int)) => int.to_string(),
+                Some(Value::Null) | None => "-".to_owned(),
+            })
+            .collect();
+        RatingError::Reference { table: self.table.name, row: key.join("/"), column, wanted }
+    }
+
+    fn value(&self, column: &str) -> Option<&Value> {
+        self.table.position(column).and_then(|at| self.row.values.get(at))
+    }
+
+    fn optional(&self, column: &str) -> Option<String> {
+        self.value(column).and_then(Value::as_text).map(str::to_owned)
+    }
+
+    fn text(&self, column: &'static str) -> Result<String, RatingError> {
+        self.optional(column).ok_or_else(|| self.wrong(column, "text"))
+    }
+
+    fn int(&self, column: &'static str) -> Result<i64, RatingError> {
+        self.value(column).and_then(Value::as_int).ok_or_else(|| self.wrong(column, "an integer"))
+    }
+
+    fn optional_int(&self, column: &str) -> Option<i64> {
+        self.value(column).and_then(Value::as_int)
+    }
+
+    fn decimal(&self, column: &'static str) -> Result<Option<i128>, RatingError> {
+        let Some(text) = self.value(column).and_then(Value::as_text) else { return Ok(None) };
+        let parsed = parse_decimal(text).map_err(|_| self.wrong(column, "a decimal"))?;
+        Ok(Some(parsed.value))
+    }
+
+    fn instant(&self, column: &'static str) -> Result<Option<i64>, RatingError> {
+        let Some(text) = self.value(column).and_then(Value::as_text) else { return Ok(None) };
+        parse_instant(text).map(Some).ok_or_else(|| self.wrong(column, "an instant"))
+    }
+
+    fn span(&self) -> Result<Span, RatingError> {
+        Ok(Span {
+            from: self.instant("valid_from")?.unwrap_or(i64::MIN),
+            until: self.instant("valid_to")?.unwrap_or(i64::MAX),
+        })
+    }
+}
+
+/// When a row applies; always for a table without validity.
+pub(super) fn valid(cells: &Cells<'_>) -> Result<Span, RatingError> {
+    cells.span()
+}
+
+pub(super) fn node(cells: &Cells<'_>) -> Result<NodeRow, RatingError> {
+    Ok(NodeRow {
+        node_id: cells.text("node_id")?,
+        parent_id: cells.optional("parent_id"),
+        kind: NodeKind::parse(&cells.text("kind")?)
+            .ok_or_else(|| cells.wrong("kind", "a kind of node"))?,
+        currency: cells.text("currency")?,
+        time_zone: cells
+            .text("time_zone")?
+            .parse()
+            .map_err(|_| cells.wrong("time_zone", "an IANA time zone"))?,
+        valid: cells.span()?,
+        fx_policy: cells.text("fx_policy")?,
+    })
+}
+
+pub(super) fn account(cells: &Cells<'_>) -> Result<AccountRow, RatingError> {
+    Ok(AccountRow {
+        provider_name: cells.text("provider_name")?,
+        billing_account_id: cells.text("billing_account_id")?,
+        sub_account_id: cells.optional("sub_account_id"),
+        node_id: cells.text("node_id")?,
+        valid: cells.span()?,
+    })
+}
+
+pub(super) fn attribution(cells: &Cells<'_>) -> Result<AttributionRow, RatingError> {
+    Ok(AttributionRow {
+        rule_id: cells.text("rule_id")?,
+        owner_node_id: cells.text("owner_node_id")?,
+        priority: cells.int("priority")?,
+        provider_name: cells.optional("provider_name"),
+        billing_account_id: cells.optional("billing_account_id"),
+        sub_account_id: cells.optional("sub_account_id"),
+        tag_key: cells.optional("tag_key"),
+        tag_value: cells.optional("tag_value"),
+        resource_pattern: cells.optional("resource_pattern"),
+        node_id: cells.text("node_id")?,
+        valid: cells.span()?,
+    })
+}
+
+pub(super) fn card(cells: &Cells<'_>) -> Result<CardRow, RatingError> {
+    Ok(CardRow {
+        card_id: cells.text("card_id")?,
+        seller_node_id: cells.text("seller_node_id")?,
+        buyer_node_id: cells.optional("buyer_node_id"),
+        currency: cells.text("currency")?,
+    })
+}
+
+pub(super) fn version(cells: &Cells<'_>) -> Result<VersionRow, RatingError> {
+    let number = cells.int("version")?;
+    // A base card without a version names the version of the same number; a version alone names this card.
+    let base = match (cells.optional("base_card_id"), cells.optional_int("base_version")) {
+        (Some(card), version) => Some((card, version.unwrap_or(number))),
+        (None, Some(version)) => Some((cells.text("card_id")?, version)),
+        (None, None) => None,
+    };
+    Ok(VersionRow {
+        card_id: cells.text("card_id")?,
+        version: number,
+        valid: cells.span()?,
+        is_active: cells.text("status")? == "active",
+        base,
+    })
+}
+
+pub(super) fn rule(cells: &Cells<'_>) -> Result<RuleRow, RatingError> {
+    Ok(RuleRow {
+        card_id: cells.text("card_id")?,
+        version: cells.int("version")?,
+        rule_id: cells.text("rule_id")?,
+        priority: cells.int("priority")?,
+        provider_name: cells.optional("provider_name"),
+        service_category: cells.optional("service_category"),
+        service_name: cells.optional("service_name"),
+        sku_id: cells.optional("sku_id"),
+        region_id: cells.optional("region_id"),
+        charge_category: cells.optional("charge_category"),
+        pricing_category: cells.optional("pricing_category"),
+        resource_type: cells.optional("resource_type"),
+        marketplace: cells.optional_int("marketplace").map(|truth| truth != 0),
+        tag_key: cells.optional("tag_key"),
+        tag_value: cells.optional("tag_value"),
+        unit: cells.optional("unit"),
+        method: cells.text("method")?,
+        value: cells.decimal("value")?,
+        base: cells.optional("base"),
+        bands: cells.optional("bands"),
+        scope: cells.text("scope")?,
+    })
+}
+
+pub(super) fn policy(cells: &Cells<'_>) -> Result<PolicyRow, RatingError> {
+    Ok(PolicyRow {
+        node_id: cells.text("node_id")?,
+        buyer_node_id: cells.optional("buyer_node_id"),
+        charge_category: cells.text("charge_category")?,
+        charge_class: cells.optional("charge_class"),
+        policy: cells.text("policy")?,
+        valid: cells.span()?,
+    })
+}
+
+pub(super) fn fx_rate(cells: &Cells<'_>) -> Result<FxRow, RatingError> {
+    Ok(FxRow {
+        fx_rate_id: cells.text("fx_rate_id")?,
+        source: cells.text("source")?,
+        base_currency: cells.text("base_currency")?,
+        quote_currency: cells.text("quote_currency")?,
+        valid_from: cells.instant("valid_from")?.unwrap_or(i64::MIN),
+        rate: cells.decimal("rate")?.ok_or_else(|| cells.wrong("rate", "a decimal"))?,
+    })
+}

@@ -1,0 +1,264 @@
+//! Sums the logs of all workers and writes groups as batches.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringViewArray,
+    UInt32Array, new_null_array,
+};
+use arrow::buffer::NullBuffer;
+use arrow::compute::take;
+use arrow::datatypes::DataType;
+use hashbrown::HashMap;
+
+use super::groups::{Groups, Record, Records};
+use super::log::{LOGS, Logs};
+use super::{
+    DAILY_KEY, FIRST_PRICE, MONTHLY_KEY, RollUpShared, SUMS_MAX, TERMS_HEAD, TERMS_STEP, Terms,
+    monthly_key,
+};
+use crate::lake::schema::{LakeTable, MAX_POSITIONS, MONEY_PRECISION, MONEY_SCALE, money};
+use crate::rating::error::RatingError;
+use crate::rating::places::{Placement, SliceName};
+use crate::rating::run::RatingRun;
+use crate::rating::texts::NULL;
+
+const BATCH_ROWS: usize = 8192;
+/// Columns of each position.
+const POSITION_COLUMNS: usize = 5;
+/// Places of provider, billing account and marketplace in a key, and of each dimension's text.
+const DAILY_TEXTS: [(&str, usize); 13] = [
+    ("provider_name", 2),
+    ("billing_account_id", 3),
+    ("sub_account_id", 4),
+    ("service_category", 5),
+    ("service_name", 6),
+    ("sku_id", 7),
+    ("region_id", 8),
+    ("resource_type", 9),
+    ("charge_category", 10),
+    ("charge_class", 11),
+    ("pricing_category", 12),
+    ("unit", 14),
+    ("rule_tags", 15),
+];
+const DAILY_MARKETPLACE: usize = 13;
+const MONTHLY_TEXTS: [(&str, usize); 6] = [
+    ("provider_name", 1),
+    ("billing_account_id", 2),
+    ("service_category", 3),
+    ("service_name", 4),
+    ("charge_category", 5),
+    ("charge_class", 6),
+];
+const TERMS_TEXTS: [(&str, usize); 3] = [("node_id", 0), ("node_path", 1), ("fate", 2)];
+const OWNER_PLACE: usize = 3;
+const CHILD_PLACE: usize = 4;
+const FIRST_CURRENCY: usize = 5;
+const FIRST_OUTCOME: usize = 6;
+
+/// What turns numbers back into texts; made once all rows are in.
+#[derive(Debug)]
+pub(crate) struct Emitter {
+    run: Arc<RatingRun>,
+    shared: Arc<RollUpShared>,
+    terms: Vec<Arc<Terms>>,
+    term_texts: StringViewArray,
+    value_texts: StringViewArray,
+    /// Nulls for positions below the deepest path of a batch.
+    no_text: ArrayRef,
+    no_money: ArrayRef,
+}
+
+/// Receives the batches of a roll-up.
+pub(crate) type Give<'a> =
+    &'a mut dyn FnMut(LakeTable, RecordBatch, Placement) -> Result<(), RatingError>;
+
+impl Emitter {
+    pub(crate) fn new(run: &Arc<RatingRun>, shared: &Arc<RollUpShared>) -> Self {
+        Self {
+            run: Arc::clone(run),
+            shared: Arc::clone(shared),
+            terms: shared.terms(),
+            term_texts: run.terms.array(),
+            value_texts: run.values.array(),
+            no_text: new_null_array(&DataType::Utf8View, BATCH_ROWS),
+            no_money: new_null_array(&money(), BATCH_ROWS),
+        }
+    }
+
+    /// How many parts a roll-up has; each can be written by another thread.
+    pub(crate) const PARTS: usize = LOGS;
+
+    /// Sums one part of the logs of all workers and writes its daily and monthly groups.
+    pub(crate) fn part(
+        &self,
+        logs: &[Logs],
+        part: usize,
+        give: Give<'_>,
+    ) -> Result<(), RatingError> {
+        let hasher = &self.shared.hasher;
+        let mut daily = Groups::<DAILY_KEY>::new();
+        let mut sums = [0; SUMS_MAX];
+        for log in logs {
+            log.read(part, &mut |bytes| {
+                let mut records = Records { bytes };
+                while let Some(record) = records.next::<DAILY_KEY>(&mut sums) {
+                    daily.merge(hasher.hash_one(record.key), &record)?;
+                }
+                Ok(())
+            })?;
+        }
+        let mut monthly = Groups::<MONTHLY_KEY>::new();
+        for at in 0..daily.len() {
+            let Record { key, mask, rows, sums } = daily.get(at);
+            let record = Record { key: monthly_key(&key), mask, rows, sums };
+            monthly.merge(hasher.hash_one(record.key), &record)?;
+        }
+        self.write(LakeTable::ChargesDaily, &daily, give)?;
+        self.write(LakeTable::ChargesMonthly, &monthly, give)
+    }
+
+    fn write<const K: usize>(
+        &self,
+        table: LakeTable,
+        groups: &Groups<K>,
+        give: Give<'_>,
+    ) -> Result<(), RatingError> {
+        let mut slices = HashMap::new();
+        let mut at = 0;
+        while at < groups.len() {
+            let rows: Vec<Record<'_, K>> =
+                (at..groups.len().min(at + BATCH_ROWS)).map(|row| groups.get(row)).collect();
+            at += rows.len();
+            let place = self.place(table, &rows, &mut slices);
+            give(table, self.batch(table, &rows)?, place)?;
+        }
+        Ok(())
+    }
+
+    fn terms_of<const K: usize>(&self, record: &Record<'_, K>) -> &Terms {
+        let number = record.key[K - 1];
+        let at = usize::try_from(number).unwrap_or(usize::MAX);
+        self.terms.get(at).map_or(&[], |terms| terms)
+    }
+
+    fn place<const K: usize>(
+        &self,
+        table: LakeTable,
+        rows: &[Record<'_, K>],
+        slices: &mut HashMap<[u32; 3], u32>,
+    ) -> Placement {
+        let (provider, billing) = if table == LakeTable::ChargesDaily { (2, 3) } else { (1, 2) };
+        let mut place = Placement::default();
+        for row in rows {
+            let key = [row.key[0], row.key[provider], row.key[billing]];
+            let slice = slices.entry(key).or_insert_with(|| {
+                self.run.places.slice(&SliceName {
+                    provider_name: self.run.values.text(key[1]).as_ref().to_owned(),
+                    billing_account_id: self.run.values.text(key[2]).as_ref().to_owned(),
+                    billing_period: key[0].cast_signed(),
+                })
+            });
+            let terms = self.terms_of(row);
+            place.slice_of_row.push(*slice);
+            place.child_of_row.push(terms[CHILD_PLACE]);
+            place.owner_of_row.push(terms[OWNER_PLACE]);
+        }
+        place
+    }
+
+    fn batch<const K: usize>(
+        &self,
+        table: LakeTable,
+        rows: &[Record<'_, K>],
+    ) -> Result<RecordBatch, RatingError> {
+        let schema = table.schema();
+        let is_daily = table == LakeTable::ChargesDaily;
+        let texts: &[(&str, usize)] = if is_daily { &DAILY_TEXTS } else { &MONTHLY_TEXTS };
+        let deepest = rows.iter().map(|row| row.sums.len()).max().unwrap_or(0) - FIRST_PRICE;
+        let first_empty = schema.fields().len() - (MAX_POSITIONS - deepest) * POSITION_COLUMNS;
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+        for (at, field) in schema.fields().iter().enumerate() {
+            if at >= first_empty {
+                let nulls = if field.data_type() == &DataType::Utf8View { &self.no_text } else { &self.no_money };
+                arrays.push(nulls.slice(0, rows.len()));
+                continue;
+            }
+            let name = field.name().as_str();
+            let named = |list: &[(&str, usize)]| {
+                list.iter().find(|(own, _)| *own == name).map(|(_, place)| *place)
+            };
+            let array: ArrayRef = if let Some(place) = named(texts) {
+                self.take(&self.value_texts, rows.iter().map(|row| row.key[place]))?
+            } else if let Some(place) = named(&TERMS_TEXTS) {
+                self.take(&self.term_texts, rows.iter().map(|row| self.terms_of(row)[place]))?
+            } else {
+                match name {
+                    "origin" => Arc::new(StringViewArray::from_iter_values(
+                        std::iter::repeat_n("usage", rows.len()),
+                    )),
+                    "billing_period" => dates(rows.iter().map(|row| row.key[0])),
+                    "charge_date" => dates(rows.iter().map(|row| row.key[1])),
+                    "marketplace" => Arc::new(BooleanArray::from_iter(
+                        rows.iter().map(|row| Some(row.key[DAILY_MARKETPLACE] != 0)),
+                    )),
+                    "quantity" => sums(rows, 0)?,
+                    "list_cost" => sums(rows, 1)?,
+                    "effective_cost" => sums(rows, 2)?,
+                    "usage_rows" => {
+                        Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.rows)))
+                    }
+                    _ => self.position(name, rows)?,
+                }
+            };
+            arrays.push(array);
+        }
+        Ok(RecordBatch::try_new(schema, arrays)?)
+    }
+
+    /// A column of a position: `price_2`, `currency_2`, `outcome_2`, `rule_2` or `fx_rate_2`.
+    fn position<const K: usize>(
+        &self,
+        name: &str,
+        rows: &[Record<'_, K>],
+    ) -> Result<ArrayRef, RatingError> {
+        let (what, k) = name.rsplit_once('_').unwrap_or((name, ""));
+        let k: usize = k.parse().unwrap_or(MAX_POSITIONS);
+        let place = match (what, k) {
+            ("price", _) => return sums(rows, FIRST_PRICE + k),
+            ("currency", 0) => FIRST_CURRENCY,
+            ("outcome", 0) => FIRST_OUTCOME,
+            (_, 0) => usize::MAX,
+            ("currency", _) => TERMS_HEAD + (k - 1) * TERMS_STEP,
+            ("outcome", _) => TERMS_HEAD + (k - 1) * TERMS_STEP + 1,
+            ("rule", _) => TERMS_HEAD + (k - 1) * TERMS_STEP + 2,
+            ("fx_rate", _) => TERMS_HEAD + (k - 1) * TERMS_STEP + 3,
+            _ => return Err(RatingError::Column("of a roll-up")),
+        };
+        let numbers =
+            rows.iter().map(|row| self.terms_of(row).get(place).copied().unwrap_or(NULL));
+        self.take(&self.term_texts, numbers)
+    }
+
+    fn take(
+        &self,
+        texts: &StringViewArray,
+        numbers: impl Iterator<Item = u32>,
+    ) -> Result<ArrayRef, RatingError> {
+        Ok(take(texts, &UInt32Array::from_iter_values(numbers), None)?)
+    }
+}
+
+fn dates(days: impl Iterator<Item = u32>) -> ArrayRef {
+    Arc::new(Date32Array::from_iter_values(days.map(u32::cast_signed)))
+}
+
+fn sums<const K: usize>(rows: &[Record<'_, K>], place: usize) -> Result<ArrayRef, RatingError> {
+    let values: Vec<i128> =
+        rows.iter().map(|row| row.sums.get(place).copied().unwrap_or_default()).collect();
+    let nulls: NullBuffer = rows.iter().map(|row| row.mask & 1 << place != 0).collect();
+    let array = Decimal128Array::new(values.into(), Some(nulls));
+    Ok(Arc::new(array.with_precision_and_scale(MONEY_PRECISION, MONEY_SCALE)?))
+}

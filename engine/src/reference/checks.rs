@@ -1,0 +1,487 @@
+//! What reference rows must satisfy, each check with an error that names the row.
+//!
+//! Checks run on the whole state as it would be after a statement, and again inside the commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::{RefTable, Value};
+use crate::security::{Role, SessionError, Tree};
+
+use super::overlay::Rows;
+
+/// All reference tables as they would be.
+pub type State = BTreeMap<&'static str, Rows>;
+
+/// Depth of the deepest node: the root is 0.
+const DEPTH_MAX: usize = 8;
+const KINDS: [&str; 6] = ["distributor", "reseller", "customer", "business_unit", "department", "team"];
+const CATEGORIES: [&str; 5] = ["Usage", "Purchase", "Tax", "Credit", "Adjustment"];
+const POLICIES: [&str; 4] = ["pass", "retain", "report", "rerate"];
+const METHODS: [&str; 9] = [
+    "markup_pct", "margin_pct", "discount_pct", "unit_price", "graduated", "volume", "package", "pass_through", "zero",
+];
+const BASES: [&str; 6] = ["cost", "list", "billed", "contracted", "effective", "on_demand"];
+const ROOT_BASES: [&str; 4] = ["billed", "contracted", "effective", "on_demand"];
+const ROUNDINGS: [&str; 4] = ["half_even", "half_up", "down", "up"];
+
+/// A row with its values by column name.
+struct Record<'a> {
+    table: &'static RefTable,
+    values: &'a [Value],
+}
+
+impl<'a> Record<'a> {
+    fn text(&self, column: &str) -> Option<&'a str> {
+        self.table.position(column).and_then(|at| self.values.get(at)).and_then(Value::as_text)
+    }
+
+    fn need(&self, column: &str) -> &'a str {
+        self.text(column).unwrap_or_default()
+    }
+
+    fn int(&self, column: &str) -> Option<i64> {
+        self.table.position(column).and_then(|at| self.values.get(at)).and_then(Value::as_int)
+    }
+
+    /// The row's key, for messages: `accounts (AWS, 123, 456)`.
+    fn named(&self) -> String {
+        let key: Vec<String> = self
+            .table
+            .key
+            .iter()
+            .map(|column| match self.int(column) {
+                Some(int) => int.to_string(),
+                None => self.text(column).unwrap_or("null").to_owned(),
+            })
+            .collect();
+        format!("ref.{} ({})", self.table.name, key.join(", "))
+    }
+
+    fn refuse(&self, message: &str) -> SessionError {
+        SessionError::violates(format!("{}: {message}", self.named()))
+    }
+
+    fn one_of(&self, column: &str, allowed: &[&str]) -> Result<(), SessionError> {
+        match self.text(column) {
+            Some(value) if !allowed.contains(&value) => {
+                Err(self.refuse(&format!("{column} must be one of {}", allowed.join(", "))))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn id(&self, column: &str) -> Result<(), SessionError> {
+        let valid = |id: &str| {
+            id.len() <= 64
+                && id.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@'))
+        };
+        match self.text(column) {
+            Some(id) if !valid(id) => Err(self.refuse(&format!(
+                "{column} must be 1 to 64 letters, digits, `.`, `_` or `-` and begin with a letter or digit"
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn currency(&self, column: &str) -> Result<(), SessionError> {
+        match self.text(column) {
+            Some(code) if ratehouse_udfs::money::Currency::of(code).is_err() => {
+                Err(self.refuse(&format!("{column} must be an ISO 4217 code")))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn records<'a>(state: &'a State, name: &str) -> Vec<Record<'a>> {
+    let Some(table) = RefTable::named(name) else { return Vec::new() };
+    state
+        .get(table.name)
+        .into_iter()
+        .flat_map(|rows| rows.values())
+        .map(|values| Record { table, values })
+        .collect()
+}
+
+/// Checks the tables that a statement touched, and those that depend on them.
+///
+/// # Errors
+/// `23502` (a required column is null), `23505` (a key twice), `23503` (a reference to nothing)
+/// or `23514` (any other check), each naming the row.
+pub fn check(state: &State, root: &str) -> Result<(), SessionError> {
+    for table in RefTable::all() {
+        not_null(&records(state, table.name))?;
+        keys(&records(state, table.name))?;
+    }
+    let tree = nodes(state, root)?;
+    accounts(state, &tree)?;
+    attribution_rules(state, &tree)?;
+    cards(state, &tree)?;
+    versions(state)?;
+    rules(state, root)?;
+    policies(state, &tree)?;
+    rates(state)?;
+    users(state, &tree)
+}
+
+fn not_null(rows: &[Record<'_>]) -> Result<(), SessionError> {
+    for row in rows {
+        for (column, value) in row.table.columns.iter().zip(row.values) {
+            if !column.nullable && *value == Value::Null {
+                return Err(SessionError::new(
+                    "23502",
+                    format!("null value in column \"{}\" of relation \"{}\"", column.name, row.table.name),
+                )
+                .detail(format!("The row is {}.", row.named())));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn keys(rows: &[Record<'_>]) -> Result<(), SessionError> {
+    let mut seen = BTreeSet::new();
+    for row in rows {
+        let key: Vec<Option<&Value>> =
+            row.table.key.iter().map(|column| row.table.position(column).and_then(|at| row.values.get(at))).collect();
+        if !seen.insert(key) {
+            return Err(SessionError::new("23505", format!("{} exists already", row.named())));
+        }
+    }
+    Ok(())
+}
+
+/// A validity range under a name; ranges of one name must not overlap.
+fn no_overlap<'a>(rows: &[Record<'a>], name: impl Fn(&Record<'a>) -> Vec<Option<&'a str>>) -> Result<(), SessionError> {
+    let mut by_name: BTreeMap<Vec<Option<&str>>, Vec<&Record<'_>>> = BTreeMap::new();
+    for row in rows {
+        if row.text("valid_to").is_some_and(|to| to <= row.need("valid_from")) {
+            return Err(row.refuse("valid_to must be after valid_from"));
+        }
+        by_name.entry(name(row)).or_default().push(row);
+    }
+    for group in by_name.values_mut() {
+        group.sort_by(|a, b| a.need("valid_from").cmp(b.need("valid_from")));
+        for pair in group.windows(2) {
+            let [first, second] = pair else { continue };
+            if first.text("valid_to").is_none_or(|to| to > second.need("valid_from")) {
+                return Err(second.refuse(&format!(
+                    "it overlaps the row valid from {}: end that one first",
+                    first.need("valid_from")
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn nodes(state: &State, root: &str) -> Result<Tree, SessionError> {
+    let rows = records(state, "nodes");
+    for row in &rows {
+        row.id("node_id")?;
+        row.one_of("kind", &KINDS)?;
+        row.one_of("rounding_mode", &ROUNDINGS)?;
+        row.currency("currency")?;
+        if row.need("time_zone").parse::<chrono_tz::Tz>().is_err() {
+            return Err(row.refuse("time_zone must be an IANA name such as Europe/Berlin"));
+        }
+        let is_root = row.need("node_id") == root;
+        if is_root == row.text("parent_id").is_some() {
+            let message = if is_root { "the root has no parent" } else { "parent_id is missing: only the root has none" };
+            return Err(row.refuse(message));
+        }
+    }
+    no_overlap(&rows, |row| vec![row.text("node_id")])?;
+    let table = RefTable::named("nodes").ok_or_else(|| SessionError::new("XX000", "internal error"))?;
+    let tree = Tree::from_rows(table, rows.iter().map(|row| row.values))?;
+    for row in &rows {
+        if let Some(parent) = row.text("parent_id").filter(|parent| !tree.has(parent)) {
+            return Err(SessionError::new("23503", format!("{}: node \"{parent}\" does not exist", row.named())));
+        }
+    }
+    for row in &rows {
+        climbs_to_root(&rows, row)?;
+    }
+    Ok(tree)
+}
+
+/// Follows the parents of a row at every instant at which something above it changes.
+fn climbs_to_root(rows: &[Record<'_>], row: &Record<'_>) -> Result<(), SessionError> {
+    let mut instants: BTreeSet<&str> = rows.iter().flat_map(|r| r.text("valid_from")).collect();
+    instants.insert(row.need("valid_from"));
+    for at in instants {
+        let alive = |r: &Record<'_>| r.need("valid_from") <= at && r.text("valid_to").is_none_or(|to| at < to);
+        if !alive(row) {
+            continue;
+        }
+        let mut current = row;
+        let mut depth = 0;
+        while let Some(parent) = current.text("parent_id") {
+            depth += 1;
+            if depth > rows.len() || parent == row.need("node_id") {
+                return Err(row.refuse("the tree would have a cycle"));
+            }
+            if depth > DEPTH_MAX {
+                return Err(row.refuse("the tree would be deeper than 8 below the root"));
+            }
+            let Some(above) = rows.iter().find(|r| r.need("node_id") == parent && alive(r)) else {
+                return Err(row.refuse(&format!("its parent \"{parent}\" does not exist at {at}")));
+            };
+            current = above;
+        }
+    }
+    Ok(())
+}
+
+fn node_exists(tree: &Tree, row: &Record<'_>, column: &str) -> Result<(), SessionError> {
+    match row.text(column) {
+        Some(id) if !tree.has(id) => {
+            Err(SessionError::new("23503", format!("{}: node \"{id}\" does not exist", row.named())))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn accounts(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let rows = records(state, "accounts");
+    for row in &rows {
+        node_exists(tree, row, "node_id")?;
+    }
+    no_overlap(&rows, |row| {
+        vec![row.text("provider_name"), row.text("billing_account_id"), row.text("sub_account_id")]
+    })
+}
+
+fn attribution_rules(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let rows = records(state, "attribution_rules");
+    for row in &rows {
+        row.id("rule_id")?;
+        node_exists(tree, row, "owner_node_id")?;
+        node_exists(tree, row, "node_id")?;
+        row.one_of("method", &["direct"])?;
+        if row.text("tag_value").is_some() && row.text("tag_key").is_none() {
+            return Err(row.refuse("tag_value needs a tag_key"));
+        }
+        if !tree.is_within(row.need("node_id"), row.need("owner_node_id")) {
+            return Err(row.refuse("node_id must be in the owner's subtree"));
+        }
+    }
+    no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("rule_id")])
+}
+
+fn cards(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let mut edges = BTreeSet::new();
+    for row in &records(state, "rate_cards") {
+        row.id("card_id")?;
+        row.currency("currency")?;
+        node_exists(tree, row, "seller_node_id")?;
+        node_exists(tree, row, "buyer_node_id")?;
+        let (seller, buyer) = (row.need("seller_node_id"), row.text("buyer_node_id"));
+        if let Some(buyer) = buyer {
+            let is_child = tree
+                .places(buyer)
+                .iter()
+                .any(|place| place.path.rsplit('/').nth(1).is_some_and(|parent| parent == seller));
+            if !is_child {
+                return Err(row.refuse("buyer_node_id must be a child of seller_node_id"));
+            }
+            if tree.currency(buyer).is_some_and(|currency| currency != row.need("currency")) {
+                return Err(row.refuse("currency must be the buyer's"));
+            }
+        }
+        let currency = buyer.is_none().then(|| row.need("currency"));
+        if !edges.insert((seller, buyer, currency)) {
+            return Err(row.refuse("this seller has a card for this buyer already: add a version to that one"));
+        }
+    }
+    Ok(())
+}
+
+fn versions(state: &State) -> Result<(), SessionError> {
+    let cards: BTreeMap<&str, &str> =
+        records(state, "rate_cards").iter().map(|row| (row.need("card_id"), row.need("seller_node_id"))).collect();
+    let rows = records(state, "rate_card_versions");
+    let known: BTreeSet<(&str, i64)> =
+        rows.iter().map(|row| (row.need("card_id"), row.int("version").unwrap_or_default())).collect();
+    for row in &rows {
+        let Some(seller) = cards.get(row.need("card_id")) else {
+            return Err(SessionError::new("23503", format!("{}: the card does not exist", row.named())));
+        };
+        if row.int("version").is_none_or(|version| version < 1) {
+            return Err(row.refuse("version must be 1 or more"));
+        }
+        row.one_of("status", &["draft", "pending", "active", "retired"])?;
+        match (row.text("base_card_id"), row.int("base_version")) {
+            (None, None) => {}
+            (Some(base), Some(version)) => {
+                if cards.get(base) != Some(seller) || !known.contains(&(base, version)) {
+                    return Err(row.refuse("the base version must exist and be of a card of the same seller"));
+                }
+            }
+            (Some(_), None) | (None, Some(_)) => {
+                return Err(row.refuse("base_card_id and base_version go together"));
+            }
+        }
+    }
+    base_versions_end(&rows)?;
+    let live: Vec<Record<'_>> = rows.into_iter().filter(|row| row.need("status") != "retired").collect();
+    no_overlap(&live, |row| vec![row.text("card_id")])
+}
+
+fn base_versions_end(rows: &[Record<'_>]) -> Result<(), SessionError> {
+    for row in rows {
+        let mut current = row;
+        for _ in 0..=rows.len() {
+            let (Some(base), Some(version)) = (current.text("base_card_id"), current.int("base_version")) else {
+                break;
+            };
+            if base == row.need("card_id") && Some(version) == row.int("version") {
+                return Err(row.refuse("the base versions would form a cycle"));
+            }
+            match rows.iter().find(|r| r.need("card_id") == base && r.int("version") == Some(version)) {
+                Some(next) => current = next,
+                None => break,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn rules(state: &State, root: &str) -> Result<(), SessionError> {
+    let sellers: BTreeMap<&str, &str> =
+        records(state, "rate_cards").iter().map(|row| (row.need("card_id"), row.need("seller_node_id"))).collect();
+    let known: BTreeSet<(&str, i64)> = records(state, "rate_card_versions")
+        .iter()
+        .map(|row| (row.need("card_id"), row.int("version").unwrap_or_default()))
+        .collect();
+    for row in &records(state, "rate_rules") {
+        if !known.contains(&(row.need("card_id"), row.int("version").unwrap_or_default())) {
+            return Err(SessionError::new("23503", format!("{}: the card's version does not exist", row.named())));
+        }
+        row.id("rule_id")?;
+        row.one_of("charge_category", &CATEGORIES)?;
+        row.one_of("method", &METHODS)?;
+        row.one_of("base", &BASES)?;
+        row.one_of("scope", &["account", "node", "subtree"])?;
+        if row.text("tag_value").is_some() && row.text("tag_key").is_none() {
+            return Err(row.refuse("tag_value needs a tag_key"));
+        }
+        let at_root = sellers.get(row.need("card_id")).copied() == Some(root);
+        if ROOT_BASES.contains(&row.need("base")) && !at_root {
+            return Err(row.refuse("this base is the root's alone: use cost or list"));
+        }
+        method_has_its_values(row)?;
+    }
+    Ok(())
+}
+
+fn method_has_its_values(row: &Record<'_>) -> Result<(), SessionError> {
+    let value = row.text("value").and_then(|text| ratehouse_udfs::decimal::parse_decimal(text).ok()).map(|p| p.value);
+    const ONE: i128 = 1_000_000_000_000_000_000;
+    match row.need("method") {
+        "markup_pct" | "margin_pct" | "discount_pct" | "unit_price" => {
+            let Some(value) = value else { return Err(row.refuse("the method needs a value")) };
+            if row.need("method") == "margin_pct" && value >= 100 * ONE {
+                return Err(row.refuse("a margin is below 100 percent of the price"));
+            }
+            if row.need("method") == "unit_price" && value < 0 {
+                return Err(row.refuse("a unit price is not negative"));
+            }
+        }
+        "graduated" | "volume" | "package" => {
+            let Some(bands) = row.text("bands") else { return Err(row.refuse("the method needs bands")) };
+            bands_are_whole(bands, row.need("method") == "package").map_err(|message| row.refuse(message))?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// `[{"up_to": "100", "price": "0.10"}, {"up_to": null, "price": "0.08"}]`; a package is
+/// `[{"up_to": "1000", "price": "5.00"}]`: the block and its price.
+fn bands_are_whole(text: &str, package: bool) -> Result<(), &'static str> {
+    const FORM: &str = "bands must be a list of {\"up_to\": decimal text or null, \"price\": decimal text}";
+    let bands: Vec<serde_json::Value> = serde_json::from_str(text).map_err(|_| FORM)?;
+    let decimal = |value: Option<&serde_json::Value>| {
+        value
+            .and_then(serde_json::Value::as_str)
+            .and_then(|text| ratehouse_udfs::decimal::parse_decimal(text).ok())
+            .map(|p| p.value)
+    };
+    let mut last = 0;
+    for (at, band) in bands.iter().enumerate() {
+        let price = decimal(band.get("price")).ok_or(FORM)?;
+        if price < 0 {
+            return Err("a price is not negative");
+        }
+        match band.get("up_to") {
+            Some(serde_json::Value::Null) if at + 1 == bands.len() && !package => {}
+            bound => {
+                let bound = decimal(bound).ok_or(FORM)?;
+                if bound <= last {
+                    return Err("the bands' bounds must grow");
+                }
+                last = bound;
+            }
+        }
+    }
+    let open = bands.last().is_some_and(|band| band.get("up_to") == Some(&serde_json::Value::Null));
+    match (package, bands.len()) {
+        (true, 1) => Ok(()),
+        (true, _) => Err("a package has one entry: its size and its price"),
+        (false, 0) => Err("bands must not be empty"),
+        (false, _) if !open => Err("the last band must be open: \"up_to\": null"),
+        (false, _) => Ok(()),
+    }
+}
+
+fn policies(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let rows = records(state, "charge_policies");
+    for row in &rows {
+        node_exists(tree, row, "node_id")?;
+        node_exists(tree, row, "buyer_node_id")?;
+        row.one_of("charge_category", &CATEGORIES)?;
+        row.one_of("charge_class", &["Correction"])?;
+        row.one_of("policy", &POLICIES)?;
+    }
+    no_overlap(&rows, |row| {
+        vec![row.text("node_id"), row.text("buyer_node_id"), row.text("charge_category"), row.text("charge_class")]
+    })
+}
+
+fn rates(state: &State) -> Result<(), SessionError> {
+    let mut ids = BTreeSet::new();
+    for row in &records(state, "fx_rates") {
+        row.currency("base_currency")?;
+        row.currency("quote_currency")?;
+        if row.need("base_currency") == row.need("quote_currency") {
+            return Err(row.refuse("base_currency and quote_currency are the same"));
+        }
+        let rate = ratehouse_udfs::decimal::parse_decimal(row.need("rate")).map(|p| p.value);
+        if rate.map_or(true, |rate| rate <= 0) {
+            return Err(row.refuse("a rate is above zero"));
+        }
+        if !ids.insert(row.need("fx_rate_id")) {
+            return Err(SessionError::new("23505", format!("{}: fx_rate_id is taken", row.named())));
+        }
+    }
+    Ok(())
+}
+
+fn users(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    for row in &records(state, "users") {
+        node_exists(tree, row, "node_id")?;
+        if let Err(message) = row.need("role").parse::<Role>() {
+            return Err(row.refuse(&message));
+        }
+    }
+    for row in &records(state, "approval_rules") {
+        node_exists(tree, row, "seller_node_id")?;
+        row.one_of("kind", &["rate_card_version", "invoice"])?;
+        if let Err(message) = row.need("role").parse::<Role>() {
+            return Err(row.refuse(&message));
+        }
+    }
+    Ok(())
+}

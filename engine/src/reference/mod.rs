@@ -1,0 +1,14 @@
+//! Reference data as SQL writes it: values from text and Arrow, checks, and who may write what.
+//!
+//! The catalog keeps the versions ([`crate::catalog::RefTable`]); this module decides what a
+//! statement may make of them. A check sees the state as it would be after the statement.
+
+mod authority;
+mod checks;
+mod overlay;
+mod values;
+
+pub use authority::Authority;
+pub use checks::{State, check};
+pub use overlay::{Overlay, RefOp, Rows};
+pub use values::{data_type, from_array, from_text, to_array};

@@ -1,0 +1,250 @@
+//! The one place where errors become what a client reads: a SQLSTATE and a text without values.
+//!
+//! What is absent and what is forbidden read the same. Nothing the engine says about data is
+//! passed on, because a filter that failed may have looked at a value.
+
+use std::fmt;
+
+use arrow::error::ArrowError;
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
+
+use crate::catalog::CatalogError;
+
+/// An error as a client may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionError {
+    /// The five-character code.
+    pub sqlstate: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// More about it.
+    pub detail: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl SessionError {
+    /// An error without detail.
+    pub fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
+        Self { sqlstate, message: message.into(), detail: None, hint: None }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with a detail.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// A statement or function that this server does not offer.
+    pub fn unsupported(what: &str) -> Self {
+        Self::new("0A000", format!("{what} is not supported"))
+    }
+
+    /// An action that the caller may not do.
+    pub fn denied(what: &str) -> Self {
+        Self::new("42501", format!("permission denied for {what}"))
+    }
+
+    /// A relation that is not in the session.
+    pub fn no_relation(name: &str) -> Self {
+        Self::new("42P01", format!("relation \"{name}\" does not exist"))
+    }
+
+    /// A row that a check refuses.
+    pub fn violates(message: impl Into<String>) -> Self {
+        Self::new("23514", message)
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(detail) = &self.detail {
+            write!(f, "\nDETAIL:  {detail}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\nHINT:  {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SessionError {}
+
+impl From<CatalogError> for SessionError {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Conflict => Self::new("40001", error.to_string())
+                .hint("somebody changed the same rows: read them again and repeat the transaction"),
+            CatalogError::Refused(message) => Self::violates(message),
+            CatalogError::Chain { .. } => Self::new("XX001", error.to_string()),
+            CatalogError::Database(_)
+            | CatalogError::Missing(_)
+            | CatalogError::Exists(_)
+            | CatalogError::Version { .. }
+            | CatalogError::Shape { .. }
+            | CatalogError::Malformed { .. }
+            | CatalogError::Io { .. } => {
+                tracing::error!(%error, "catalog");
+                Self::new("58030", "the catalog could not be read or written")
+            }
+        }
+    }
+}
+
+impl From<DataFusionError> for SessionError {
+    fn from(error: DataFusionError) -> Self {
+        from_engine(&error)
+    }
+}
+
+/// Maps an engine error.
+pub fn from_engine(error: &DataFusionError) -> SessionError {
+    match error.find_root() {
+        DataFusionError::SQL(parse, _) => from_parser(parse),
+        DataFusionError::SchemaError(schema, _) => from_schema(schema),
+        DataFusionError::ArrowError(arrow, _) => from_arrow(arrow),
+        DataFusionError::ResourcesExhausted(_) => {
+            SessionError::new("53200", "out of memory").hint("the query needs more memory than it may use: narrow it")
+        }
+        DataFusionError::NotImplemented(_) => SessionError::new("0A000", "this form of query is not supported"),
+        DataFusionError::Plan(text) => from_plan(text),
+        DataFusionError::Configuration(_) => SessionError::new("22023", "invalid setting"),
+        DataFusionError::Execution(text) => from_execution(text),
+        DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) | DataFusionError::ParquetError(_) => {
+            tracing::error!(%error, "storage");
+            SessionError::new("58030", "stored data could not be read")
+        }
+        DataFusionError::External(source) => source
+            .downcast_ref::<SessionError>()
+            .cloned()
+            .unwrap_or_else(|| internal(error)),
+        _ => internal(error),
+    }
+}
+
+fn internal(error: &DataFusionError) -> SessionError {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    tracing::error!(%error, id, "internal error");
+    SessionError::new("XX000", "internal error").detail(format!("The server's log has it under {id}."))
+}
+
+/// Maps a syntax error; its text speaks of the statement only.
+pub fn from_parser(error: &ParserError) -> SessionError {
+    match error {
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
+            SessionError::new("42601", format!("syntax error: {text}"))
+        }
+        ParserError::RecursionLimitExceeded => {
+            SessionError::new("54001", "statement is nested too deeply")
+        }
+    }
+}
+
+fn from_schema(error: &SchemaError) -> SessionError {
+    match error {
+        SchemaError::FieldNotFound { field, .. } => {
+            SessionError::new("42703", format!("column \"{}\" does not exist", field.name))
+        }
+        SchemaError::AmbiguousReference { field } => {
+            SessionError::new("42702", format!("column reference \"{}\" is ambiguous", field.name))
+        }
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            SessionError::new("42701", format!("column name \"{name}\" is used twice"))
+        }
+    }
+}
+
+fn from_arrow(error: &ArrowError) -> SessionError {
+    match error {
+        ArrowError::DivideByZero => SessionError::new("22012", "division by zero"),
+        ArrowError::ArithmeticOverflow(_) => SessionError::new("22003", "numeric value out of range"),
+        ArrowError::CastError(_) | ArrowError::ParseError(_) | ArrowError::InvalidArgumentError(_) => {
+            SessionError::new("22P02", "invalid input syntax or value")
+        }
+        ArrowError::MemoryError(_) => SessionError::new("53200", "out of memory"),
+        ArrowError::ExternalError(source) => match source.downcast_ref::<DataFusionError>() {
+            Some(inner) => from_engine(inner),
+            None => source
+                .downcast_ref::<SessionError>()
+                .cloned()
+                .unwrap_or_else(|| SessionError::new("XX000", "internal error")),
+        },
+        _ => {
+            tracing::error!(%error, "arrow");
+            SessionError::new("XX000", "internal error")
+        }
+    }
+}
+
+/// The planner's texts speak of names and types, which come from the statement and the
+/// session's own catalog.
+fn from_plan(text: &str) -> SessionError {
+    let lower = text.to_ascii_lowercase();
+    if let Some(name) = quoted_after(text, "table '") {
+        let name = name.rsplit('.').next().unwrap_or(name);
+        return SessionError::no_relation(name);
+    }
+    if lower.contains("invalid function") || lower.contains("no function matches") || lower.contains("function") && lower.contains("not found") {
+        let first = text.lines().next().unwrap_or_default();
+        let name = quoted_after(first, "function '").unwrap_or("of that name and those argument types");
+        return SessionError::new("42883", format!("function {name} does not exist"))
+            .hint("no function matches the given name and argument types: you might need explicit casts");
+    }
+    if lower.contains("must appear in the group by") || lower.contains("column in select must be in group by") {
+        return SessionError::new("42803", "column must appear in the GROUP BY clause or be used in an aggregate function");
+    }
+    let first = text.lines().next().unwrap_or_default();
+    SessionError::new("42804", first.to_owned())
+}
+
+fn quoted_after<'a>(text: &'a str, before: &str) -> Option<&'a str> {
+    let lower = text.to_ascii_lowercase();
+    let start = lower.find(before)? + before.len();
+    let rest = text.get(start..)?;
+    rest.split('\'').next()
+}
+
+fn from_execution(text: &str) -> SessionError {
+    let lower = text.to_ascii_lowercase();
+    if lower.contains("divide by zero") || lower.contains("division by zero") {
+        return SessionError::new("22012", "division by zero");
+    }
+    if lower.contains("overflow") || lower.contains("out of range") {
+        return SessionError::new("22003", "numeric value out of range");
+    }
+    tracing::warn!(text, "execution error");
+    SessionError::new("22023", "invalid argument value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_cast_does_not_show_the_value() {
+        let error = DataFusionError::ArrowError(
+            Box::new(ArrowError::CastError("Cannot cast string 'TOPSECRET' to value of Int32 type".to_owned())),
+            None,
+        );
+        let shown = from_engine(&error);
+        assert_eq!(shown.sqlstate, "22P02");
+        assert!(!shown.to_string().contains("TOPSECRET"));
+    }
+
+    #[test]
+    fn an_unknown_table_is_named_without_its_catalog() {
+        let shown = from_engine(&DataFusionError::Plan("table 'ratehouse.public.nope' not found".to_owned()));
+        assert_eq!((shown.sqlstate, shown.message.as_str()), ("42P01", "relation \"nope\" does not exist"));
+    }
+}

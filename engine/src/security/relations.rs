@@ -1,0 +1,454 @@
+//! How the stored tables become the relations of a session: which columns, under which names,
+//! computed from which stored ones.
+//!
+//! With k the caller's position in a row's path, `cost` is `price_k` and `price` is
+//! `price_{k+1}`. The expressions are evaluated inside the scoped scan: no session schema has a
+//! `price_k` column.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::functions::expr_fn::{coalesce, split_part, starts_with};
+use datafusion::logical_expr::{Expr, ScalarUDF, cast, col, lit, not, when};
+use datafusion::scalar::ScalarValue;
+
+use super::policy::MoneyColumns;
+use super::scope::Scope;
+use crate::lake::schema::{self, LakeTable, MAX_POSITIONS};
+
+/// One column of a session relation.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// Its field, with comment and presentation in the metadata.
+    pub field: FieldRef,
+    /// How it is computed from the stored columns.
+    pub value: Expr,
+}
+
+/// The column's comment in the field metadata.
+pub const COMMENT: &str = "comment";
+/// The Postgres type that a column is shown as, where it is not the natural one.
+pub const PG_TYPE: &str = "pg_type";
+/// How many digits a number shows.
+pub const PG_SCALE: &str = "pg_scale";
+
+/// A field with its comment.
+pub fn commented(name: &str, data_type: DataType, comment: &str) -> Field {
+    Field::new(name, data_type, true).with_metadata([(COMMENT.to_owned(), comment.to_owned())].into())
+}
+
+fn with(field: Field, key: &str, value: &str) -> Field {
+    let mut metadata = field.metadata().clone();
+    metadata.insert(key.to_owned(), value.to_owned());
+    field.with_metadata(metadata)
+}
+
+fn text(name: &str, comment: &str, value: Expr) -> Column {
+    Column { field: Arc::new(commented(name, DataType::Utf8View, comment)), value }
+}
+
+fn json(name: &str, comment: &str, value: Expr) -> Column {
+    Column { field: Arc::new(with(commented(name, DataType::Utf8View, comment), PG_TYPE, "json")), value }
+}
+
+fn money(name: &str, comment: &str, value: Expr) -> Column {
+    Column { field: Arc::new(with(commented(name, schema::money(), comment), PG_SCALE, "trim:2")), value }
+}
+
+fn quantity(name: &str, comment: &str, value: Expr) -> Column {
+    Column { field: Arc::new(commented(name, schema::money(), comment)), value }
+}
+
+fn typed(name: &str, data_type: DataType, comment: &str, value: Expr) -> Column {
+    Column { field: Arc::new(commented(name, data_type, comment)), value }
+}
+
+/// The schema of a list of columns.
+pub fn schema_of(columns: &[Column]) -> SchemaRef {
+    Arc::new(Schema::new(columns.iter().map(|c| Arc::clone(&c.field)).collect::<Vec<_>>()))
+}
+
+/// Rows whose path is the prefix or below it.
+fn under(prefix: &str) -> Expr {
+    let inside = format!("{prefix}/");
+    // The two comparisons say the same as `starts_with` and let row groups be skipped:
+    // `0` is the character after `/`.
+    let range = col("node_path").gt_eq(lit(prefix)).and(col("node_path").lt(lit(format!("{prefix}0"))));
+    range.and(col("node_path").eq(lit(prefix)).or(starts_with(col("node_path"), lit(inside))))
+}
+
+fn no_rows() -> Expr {
+    lit(false)
+}
+
+/// The value of `at(k)` for the caller's position k in each row's path.
+fn own(scope: &Scope, at: impl Fn(usize) -> Expr) -> Expr {
+    let mut groups: Vec<(usize, Expr)> = Vec::new();
+    for (prefix, position) in &scope.prefixes {
+        let here = under(prefix);
+        match groups.iter_mut().find(|(k, _)| k == position) {
+            Some((_, any)) => *any = any.clone().or(here),
+            None => groups.push((*position, here)),
+        }
+    }
+    match groups.as_slice() {
+        [] => at(0),
+        [(only, _)] => at(*only),
+        [(first, condition), rest @ ..] => {
+            let mut case = when(condition.clone(), at(*first));
+            for (k, condition) in rest {
+                case = case.when(condition.clone(), at(*k));
+            }
+            // Every row in scope lies under one of the prefixes.
+            case.end().unwrap_or_else(|_| at(*first))
+        }
+    }
+}
+
+fn position(stored: &str, k: usize, data_type: &DataType) -> Expr {
+    if k < MAX_POSITIONS {
+        col(format!("{stored}_{k}"))
+    } else {
+        lit(ScalarValue::try_from(data_type).unwrap_or(ScalarValue::Null))
+    }
+}
+
+/// The rows that belong to the caller: on its path, and sold down to it.
+pub fn row_filter(scope: &Scope) -> Option<Expr> {
+    if scope.is_root && scope.prefixes.len() == 1 {
+        return None;
+    }
+    let mut any = no_rows();
+    for (prefix, k) in &scope.prefixes {
+        let mut here = under(prefix);
+        if *k > 0 {
+            here = here.and(col(format!("outcome_{k}")).in_list(vec![lit("billed"), lit("reported")], false));
+        }
+        any = any.or(here);
+    }
+    Some(any)
+}
+
+/// What a relation of charges is made for.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Its scope.
+    pub scope: Arc<Scope>,
+    /// Its money columns.
+    pub money: MoneyColumns,
+    /// Whether it has the root's columns.
+    pub provider_side: bool,
+    /// Makes charge ids under the warehouse's secret.
+    pub charge_id: Arc<ScalarUDF>,
+}
+
+impl Caller {
+    fn money_columns(&self) -> Vec<Column> {
+        let scope = &self.scope;
+        let text_type = DataType::Utf8View;
+        let cost = || own(scope, |k| position("price", k, &schema::money()));
+        let cost_currency = || own(scope, |k| position("currency", k, &text_type));
+        let price = || own(scope, |k| position("price", k + 1, &schema::money()));
+        let price_currency = || own(scope, |k| position("currency", k + 1, &text_type));
+        let mut columns = vec![
+            money("cost", "What the caller's node pays for it, unrounded, in cost_currency.", cost()),
+            text("cost_currency", "Currency of cost.", cost_currency()),
+        ];
+        if self.money == MoneyColumns::CostPriceMargin {
+            let margin = when(cost_currency().eq(price_currency()), price() - cost())
+                .end()
+                .unwrap_or_else(|_| lit(ScalarValue::Null));
+            columns.extend([
+                money("price", "What the caller's child on the row's path pays the caller, unrounded; null for what the caller consumes itself.", price()),
+                text("price_currency", "Currency of price.", price_currency()),
+                money("margin", "price - cost where both are in one currency, else null.", cast(margin, schema::money())),
+            ]);
+        }
+        columns
+    }
+
+    fn outcome(&self) -> Column {
+        let text_type = DataType::Utf8View;
+        let selling = own(&self.scope, |k| position("outcome", k + 1, &text_type));
+        let buying = own(&self.scope, |k| position("outcome", k, &text_type));
+        let value = match self.money {
+            MoneyColumns::CostPriceMargin => coalesce(vec![selling, buying]),
+            MoneyColumns::Cost => buying,
+        };
+        text("outcome", "billed, retained, reported or unrated: on the caller's own sale, or on its purchase where it sells nothing.", value)
+    }
+
+    fn fx_rate(&self) -> Column {
+        let text_type = DataType::Utf8View;
+        let selling = own(&self.scope, |k| position("fx_rate", k + 1, &text_type));
+        let buying = own(&self.scope, |k| position("fx_rate", k, &text_type));
+        let value = match self.money {
+            MoneyColumns::CostPriceMargin => coalesce(vec![selling, buying]),
+            MoneyColumns::Cost => buying,
+        };
+        text("fx_rate_id", "The exchange rate that converted the seller's cost, if one did.", value)
+    }
+
+    fn charge_id(&self) -> Expr {
+        self.charge_id.call(vec![
+            col("provider_name"),
+            col("billing_account_id"),
+            col("billing_period"),
+            col("line_key"),
+            col("line_no"),
+            col("portion"),
+        ])
+    }
+
+    /// `charges`.
+    pub fn charges(&self) -> Vec<Column> {
+        let mut columns = vec![
+            text("charge_id", "Identifies the charge; a keyed hash that says nothing else.", self.charge_id()),
+            text("origin", "usage, licence, labour, fee, minimum, shortfall, credit or adjustment.", col("origin")),
+            typed("billing_period", DataType::Date32, "First day of the provider's billing period.", col("billing_period")),
+            typed("charge_period_start", schema::instant(), "From this instant (inclusive), UTC.", col("charge_period_start")),
+            typed("charge_period_end", schema::instant(), "Until this instant (exclusive), UTC.", col("charge_period_end")),
+            typed("charge_date", DataType::Date32, "The day of charge_period_start in the owner's time zone.", col("charge_date")),
+        ];
+        columns.extend(dimensions(&[
+            "provider_name", "billing_account_id", "sub_account_id", "node_id", "node_path", "service_category",
+            "service_name", "sku_id", "region_id", "resource_id", "resource_type", "charge_category", "charge_class",
+            "pricing_category", "marketplace", "description",
+        ]));
+        columns.extend([
+            quantity("quantity", "Pricing quantity, in unit.", col("quantity")),
+            text("unit", "Pricing unit.", col("unit")),
+            money("list_cost", "Cost at the provider's public list price, in list_currency.", col("list_cost")),
+            list_currency(),
+        ]);
+        columns.extend(self.money_columns());
+        columns.extend([self.fx_rate(), fate(), self.outcome()]);
+        columns.push(json("tags", "The resource's tags, a JSON object of texts.", col("tags")));
+        if self.provider_side {
+            columns.extend([
+                typed("delivery_id", DataType::Int64, "The delivery it came with.", col("delivery_id")),
+                typed("source_row", DataType::Int64, "Its row in the delivered file.", col("source_row")),
+                money("effective_cost", "The provider's amortised cost.", col("effective_cost")),
+                typed("rated_snapshot", DataType::Int64, "The snapshot whose reference data priced it.", col("rated_snapshot")),
+            ]);
+        }
+        columns
+    }
+
+    /// `charges_daily` and `charges_monthly`.
+    pub fn rollup(&self, table: LakeTable) -> Vec<Column> {
+        let names: &[&str] =
+            if table == LakeTable::ChargesDaily { &schema::DAILY_DIMENSIONS } else { &schema::MONTHLY_DIMENSIONS };
+        let mut columns = dimensions(names);
+        columns.extend([
+            quantity("quantity", "Sum of pricing quantities.", col("quantity")),
+            money("list_cost", "Sum at the provider's public list price, in list_currency.", col("list_cost")),
+            list_currency(),
+        ]);
+        columns.extend(self.money_columns());
+        columns.extend([self.fx_rate(), self.outcome()]);
+        columns.push(typed("usage_rows", DataType::Int64, "How many charges it sums.", col("usage_rows")));
+        if self.provider_side {
+            columns.push(money("effective_cost", "Sum of the provider's amortised cost.", col("effective_cost")));
+        }
+        columns
+    }
+
+    /// One edge of `charges_by_tier` (`monthly` false) or `tiers_monthly` (true): what the node at
+    /// position `depth` pays, for rows in which the caller stands at `k`.
+    pub fn tier(&self, edge: &Edge<'_>, monthly: bool) -> Vec<Column> {
+        let (k, depth) = (edge.caller, edge.depth);
+        let node_at = |position: usize| split_part(col("node_path"), lit("/"), lit(count(position) + 1));
+        let null_text = || lit(ScalarValue::Utf8View(None));
+        // The seller of an edge stands one above its payer: visible from the caller down.
+        let sells = depth > k;
+        let amount = col(format!("price_{depth}"));
+        let rule = || split_rule(depth, sells);
+        let mut columns = Vec::new();
+        if monthly {
+            columns.extend(dimensions(&schema::MONTHLY_DIMENSIONS));
+        } else {
+            columns.push(text("charge_id", "The charge.", self.charge_id()));
+            columns.push(typed("billing_period", DataType::Date32, "First day of the billing period.", col("billing_period")));
+        }
+        columns.push(typed("depth", DataType::Int32, "The payer's position in the path: 0 is the root, which pays the provider.", lit(count32(depth))));
+        columns.push(text("seller_node_id", "Who is paid; null where that is the provider or above the caller.", if sells { cast(node_at(depth.saturating_sub(1)), DataType::Utf8View) } else { null_text() }));
+        columns.push(text("payer_node_id", "Who pays.", cast(node_at(depth), DataType::Utf8View)));
+        if monthly {
+            columns.extend([
+                quantity("quantity", "Sum of pricing quantities.", col("quantity")),
+                money("list_cost", "Sum at the provider's public list price, in list_currency.", col("list_cost")),
+                list_currency(),
+                typed("usage_rows", DataType::Int64, "How many charges it sums.", col("usage_rows")),
+            ]);
+        }
+        columns.extend([
+            money("amount", "What the payer pays, unrounded, in currency.", amount),
+            text("currency", "Currency of amount.", col(format!("currency_{depth}"))),
+            text("outcome", "billed, retained, reported or unrated on this edge.", col(format!("outcome_{depth}"))),
+        ]);
+        if monthly {
+            let (seller_cost, seller_currency) = if sells {
+                (col(format!("price_{}", depth - 1)), col(format!("currency_{}", depth - 1)))
+            } else {
+                (lit(ScalarValue::try_from(&schema::money()).unwrap_or(ScalarValue::Null)), null_text())
+            };
+            let invoiced = if sells {
+                node_at(depth - 1).in_list(edge.invoicing.iter().map(|id| lit(*id)).collect(), false)
+            } else {
+                lit(false)
+            };
+            columns.extend([
+                money("seller_cost", "What the seller pays for the same rows, in seller_currency.", seller_cost),
+                text("seller_currency", "Currency of seller_cost.", seller_currency),
+                typed("is_invoiced", DataType::Boolean, "Whether the edge gets invoices.", invoiced),
+                text("fx_rate_id", "The exchange rate that converted the seller's cost, if one did.", col(format!("fx_rate_{depth}"))),
+            ]);
+            if self.provider_side {
+                columns.push(money("effective_cost", "Sum of the provider's amortised cost.", col("effective_cost")));
+            }
+        } else {
+            columns.extend([
+                text("card_id", "The rate card that priced it, on edges where the caller or a descendant sells.", rule().0),
+                typed("version", DataType::Int64, "The card's version.", rule().1),
+                text("rule_id", "The card's rule.", rule().2),
+            ]);
+        }
+        columns
+    }
+
+    /// Which rows have an edge at `depth` that the caller may see.
+    pub fn tier_filter(&self, edge: &Edge<'_>) -> Expr {
+        let (k, depth) = (edge.caller, edge.depth);
+        let mut filter = under(edge.prefix).and(col(format!("outcome_{depth}")).is_not_null());
+        if k > 0 {
+            filter = filter.and(col(format!("outcome_{k}")).in_list(vec![lit("billed"), lit("reported")], false));
+        }
+        if depth > k + 1 && !edge.undisclosed.is_empty() {
+            let seller = split_part(col("node_path"), lit("/"), lit(count(depth)));
+            let hidden = edge.undisclosed.iter().map(|id| lit(*id)).collect();
+            filter = filter.and(not(seller.in_list(hidden, false)));
+        }
+        filter
+    }
+}
+
+/// One edge as one caller sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Edge<'a> {
+    /// The caller's path.
+    pub prefix: &'a str,
+    /// The caller's position in it.
+    pub caller: usize,
+    /// The payer's position.
+    pub depth: usize,
+    /// Sellers whose sales are not shown to those above them.
+    pub undisclosed: &'a [&'a str],
+    /// Sellers whose edges get invoices.
+    pub invoicing: &'a [&'a str],
+}
+
+fn count(position: usize) -> i64 {
+    i64::try_from(position).unwrap_or(i64::MAX)
+}
+
+fn count32(position: usize) -> i32 {
+    i32::try_from(position).unwrap_or(i32::MAX)
+}
+
+/// `rule_k` is `card/version/rule`; card ids hold no `/`.
+fn split_rule(depth: usize, visible: bool) -> (Expr, Expr, Expr) {
+    if !visible {
+        let none = || lit(ScalarValue::Utf8View(None));
+        return (none(), lit(ScalarValue::Int64(None)), none());
+    }
+    let rule = || col(format!("rule_{depth}"));
+    let part = |n: i64| split_part(rule(), lit("/"), lit(n));
+    let given = |value: Expr, otherwise: ScalarValue| {
+        when(rule().is_not_null(), value).end().unwrap_or_else(|_| lit(otherwise))
+    };
+    (
+        cast(given(part(1), ScalarValue::Utf8View(None)), DataType::Utf8View),
+        given(cast(part(2), DataType::Int64), ScalarValue::Int64(None)),
+        cast(given(part(3), ScalarValue::Utf8View(None)), DataType::Utf8View),
+    )
+}
+
+fn list_currency() -> Column {
+    text("list_currency", "Currency of list_cost: the provider's billing currency.", col("currency_0"))
+}
+
+fn fate() -> Column {
+    text("fate", "direct, allocated or unallocated.", col("fate"))
+}
+
+fn dimensions(names: &[&str]) -> Vec<Column> {
+    names
+        .iter()
+        .map(|name| match *name {
+            "billing_period" => typed(name, DataType::Date32, "First day of the provider's billing period.", col(*name)),
+            "charge_date" => typed(name, DataType::Date32, "The day, in the owner's time zone.", col(*name)),
+            "marketplace" => typed(name, DataType::Boolean, "Whether a third party sells it on the provider's marketplace.", col(*name)),
+            "rule_tags" => json(name, "The tags that rules use, a JSON object of texts.", col(*name)),
+            "fate" => fate(),
+            other => text(other, dimension_comment(other), col(other)),
+        })
+        .collect()
+}
+
+fn dimension_comment(name: &str) -> &'static str {
+    match name {
+        "origin" => "usage, licence, labour, fee, minimum, shortfall, credit or adjustment.",
+        "provider_name" => "The provider.",
+        "billing_account_id" => "The provider's billing account.",
+        "sub_account_id" => "The provider's sub account: AWS account, Azure subscription, OCI tenancy.",
+        "node_id" => "The node that owns the usage.",
+        "node_path" => "The path from the root to that node at usage time, ids joined by /.",
+        "service_category" => "FOCUS ServiceCategory.",
+        "service_name" => "The provider's service.",
+        "sku_id" => "The provider's SKU.",
+        "region_id" => "The provider's region.",
+        "resource_id" => "The provider's resource.",
+        "resource_type" => "FOCUS ResourceType.",
+        "charge_category" => "Usage, Purchase, Tax, Credit or Adjustment.",
+        "charge_class" => "Correction, or null.",
+        "pricing_category" => "Standard, Dynamic, Committed or Other.",
+        "description" => "What the provider calls the charge.",
+        "unit" => "Pricing unit.",
+        _ => "A dimension of the charge.",
+    }
+}
+
+/// `usage`: every stored column, for the root.
+pub fn usage() -> Vec<Column> {
+    schema::usage()
+        .fields()
+        .iter()
+        .map(|field| {
+            let name = field.name().as_str();
+            let value = col(name);
+            match (name, field.data_type()) {
+                ("tags" | "allocated_tags" | "sku_price_details" | "x_columns", _) => {
+                    json(name, usage_comment(name), value)
+                }
+                (_, DataType::Decimal128(..)) if name.ends_with("_cost") => money(name, usage_comment(name), value),
+                (_, data_type) => typed(name, data_type.clone(), usage_comment(name), value),
+            }
+        })
+        .collect()
+}
+
+fn usage_comment(name: &str) -> &'static str {
+    match name {
+        "x_columns" => "Columns of the source that FOCUS does not have, a JSON object with keys that begin with x_.",
+        "delivery_id" => "The delivery it came with.",
+        "source_file" => "The part file of the delivery, from 0.",
+        "source_row" => "The row of the part file.",
+        "line_key" => "A hash of what the line says.",
+        "line_no" => "Counts equal lines of a slice.",
+        "provider_name" => "The provider that accounts and rules name.",
+        "billing_period" => "First day of the provider's billing period.",
+        "marketplace" => "Whether a third party sells it on the provider's marketplace.",
+        _ => "The FOCUS 1.4 column of that name, as the provider delivered it.",
+    }
+}

@@ -1,0 +1,254 @@
+//! The scoped scan: the only way in which lake rows enter a session.
+//!
+//! A [`ScopedTable`] plans its rows in the warehouse's private context (granted files, then the
+//! scope's filter, then the caller's columns) and gives the session a **childless leaf** that
+//! runs that plan. The optimizer cannot see through it, so nothing the user wrote moves below
+//! the scope's filter; it has no statistics, and its display shows the relation's name only.
+//!
+//! Of the user's predicates only leakproof ones are handed in: comparisons of one column with a
+//! literal of the same type and `and` of these. They cannot fail and show nothing, and they stay
+//! above the leaf as well (`Inexact`).
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+
+/// Plans the rows of one relation for one caller.
+#[async_trait]
+pub trait ScopedSource: fmt::Debug + Send + Sync {
+    /// Plans a private scan of the columns in `projection` (positions in the relation's schema),
+    /// with `filters` on the relation's columns, and gives it with the context to run it in.
+    async fn plan(
+        &self,
+        projection: Option<&[usize]>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)>;
+}
+
+/// A relation of a session, scoped to its principal.
+#[derive(Debug)]
+pub struct ScopedTable {
+    name: &'static str,
+    schema: SchemaRef,
+    source: Arc<dyn ScopedSource>,
+}
+
+impl ScopedTable {
+    /// A relation of that name and schema whose rows `source` plans.
+    pub fn new(name: &'static str, schema: SchemaRef, source: Arc<dyn ScopedSource>) -> Self {
+        Self { name, schema, source }
+    }
+}
+
+#[async_trait]
+impl TableProvider for ScopedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(filters
+            .iter()
+            .map(|filter| {
+                if is_leakproof(filter, &self.schema) {
+                    TableProviderFilterPushDown::Inexact
+                } else {
+                    TableProviderFilterPushDown::Unsupported
+                }
+            })
+            .collect())
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let leakproof: Vec<Expr> =
+            filters.iter().filter(|filter| is_leakproof(filter, &self.schema)).cloned().collect();
+        // With a filter that stays above, the leaf must give more rows than the limit.
+        let limit = if filters.is_empty() { limit } else { None };
+        let (inner, context) = self.source.plan(projection.map(Vec::as_slice), &leakproof, limit).await?;
+        let schema = match projection {
+            Some(columns) => Arc::new(self.schema.project(columns)?),
+            None => Arc::clone(&self.schema),
+        };
+        Ok(Arc::new(ScopedScan::new(self.name, schema, inner, context)))
+    }
+}
+
+/// Whether the predicate can neither fail nor tell anything beyond the rows it keeps.
+fn is_leakproof(filter: &Expr, schema: &SchemaRef) -> bool {
+    let column_type = |expr: &Expr| match expr {
+        Expr::Column(column) => schema.field_with_name(column.name()).ok().map(|f| f.data_type().clone()),
+        _ => None,
+    };
+    let literal_of = |expr: &Expr, wanted: &arrow::datatypes::DataType| match expr {
+        Expr::Literal(value, _) => &value.data_type() == wanted,
+        _ => false,
+    };
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            is_leakproof(left, schema) && is_leakproof(right, schema)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            let comparison = matches!(
+                op,
+                Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
+            );
+            comparison
+                && match (column_type(left), column_type(right)) {
+                    (Some(wanted), None) => literal_of(right, &wanted),
+                    (None, Some(wanted)) => literal_of(left, &wanted),
+                    (Some(_), Some(_)) | (None, None) => false,
+                }
+        }
+        Expr::InList(list) => {
+            column_type(&list.expr).is_some_and(|wanted| list.list.iter().all(|item| literal_of(item, &wanted)))
+        }
+        Expr::Between(between) => column_type(&between.expr)
+            .is_some_and(|wanted| literal_of(&between.low, &wanted) && literal_of(&between.high, &wanted)),
+        Expr::IsNull(inner) | Expr::IsNotNull(inner) => column_type(inner).is_some(),
+        _ => false,
+    }
+}
+
+/// The leaf: runs a private plan and shows nothing of it.
+pub struct ScopedScan {
+    name: &'static str,
+    inner: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    properties: Arc<PlanProperties>,
+}
+
+impl ScopedScan {
+    fn new(
+        name: &'static str,
+        schema: SchemaRef,
+        inner: Arc<dyn ExecutionPlan>,
+        context: Arc<TaskContext>,
+    ) -> Self {
+        let partitions = inner.properties().partitioning.partition_count();
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(partitions),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self { name, inner, context, properties: Arc::new(properties) }
+    }
+}
+
+impl fmt::Debug for ScopedScan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ScopedScan({})", self.name)
+    }
+}
+
+impl DisplayAs for ScopedScan {
+    fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ScopedScan: {}", self.name)
+    }
+}
+
+impl ExecutionPlan for ScopedScan {
+    fn name(&self) -> &str {
+        "ScopedScan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() {
+            Ok(self)
+        } else {
+            Err(DataFusionError::Internal("a scoped scan has no children".to_owned()))
+        }
+    }
+
+    fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let schema = self.schema();
+        let stream = self.inner.execute(partition, Arc::clone(&self.context))?;
+        Ok(Box::pin(Relabelled { schema, stream }))
+    }
+}
+
+/// The inner rows under the relation's schema: same types, with its comments.
+struct Relabelled {
+    schema: SchemaRef,
+    stream: SendableRecordBatchStream,
+}
+
+impl futures::Stream for Relabelled {
+    type Item = Result<arrow::record_batch::RecordBatch>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        let next = futures::ready!(self.stream.as_mut().poll_next(context));
+        std::task::Poll::Ready(next.map(|batch| {
+            let batch = batch?;
+            let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            Ok(arrow::record_batch::RecordBatch::try_new_with_options(
+                Arc::clone(&self.schema),
+                batch.columns().to_vec(),
+                &options,
+            )?)
+        }))
+    }
+}
+
+impl datafusion::execution::RecordBatchStream for Relabelled {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+/// Whether every leaf of a plan is a scoped scan or holds constants only: the last gate.
+pub fn leaves_are_scoped(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let children = plan.children();
+    if !children.is_empty() {
+        return children.into_iter().all(leaves_are_scoped);
+    }
+    let any: &dyn Any = plan.as_ref();
+    any.is::<ScopedScan>()
+        || matches!(
+            plan.name(),
+            "EmptyExec" | "PlaceholderRowExec" | "WorkTableExec" | "LazyMemoryExec" | "DataSourceExec"
+        ) && !format!("{:?}", plan).contains("FileScanConfig")
+}

@@ -1,0 +1,218 @@
+//! The relations that queries of the catalog give: documents and operations.
+
+use super::row_source::CatalogRelation;
+use crate::catalog::{RefColumn, RefType};
+
+const fn column(name: &'static str, kind: RefType, comment: &'static str) -> RefColumn {
+    RefColumn { name, kind, nullable: true, default: None, comment }
+}
+
+const fn text(name: &'static str, comment: &'static str) -> RefColumn {
+    column(name, RefType::Text, comment)
+}
+
+const fn int(name: &'static str, comment: &'static str) -> RefColumn {
+    column(name, RefType::Int, comment)
+}
+
+const fn amount(name: &'static str, comment: &'static str) -> RefColumn {
+    column(name, RefType::Decimal, comment)
+}
+
+const fn instant(name: &'static str, comment: &'static str) -> RefColumn {
+    column(name, RefType::Instant, comment)
+}
+
+/// All of them.
+pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
+    CatalogRelation {
+        schema: "public",
+        name: "invoices",
+        comment: "One row per invoice: a seller, a buyer, a billing period, a currency.",
+        columns: &[
+            text("invoice_id", "Identifies the invoice."),
+            text("number", "Its number in the series of its seller and buyer."),
+            text("seller_node_id", "Who is paid."),
+            text("buyer_node_id", "Who pays."),
+            text("billing_period", "The period, such as 2026-10."),
+            text("currency", "Currency of all its amounts."),
+            text("status", "draft, approved, issued, paid or disputed."),
+            amount("subtotal", "Charges before credits and tax, to the minor unit."),
+            amount("tax", "Tax, to the minor unit."),
+            amount("credits", "Credits, to the minor unit; negative."),
+            amount("total", "What is to be paid, to the minor unit."),
+            int("snapshot_id", "The state of the warehouse that it was made from."),
+            text("content_hash", "SHA-256 of its content."),
+            instant("issued_at", "When it was issued."),
+            instant("due_date", "When it is due."),
+        ],
+        sql: "select invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, subtotal, tax, credits, total, snapshot_id, content_hash, issued_at, due_date \
+              from invoice where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by billing_period, seller_node_id, buyer_node_id, number",
+        parties: Some((2, 3)),
+    },
+    CatalogRelation {
+        schema: "public",
+        name: "invoice_lines",
+        comment: "One row per line of an invoice; the lines add up to its total exactly.",
+        columns: &[
+            text("invoice_id", "The invoice."),
+            int("line_no", "The line, from 1."),
+            text("kind", "usage, licence, labour, fee, credit, tax, rounding or adjustment."),
+            text("service_name", "The provider's service."),
+            text("charge_category", "Usage, Purchase, Tax, Credit or Adjustment."),
+            text("description", "What the buyer reads."),
+            amount("quantity", "How much, in unit."),
+            text("unit", "Of what."),
+            amount("amount", "What it costs, to the minor unit."),
+            text("currency", "Currency of amount."),
+            text("seller_node_id", "Who is paid."),
+            text("buyer_node_id", "Who pays."),
+            text("billing_period", "The period."),
+        ],
+        sql: "select l.invoice_id, l.line_no, l.kind, l.service_name, l.charge_category, l.description, l.quantity, l.unit, l.amount, l.currency, i.seller_node_id, i.buyer_node_id, i.billing_period \
+              from invoice i join invoice_line l on l.invoice_id = i.invoice_id \
+              where i.begin_snapshot <= ?1 and (i.end_snapshot is null or i.end_snapshot > ?1) order by i.billing_period, i.seller_node_id, i.buyer_node_id, i.number, l.line_no",
+        parties: Some((10, 11)),
+    },
+    CatalogRelation {
+        schema: "ops",
+        name: "deliveries",
+        comment: "One row per delivery: what came, when, and what became of it.",
+        columns: &[
+            int("delivery_id", "Its number."),
+            text("source", "The mapping that read it."),
+            text("name", "Its file, folder or manifest."),
+            text("content_hash", "SHA-256 over its parts."),
+            text("sequence", "Orders the deliveries of a source."),
+            int("parts", "Part files."),
+            int("bytes", "Their size."),
+            int("rows", "Rows accepted."),
+            int("rejected_rows", "Rows in quarantine."),
+            int("lossy_rows", "Rows that lost digits beyond 18 after the point."),
+            amount("billed_cost", "Sum of the accepted rows' BilledCost, over currencies: a control total, not money."),
+            amount("rejected_billed_cost", "The same of the rejected rows, as far as it could be read."),
+            text("state", "landed, empty or stale (older than what its slices held)."),
+            instant("landed_at", "When."),
+            int("snapshot_id", "The commit that recorded it."),
+        ],
+        sql: "select delivery_id, source, name, content_hash, sequence, parts, bytes, rows, rejected_rows, lossy_rows, billed_cost, rejected_billed_cost, state, landed_at, snapshot_id \
+              from delivery where snapshot_id <= ?1 order by delivery_id",
+        parties: None,
+    },
+    CatalogRelation {
+        schema: "ops",
+        name: "slices",
+        comment: "One row per slice: what a billing account's period holds and how fresh its charges are.",
+        columns: &[
+            int("slice_id", "Its number."),
+            text("source", "The mapping that reads it."),
+            text("provider_name", "The provider."),
+            text("billing_account_id", "The provider's billing account."),
+            text("billing_period", "The provider's billing period."),
+            text("role", "priced, or reference for another view of cost that is priced elsewhere."),
+            int("delivery_id", "The delivery that it holds."),
+            int("rows", "Usage rows."),
+            amount("billed_cost", "Sum of BilledCost, in the provider's currency."),
+            amount("effective_cost", "Sum of EffectiveCost."),
+            amount("list_cost", "Sum of ListCost."),
+            int("rated_snapshot", "The snapshot whose reference data its charges show."),
+            int("stale_since", "The snapshot that made its charges old."),
+            text("stale_reason", "Why they are old."),
+        ],
+        sql: "select s.slice_id, s.source, s.provider_name, s.billing_account_id, s.billing_period, s.role, d.delivery_id, d.rows, d.billed_cost, d.effective_cost, d.list_cost, s.rated_snapshot, s.stale_since, s.stale_reason \
+              from slice s join delivery_slice d on d.slice_id = s.slice_id where d.begin_snapshot <= ?1 and (d.end_snapshot is null or d.end_snapshot > ?1) order by s.slice_id",
+        parties: None,
+    },
+    CatalogRelation {
+        schema: "ops",
+        name: "rejected_rows",
+        comment: "One row per quarantined row: which file, row and column, and why.",
+        columns: &[
+            int("delivery_id", "The delivery."),
+            text("name", "Its file."),
+            int("source_file", "The part file, from 0."),
+            int("source_row", "The row of the part file."),
+            text("column_name", "The column at fault."),
+            text("value_class", "What kind of value it held."),
+            text("reason", "Why it was refused."),
+            text("raw", "The row as it came."),
+            amount("billed_cost", "Its BilledCost if that could be read."),
+            text("state", "open, replaced (a newer delivery took its place) or waived."),
+        ],
+        sql: "select r.delivery_id, d.name, r.source_file, r.source_row, r.column_name, r.value_class, r.reason, r.raw, r.billed_cost, \
+              case when r.resolved_snapshot <= ?1 then r.resolution else 'open' end \
+              from rejected_row r join delivery d on d.delivery_id = r.delivery_id where d.snapshot_id <= ?1 order by r.delivery_id, r.source_file, r.source_row",
+        parties: None,
+    },
+    CatalogRelation {
+        schema: "ops",
+        name: "quality",
+        comment: "One row per delivery and FOCUS rule that rows of it break; findings never refuse a row.",
+        columns: &[
+            int("delivery_id", "The delivery."),
+            text("rule", "The rule, R1 to R20."),
+            text("severity", "error, warning or note."),
+            int("rows", "Rows that break it."),
+            text("example", "The first one, part file and row."),
+            text("description", "What is wrong."),
+        ],
+        sql: "select f.delivery_id, f.rule, f.severity, f.rows, f.example, f.description from finding f join delivery d on d.delivery_id = f.delivery_id \
+              where d.snapshot_id <= ?1 order by f.delivery_id, f.rule, f.description",
+        parties: None,
+    },
+    CatalogRelation {
+        schema: "ops",
+        name: "files",
+        comment: "One row per data file that the snapshot is made of.",
+        columns: &[
+            int("file_id", "Its number."),
+            text("table_name", "The lake table."),
+            text("path", "Tier and path."),
+            int("rows", "Rows in it."),
+            int("bytes", "Its size."),
+            int("slice_id", "The slice all its rows belong to."),
+            text("child", "The root's child all its rows belong to."),
+            int("begin_snapshot", "The snapshot that listed it."),
+        ],
+        sql: "select file_id, case table_id when 1 then 'usage' when 2 then 'charges' when 3 then 'charges_daily' else 'charges_monthly' end, path, rows, bytes, slice_id, child, begin_snapshot \
+              from data_file where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by file_id",
+        parties: None,
+    },
+    CatalogRelation {
+        schema: "ops",
+        name: "snapshots",
+        comment: "One row per snapshot: who changed what kind of thing, when and why, hash-chained.",
+        columns: &[
+            int("snapshot_id", "Its number, without gaps."),
+            instant("at", "When."),
+            text("actor", "Who."),
+            text("kind", "What kind of change."),
+            text("note", "Why."),
+            text("changes_hash", "Digest of the changes."),
+            text("prev_hash", "The hash of the one before."),
+            text("hash", "Its hash."),
+        ],
+        sql: "select snapshot_id, at, actor, kind, note, changes_hash, prev_hash, hash from snapshot where snapshot_id <= ?1 order by snapshot_id",
+        parties: None,
+    },
+    CatalogRelation {
+        schema: "ops",
+        name: "approvals",
+        comment: "One row per act of submitting, approving or rejecting.",
+        columns: &[
+            text("kind", "What kind of object."),
+            text("object_id", "Which one."),
+            text("action", "submit, approve or reject."),
+            text("login", "Who."),
+            text("role", "In which role."),
+            text("justification", "Why."),
+            instant("at", "When."),
+            int("snapshot_id", "The commit."),
+            text("seller_node_id", "Whose card it is."),
+        ],
+        sql: "select a.kind, a.object_id, a.action, a.login, a.role, a.justification, a.at, a.snapshot_id, c.seller_node_id from approval a \
+              left join ref_rate_cards c on c.card_id = substr(a.object_id, 1, instr(a.object_id || '/', '/') - 1) and c.end_snapshot is null \
+              where a.snapshot_id <= ?1 order by a.snapshot_id",
+        parties: Some((8, 8)),
+    },
+];

@@ -1,0 +1,225 @@
+//! Queries: planned over the session's catalog, limited, and streamed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::ParamValues;
+use datafusion::error::{DataFusionError, Result as EngineResult};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::memory::MemoryStream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::parser::Statement as EngineStatement;
+use datafusion::sql::sqlparser::ast::{CopySource, CopyTarget, Statement as Ast};
+use object_store::ObjectStore;
+use url::Url;
+
+use super::settings::{PARAMETERS, Settings};
+use super::{Answer, Session, Statement, lock};
+use crate::security::scan::leaves_are_scoped;
+use crate::security::{SessionError, guard};
+use crate::pg_catalog::{CatalogQueryError, PgCatalog, SideEffect};
+
+/// A runtime that reaches no store: a session reads through its scoped scans only.
+pub(super) fn sealed_runtime(memory_bytes: usize) -> Arc<RuntimeEnv> {
+    let pool = Arc::new(FairSpillPool::new(memory_bytes));
+    let built = RuntimeEnvBuilder::new()
+        .with_memory_pool(pool)
+        .with_object_store_registry(Arc::new(NoStores))
+        .build_arc();
+    built.unwrap_or_default()
+}
+
+/// Refuses every URL.
+#[derive(Debug)]
+struct NoStores;
+
+impl ObjectStoreRegistry for NoStores {
+    fn register_store(&self, _url: &Url, _store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+
+    fn get_store(&self, _url: &Url) -> EngineResult<Arc<dyn ObjectStore>> {
+        Err(DataFusionError::External(Box::new(SessionError::denied("this location"))))
+    }
+}
+
+pub(super) fn one_text_column(name: &str) -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new(name, DataType::Utf8, false)]))
+}
+
+pub(super) fn rows(schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<Answer, SessionError> {
+    let stream = MemoryStream::try_new(batches, Arc::clone(&schema), None)?;
+    Ok(Answer::Rows { schema, stream: Box::pin(stream) })
+}
+
+pub(super) fn text_row(name: &str, value: &str) -> Result<Answer, SessionError> {
+    let schema = one_text_column(name);
+    let values: ArrayRef = Arc::new(StringArray::from(vec![value]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![values]).map_err(DataFusionError::from)?;
+    rows(schema, vec![batch])
+}
+
+pub(super) fn all_settings(settings: &Settings) -> Result<Answer, SessionError> {
+    let text = |name: &str| Field::new(name, DataType::Utf8, false);
+    let schema = Arc::new(Schema::new(vec![text("name"), text("setting"), text("description")]));
+    let names: StringArray = PARAMETERS.iter().map(|p| Some(p.name)).collect();
+    let values: StringArray = PARAMETERS.iter().map(|p| Some(settings.get(p.name).unwrap_or_default())).collect();
+    let descriptions: StringArray = PARAMETERS.iter().map(|p| Some(p.description)).collect();
+    let arrays: Vec<ArrayRef> = vec![Arc::new(names), Arc::new(values), Arc::new(descriptions)];
+    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(DataFusionError::from)?;
+    rows(schema, vec![batch])
+}
+
+/// The query inside an `explain` or a `copy ... to stdout`.
+fn inner_query(ast: &Ast) -> Result<Ast, SessionError> {
+    match ast {
+        Ast::Query(_) => Ok(ast.clone()),
+        Ast::Explain { statement, .. } => Ok(statement.as_ref().clone()),
+        Ast::Copy { source, target: CopyTarget::Stdout, to: true, .. } => match source {
+            CopySource::Query(query) => Ok(Ast::Query(query.clone())),
+            CopySource::Table { table_name, columns } => {
+                let list = if columns.is_empty() {
+                    "*".to_owned()
+                } else {
+                    columns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                };
+                let parsed = super::statement::parse(&format!("select {list} from {table_name}"))?;
+                match parsed.first() {
+                    Some(statement) => Ok(statement.ast()?.clone()),
+                    None => Err(SessionError::unsupported("this copy")),
+                }
+            }
+        },
+        Ast::Copy { .. } => Err(SessionError::denied("copy to a file or program").hint("copy ... to stdout is allowed")),
+        _ => Err(SessionError::unsupported("this statement")),
+    }
+}
+
+impl Session {
+    /// Whether the statement is about the system catalogs, which have a path of their own.
+    fn is_catalog_query(statement: &Ast) -> bool {
+        matches!(statement, Ast::Query(_)) && PgCatalog::claims(statement)
+    }
+
+    pub(super) async fn describe(
+        &self,
+        statement: &Statement,
+        parameter_types: &[Option<DataType>],
+    ) -> Result<(Vec<DataType>, Option<SchemaRef>), SessionError> {
+        let ast = statement.ast()?;
+        let query = inner_query(ast)?;
+        if Self::is_catalog_query(&query) {
+            let (parameters, columns) = self.pg_catalog().await?.describe(&query, parameter_types).map_err(shown)?;
+            return Ok((parameters, Some(columns)));
+        }
+        let plan = self.plan(query).await?;
+        let parameters = parameters_of(&plan, parameter_types)?;
+        let columns = match ast {
+            Ast::Explain { .. } => super::explain::schema(),
+            _ => Arc::new(plan.schema().as_arrow().clone()),
+        };
+        Ok((parameters, Some(columns)))
+    }
+
+    /// Plans a query over the session's catalog.
+    pub(super) async fn plan(&self, query: Ast) -> Result<LogicalPlan, SessionError> {
+        let statement = EngineStatement::Statement(Box::new(query));
+        let plan = self.state.0.statement_to_plan(statement).await?;
+        guard::limit(&plan)?;
+        Ok(plan)
+    }
+
+    pub(super) async fn run_query(
+        &self,
+        statement: &Statement,
+        parameters: &[ScalarValue],
+    ) -> Result<Answer, SessionError> {
+        let ast = statement.ast()?;
+        let query = inner_query(ast)?;
+        if Self::is_catalog_query(&query) {
+            let answer = self.pg_catalog().await?.query(&query, parameters).map_err(shown)?;
+            for effect in answer.effects {
+                if let SideEffect::Set { name, value, .. } = effect {
+                    lock(&self.settings).set(&name, &value)?;
+                }
+            }
+            return rows(answer.schema, answer.batches);
+        }
+        let plan = with_parameters(self.plan(query).await?, parameters)?;
+        if let Ast::Explain { analyze, verbose, options, .. } = ast {
+            return self.explain(plan, *analyze, *verbose, options.as_deref()).await;
+        }
+        let physical = self.physical(&plan).await?;
+        // The plan's schema carries the comments and presentation of columns; the physical one may not.
+        let schema = Arc::new(plan.schema().as_arrow().clone());
+        let stream = execute_stream(physical, self.state.0.task_ctx())?;
+        Ok(match ast {
+            Ast::Copy { options, .. } => Answer::CopyOut { schema, stream, options: options.clone() },
+            _ => Answer::Rows { schema, stream },
+        })
+    }
+
+    /// Optimises and plans physically, and looks at the leaves.
+    pub(super) async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, SessionError> {
+        let physical = self.state.0.create_physical_plan(plan).await?;
+        if !leaves_are_scoped(&physical) {
+            tracing::error!("a plan reads outside the session's scope");
+            return Err(SessionError::new("58000", "internal error: the plan was refused"));
+        }
+        Ok(physical)
+    }
+
+    /// Tells the system catalogs of a changed run-time parameter, once they are open.
+    pub(super) fn tell_catalog(&self, name: &str) {
+        if let (Some(catalog), Some(value)) = (self.pg_catalog.get(), lock(&self.settings).get(name)) {
+            catalog.apply_setting(name, &value);
+        }
+    }
+
+    async fn pg_catalog(&self) -> Result<&PgCatalog, SessionError> {
+        if let Some(catalog) = self.pg_catalog.get() {
+            return Ok(catalog);
+        }
+        let facts = self.catalog_facts().await?;
+        Ok(self.pg_catalog.get_or_init(|| PgCatalog::new(facts)))
+    }
+}
+
+fn shown(error: CatalogQueryError) -> SessionError {
+    SessionError::new(error.sqlstate, error.message)
+}
+
+/// The types of `$1`, `$2` ... as the plan wants them; what nothing decides is text.
+fn parameters_of(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<DataType>, SessionError> {
+    let mut found: BTreeMap<usize, DataType> = BTreeMap::new();
+    for (name, data_type) in plan.get_parameter_types()? {
+        let number = name.trim_start_matches('$').parse::<usize>().map_err(|_| {
+            SessionError::new("42P02", format!("there is no parameter {name}"))
+        })?;
+        if number == 0 || number > usize::from(u16::MAX) {
+            return Err(SessionError::new("42P02", format!("there is no parameter {name}")));
+        }
+        found.insert(number, data_type.unwrap_or(DataType::Utf8));
+    }
+    let count = found.keys().last().copied().unwrap_or(0).max(declared.len());
+    Ok((1..=count)
+        .map(|number| {
+            let said = declared.get(number - 1).cloned().flatten();
+            said.or_else(|| found.remove(&number)).unwrap_or(DataType::Utf8)
+        })
+        .collect())
+}
+
+pub(super) fn with_parameters(plan: LogicalPlan, parameters: &[ScalarValue]) -> Result<LogicalPlan, SessionError> {
+    if parameters.is_empty() {
+        return Ok(plan);
+    }
+    let values = ParamValues::from(parameters.to_vec());
+    Ok(plan.replace_params_with_values(&values)?)
+}

@@ -1,0 +1,144 @@
+//! Relations whose rows are in the catalog: reference tables, documents and operations.
+//!
+//! Each is read whole at the statement's snapshot, cut to the caller's scope and handed to the
+//! same childless leaf as lake rows.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::memory::MemorySourceConfig;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::moment::{Moment, Shared};
+use crate::catalog::{CatalogError, RefColumn, RefTable, RefType, Tx, Value};
+use crate::error::Error;
+use crate::reference;
+use crate::security::relations::{COMMENT, PG_SCALE, PG_TYPE};
+use crate::security::scan::ScopedSource;
+
+/// Where the rows come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RowKind {
+    /// A reference table.
+    Reference(&'static RefTable),
+    /// The same with the number of each row, for statements that change rows.
+    ReferenceWithIds(&'static RefTable),
+    /// A query of the catalog.
+    Catalog(&'static CatalogRelation),
+}
+
+/// A relation that a query of the catalog gives.
+#[derive(Debug)]
+pub(crate) struct CatalogRelation {
+    pub(crate) schema: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) comment: &'static str,
+    pub(crate) columns: &'static [RefColumn],
+    /// The catalog's query; `?1` is the snapshot.
+    pub(crate) sql: &'static str,
+    /// Which rows are in scope: positions of the columns that name the seller and the buyer.
+    pub(crate) parties: Option<(usize, usize)>,
+}
+
+/// The hidden number of a reference row.
+pub(crate) const ROW_ID: &str = "_row_id";
+
+/// A catalog relation of one session.
+#[derive(Debug)]
+pub(crate) struct RowSource {
+    shared: Arc<Shared>,
+    kind: RowKind,
+}
+
+impl RowSource {
+    pub(crate) fn new(shared: Arc<Shared>, kind: RowKind) -> Self {
+        Self { shared, kind }
+    }
+
+    fn columns(&self) -> &'static [RefColumn] {
+        match self.kind {
+            RowKind::Reference(table) | RowKind::ReferenceWithIds(table) => table.columns,
+            RowKind::Catalog(relation) => relation.columns,
+        }
+    }
+
+    /// The relation's columns.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        let mut fields: Vec<_> = self.columns().iter().map(field).collect();
+        if matches!(self.kind, RowKind::ReferenceWithIds(_)) {
+            fields.push(arrow::datatypes::Field::new(ROW_ID, DataType::Int64, false));
+        }
+        Arc::new(Schema::new(fields))
+    }
+
+    fn batch(&self, moment: &Moment) -> Result<RecordBatch, Error> {
+        let rows = self.shared.core.catalog.read(|tx| self.rows(tx, moment))?;
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns().len() + 1);
+        for (at, column) in self.columns().iter().enumerate() {
+            let values = rows.iter().map(|(_, values)| values.get(at).unwrap_or(&Value::Null));
+            arrays.push(reference::to_array(column, values)?);
+        }
+        if matches!(self.kind, RowKind::ReferenceWithIds(_)) {
+            let ids: arrow::array::Int64Array = rows.iter().map(|(id, _)| *id).collect();
+            arrays.push(Arc::new(ids));
+        }
+        Ok(RecordBatch::try_new(self.schema(), arrays)?)
+    }
+
+    fn rows(&self, tx: &dyn Tx, moment: &Moment) -> Result<Vec<(i64, Vec<Value>)>, CatalogError> {
+        match self.kind {
+            RowKind::Reference(table) | RowKind::ReferenceWithIds(table) => {
+                let rows = moment.overlay.rows(tx, table, moment.snapshot)?;
+                let cards = super::scope_rows::sellers_of_cards(tx, moment)?;
+                Ok(rows
+                    .into_iter()
+                    .filter(|(_, values)| super::scope_rows::is_visible(table, values, moment, &cards))
+                    .collect())
+            }
+            RowKind::Catalog(relation) => {
+                let rows = tx.rows(relation.sql, &[moment.snapshot.into()])?;
+                Ok(rows
+                    .into_iter()
+                    .map(|row| (0, row.0))
+                    .filter(|(_, values)| super::scope_rows::is_party(relation.parties, values, moment))
+                    .collect())
+            }
+        }
+    }
+}
+
+fn field(column: &RefColumn) -> arrow::datatypes::Field {
+    let mut metadata = std::collections::HashMap::from([(COMMENT.to_owned(), column.comment.to_owned())]);
+    match column.kind {
+        RefType::Json => {
+            metadata.insert(PG_TYPE.to_owned(), "json".to_owned());
+        }
+        RefType::Decimal if column.comment.contains("minor unit") => {
+            metadata.insert(PG_SCALE.to_owned(), "trim:2".to_owned());
+        }
+        RefType::Text | RefType::Int | RefType::Decimal | RefType::Bool | RefType::Instant => {}
+    }
+    arrow::datatypes::Field::new(column.name, reference::data_type(column.kind), column.nullable)
+        .with_metadata(metadata)
+}
+
+#[async_trait]
+impl ScopedSource for RowSource {
+    async fn plan(
+        &self,
+        projection: Option<&[usize]>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
+        let moment = self.shared.moment();
+        let batch = self.batch(&moment).map_err(|error| DataFusionError::External(Box::new(error.shown())))?;
+        let schema = batch.schema();
+        let plan = MemorySourceConfig::try_new_exec(&[vec![batch]], schema, projection.map(<[usize]>::to_vec))?;
+        Ok((plan, self.shared.core.private.task_ctx()))
+    }
+}

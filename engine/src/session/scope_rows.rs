@@ -1,0 +1,66 @@
+//! Which catalog rows a caller sees.
+
+use std::collections::BTreeMap;
+
+use super::moment::Moment;
+use crate::catalog::{CatalogError, RefTable, Tx, Value};
+
+/// The seller of each card, as the moment knows it.
+pub(super) fn sellers_of_cards(tx: &dyn Tx, moment: &Moment) -> Result<BTreeMap<String, String>, CatalogError> {
+    if moment.scope.is_root {
+        return Ok(BTreeMap::new());
+    }
+    let Some(table) = RefTable::named("rate_cards") else { return Ok(BTreeMap::new()) };
+    let rows = moment.overlay.rows(tx, table, moment.snapshot)?;
+    let text = |values: &[Value], column| {
+        table.position(column).and_then(|at| values.get(at)).and_then(Value::as_text).map(str::to_owned)
+    };
+    Ok(rows.values().filter_map(|values| Some((text(values, "card_id")?, text(values, "seller_node_id")?))).collect())
+}
+
+/// Whether a reference row is in the caller's subtree.
+///
+/// A node's row counts for the nodes above it at the time the row is about; cards, versions and
+/// rules only for those at or above their seller; exchange rates by the sources that nodes of
+/// the subtree use.
+pub(super) fn is_visible(
+    table: &RefTable,
+    values: &[Value],
+    moment: &Moment,
+    cards: &BTreeMap<String, String>,
+) -> bool {
+    if moment.scope.is_root {
+        return true;
+    }
+    let text = |column: &str| table.position(column).and_then(|at| values.get(at)).and_then(Value::as_text);
+    let own = moment.scope.node_id.as_str();
+    let within = |node: Option<&str>| node.is_some_and(|node| moment.tree.is_within(node, own));
+    let within_then = |node: Option<&str>| {
+        let at = text("valid_from").unwrap_or_default();
+        node.is_some_and(|node| node == own || moment.tree.is_within_at(node, own, at))
+    };
+    match table.name {
+        "nodes" | "accounts" => within_then(text("node_id")),
+        "attribution_rules" => within(text("owner_node_id")),
+        "rate_cards" | "approval_rules" => within(text("seller_node_id")),
+        "rate_card_versions" | "rate_rules" => {
+            within(text("card_id").and_then(|card| cards.get(card)).map(String::as_str))
+        }
+        "charge_policies" | "users" => within(text("node_id")),
+        "fx_rates" => moment.tree.fx_sources(own).contains(text("source").unwrap_or_default()),
+        _ => false,
+    }
+}
+
+/// Whether a document between two parties is the caller's to see: its buyer, its seller, and
+/// those above the seller.
+pub(super) fn is_party(parties: Option<(usize, usize)>, values: &[Value], moment: &Moment) -> bool {
+    if moment.scope.is_root {
+        return true;
+    }
+    let Some((seller, buyer)) = parties else { return false };
+    let own = moment.scope.node_id.as_str();
+    let node = |at: usize| values.get(at).and_then(Value::as_text).unwrap_or_default();
+    let hidden = node(seller) != own && moment.tree.undisclosed().contains(node(seller));
+    node(buyer) == own || (!hidden && moment.tree.is_within(node(seller), own))
+}

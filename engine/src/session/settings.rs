@@ -1,0 +1,247 @@
+//! Run-time parameters of a session: `set`, `show`, `reset`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::security::SessionError;
+
+/// A parameter: its name, its default and what it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    /// The name as `show` prints it.
+    pub name: &'static str,
+    /// Its value at the start of a session.
+    pub default: &'static str,
+    /// What it does.
+    pub description: &'static str,
+    /// Whether a session may set it.
+    pub settable: bool,
+}
+
+const fn fixed(name: &'static str, default: &'static str, description: &'static str) -> Parameter {
+    Parameter { name, default, description, settable: false }
+}
+
+const fn settable(name: &'static str, default: &'static str, description: &'static str) -> Parameter {
+    Parameter { name, default, description, settable: true }
+}
+
+/// The version of PostgreSQL whose behaviour clients may expect.
+pub const SERVER_VERSION: &str = concat!("15.8 (Ratehouse ", env!("CARGO_PKG_VERSION"), ")");
+
+/// All parameters.
+pub const PARAMETERS: [Parameter; 33] = [
+    settable("application_name", "", "Sets the application name to be reported in statistics and logs."),
+    settable("bytea_output", "hex", "Sets the output format for bytea."),
+    settable("client_encoding", "UTF8", "Sets the client's character set encoding."),
+    settable("client_min_messages", "notice", "Sets the message levels that are sent to the client."),
+    settable("datestyle", "ISO, MDY", "Sets the display format for date and time values."),
+    settable("default_transaction_isolation", "repeatable read", "Sets the transaction isolation level of each new transaction."),
+    settable("default_transaction_read_only", "off", "Sets the default read-only status of new transactions."),
+    settable("extra_float_digits", "1", "Sets the number of digits displayed for floating-point values."),
+    settable("idle_in_transaction_session_timeout", "0", "Sets the maximum allowed idle time between queries, when in a transaction."),
+    settable("idle_session_timeout", "0", "Sets the maximum allowed idle time between queries, when not in a transaction."),
+    settable("intervalstyle", "postgres", "Sets the display format for interval values."),
+    settable("jit", "off", "Allow JIT compilation."),
+    settable("lock_timeout", "0", "Sets the maximum allowed duration of any wait for a lock."),
+    settable("ratehouse.snapshot", "default", "The snapshot that statements read; default is the newest. Root and auditor."),
+    settable("row_security", "on", "Enable row security."),
+    settable("search_path", "public", "Sets the schema search order for names that are not schema-qualified."),
+    settable("statement_timeout", "60s", "Sets the maximum allowed duration of any statement."),
+    settable("standard_conforming_strings", "on", "Causes '...' strings to treat backslashes literally."),
+    settable("synchronous_commit", "on", "Sets the current transaction's synchronization level."),
+    settable("timezone", "UTC", "Sets the time zone for displaying and interpreting time stamps."),
+    settable("transaction_isolation", "repeatable read", "Sets the current transaction's isolation level."),
+    settable("transaction_read_only", "off", "Sets the current transaction's read-only status."),
+    settable("xmloption", "content", "Sets whether XML data in implicit parsing is to be considered as documents or fragments."),
+    fixed("in_hot_standby", "off", "Shows whether hot standby is currently active."),
+    fixed("integer_datetimes", "on", "Shows whether datetimes are integer based."),
+    fixed("is_superuser", "off", "Shows whether the current user is a superuser."),
+    fixed("lc_collate", "C", "Shows the collation order locale."),
+    fixed("lc_ctype", "C", "Shows the character classification and case conversion locale."),
+    fixed("max_identifier_length", "63", "Shows the maximum identifier length."),
+    fixed("server_encoding", "UTF8", "Shows the server (database) character set encoding."),
+    fixed("server_version", SERVER_VERSION, "Shows the server version."),
+    fixed("server_version_num", "150008", "Shows the server version as an integer."),
+    fixed("session_authorization", "", "Shows the current session user name."),
+];
+
+/// The values that one session has set.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    values: BTreeMap<&'static str, String>,
+    startup: BTreeMap<&'static str, String>,
+    login: String,
+    default_timeout: Duration,
+}
+
+impl Settings {
+    pub(crate) fn new(login: &str, default_timeout: Duration) -> Self {
+        Self { values: BTreeMap::new(), startup: BTreeMap::new(), login: login.to_owned(), default_timeout }
+    }
+
+    fn parameter(name: &str) -> Result<&'static Parameter, SessionError> {
+        let name = name.to_ascii_lowercase();
+        PARAMETERS.iter().find(|p| p.name == name).ok_or_else(|| {
+            SessionError::new("42704", format!("unrecognized configuration parameter \"{name}\""))
+        })
+    }
+
+    /// The present value.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        let parameter = Self::parameter(name).ok()?;
+        if parameter.name == "session_authorization" {
+            return Some(self.login.clone());
+        }
+        let set = self.values.get(parameter.name).or_else(|| self.startup.get(parameter.name));
+        if let (None, "statement_timeout") = (set, parameter.name) {
+            return Some(shown(self.default_timeout));
+        }
+        Some(set.cloned().unwrap_or_else(|| parameter.default.to_owned()))
+    }
+
+    /// Sets a value.
+    ///
+    /// # Errors
+    /// `42704` for an unknown parameter, `55P02` for a fixed one, `22023` for a bad value.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), SessionError> {
+        let parameter = Self::parameter(name)?;
+        let value = accepted(parameter, value)?;
+        self.values.insert(parameter.name, value);
+        Ok(())
+    }
+
+    /// Sets a value that `reset` returns to.
+    pub(crate) fn set_at_startup(&mut self, name: &str, value: &str) -> Result<(), SessionError> {
+        let parameter = Self::parameter(name)?;
+        let value = accepted(parameter, value)?;
+        self.startup.insert(parameter.name, value);
+        Ok(())
+    }
+
+    /// Returns one parameter, or all, to its value at the start.
+    pub(crate) fn reset(&mut self, name: Option<&str>) -> Result<(), SessionError> {
+        match name {
+            None => self.values.clear(),
+            Some(name) => {
+                let parameter = Self::parameter(name)?;
+                if !parameter.settable {
+                    return Err(cannot_change(parameter));
+                }
+                self.values.remove(parameter.name);
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a statement may run; none is for ever.
+    pub(crate) fn statement_timeout(&self) -> Option<Duration> {
+        let set = self.values.get("statement_timeout").or_else(|| self.startup.get("statement_timeout"));
+        let timeout = set.and_then(|text| duration(text)).unwrap_or(self.default_timeout);
+        (!timeout.is_zero()).then_some(timeout)
+    }
+}
+
+fn cannot_change(parameter: &Parameter) -> SessionError {
+    SessionError::new("55P02", format!("parameter \"{}\" cannot be changed", parameter.name))
+}
+
+fn accepted(parameter: &'static Parameter, value: &str) -> Result<String, SessionError> {
+    if !parameter.settable {
+        return Err(cannot_change(parameter));
+    }
+    if value.len() > 1_024 {
+        return Err(SessionError::new("22023", format!("value of parameter \"{}\" is too long", parameter.name)));
+    }
+    let invalid = || {
+        SessionError::new("22023", format!("invalid value for parameter \"{}\": \"{value}\"", parameter.name))
+    };
+    Ok(match parameter.name {
+        "statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout" | "idle_session_timeout" => {
+            shown(duration(value).ok_or_else(invalid)?)
+        }
+        "client_encoding" => match value.to_ascii_uppercase().replace(['-', '_'], "").as_str() {
+            "UTF8" | "UNICODE" => "UTF8".to_owned(),
+            _ => return Err(invalid()),
+        },
+        "timezone" => zone(value).ok_or_else(invalid)?,
+        "datestyle" => {
+            let lower = value.to_ascii_lowercase();
+            if lower.contains("sql") || lower.contains("german") || lower.contains("postgres") {
+                return Err(invalid().hint("dates are shown in ISO form"));
+            }
+            "ISO, MDY".to_owned()
+        }
+        "standard_conforming_strings" | "row_security" if !is_on(value) => return Err(invalid()),
+        "standard_conforming_strings" | "row_security" => "on".to_owned(),
+        _ => value.to_owned(),
+    })
+}
+
+fn is_on(value: &str) -> bool {
+    matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "yes" | "1")
+}
+
+fn zone(value: &str) -> Option<String> {
+    let value = value.trim_matches('\'');
+    let known = chrono_tz::TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(value));
+    match known {
+        Some(zone) => Some(zone.name().to_owned()),
+        None if matches!(value.to_ascii_lowercase().as_str(), "default" | "local" | "z") => Some("UTC".to_owned()),
+        None => None,
+    }
+}
+
+/// `500`, `500ms`, `30s`, `5min`, `1h`, `1d`.
+fn duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number.parse().ok()?;
+    let millis = match unit.trim() {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    let millis = number.checked_mul(millis)?;
+    (millis <= i32::MAX as u64).then(|| Duration::from_millis(millis))
+}
+
+/// A duration as `show` prints it: in its largest whole unit.
+fn shown(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)] {
+        if millis > 0 && millis % size == 0 {
+            return format!("{}{unit}", millis / size);
+        }
+    }
+    if millis == 0 { "0".to_owned() } else { format!("{millis}ms") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_shown_in_their_largest_unit() {
+        let mut settings = Settings::new("a", Duration::from_secs(60));
+        assert_eq!(settings.get("statement_timeout").as_deref(), Some("1min"));
+        settings.set("statement_timeout", "1500").expect("a duration");
+        assert_eq!(settings.get("Statement_Timeout").as_deref(), Some("1500ms"));
+        settings.set("statement_timeout", "0").expect("a duration");
+        assert_eq!(settings.statement_timeout(), None);
+        settings.reset(None).expect("all");
+        assert_eq!(settings.statement_timeout(), Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn wrong_names_and_values_are_refused() {
+        let mut settings = Settings::new("a", Duration::from_secs(60));
+        assert_eq!(settings.set("nope", "1").expect_err("unknown").sqlstate, "42704");
+        assert_eq!(settings.set("server_version", "1").expect_err("fixed").sqlstate, "55P02");
+        assert_eq!(settings.set("timezone", "Nowhere").expect_err("bad").sqlstate, "22023");
+    }
+}

@@ -1,0 +1,179 @@
+//! Statements: parsed text, with the few forms that the SQL grammar does not know.
+
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Reset, Set, Statement as Ast, Value};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::users::UserStatement;
+use crate::security::SessionError;
+use crate::security::errors::from_parser;
+use crate::security::guard::{self, Kind};
+
+/// How deeply a statement may nest.
+const DEPTH_MAX: usize = 50;
+
+/// One parsed statement.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    form: Form,
+    text: String,
+}
+
+#[derive(Debug, Clone)]
+enum Form {
+    Sql(Box<Ast>),
+    User(UserStatement),
+}
+
+/// Splits text into statements.
+pub(super) fn parse(sql: &str) -> Result<Vec<Statement>, SessionError> {
+    if let Some(user) = UserStatement::parse(sql)? {
+        return Ok(vec![Statement { form: Form::User(user), text: sql.to_owned() }]);
+    }
+    let statements = Parser::new(&PostgreSqlDialect {})
+        .with_recursion_limit(DEPTH_MAX)
+        .try_with_sql(sql)
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|error| from_parser(&error))?;
+    Ok(statements
+        .into_iter()
+        .map(|ast| {
+            let text = ast.to_string();
+            Statement { form: Form::Sql(Box::new(ast)), text }
+        })
+        .collect())
+}
+
+impl Statement {
+    /// The parsed form.
+    pub(crate) fn ast(&self) -> Result<&Ast, SessionError> {
+        match &self.form {
+            Form::Sql(ast) => Ok(ast),
+            Form::User(_) => Err(SessionError::unsupported("this statement here")),
+        }
+    }
+
+    /// The statement about a login, if it is one.
+    pub(super) fn user(&self) -> Option<&UserStatement> {
+        match &self.form {
+            Form::User(user) => Some(user),
+            Form::Sql(_) => None,
+        }
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What kind of statement it is.
+    pub(crate) fn kind(&self) -> Result<Kind, SessionError> {
+        match &self.form {
+            Form::Sql(ast) => guard::admit(ast),
+            Form::User(_) => Ok(Kind::Call),
+        }
+    }
+
+    /// Whether it may run in a failed block.
+    pub(crate) fn ends_transaction(&self) -> bool {
+        matches!(&self.form, Form::Sql(ast) if matches!(ast.as_ref(), Ast::Commit { .. } | Ast::Rollback { .. }))
+    }
+
+    /// The command tag of a statement that returns no rows.
+    pub(super) fn tag(&self) -> String {
+        let Form::Sql(ast) = &self.form else { return "CALL".to_owned() };
+        match ast.as_ref() {
+            Ast::StartTransaction { begin: true, .. } => "BEGIN",
+            Ast::StartTransaction { .. } => "START TRANSACTION",
+            Ast::Commit { .. } => "COMMIT",
+            Ast::Rollback { .. } => "ROLLBACK",
+            Ast::Savepoint { .. } => "SAVEPOINT",
+            Ast::ReleaseSavepoint { .. } => "RELEASE",
+            Ast::Discard { .. } => "DISCARD ALL",
+            Ast::LISTEN { .. } => "LISTEN",
+            Ast::UNLISTEN { .. } => "UNLISTEN",
+            Ast::Deallocate { .. } => "DEALLOCATE",
+            Ast::Call(_) => "CALL",
+            _ => "OK",
+        }
+        .to_owned()
+    }
+
+    /// The name that `show` asks for.
+    pub(super) fn shown_name(&self) -> String {
+        let Form::Sql(ast) = &self.form else { return String::new() };
+        let Ast::ShowVariable { variable } = ast.as_ref() else { return String::new() };
+        let words: Vec<String> = variable.iter().map(|ident| ident.value.to_lowercase()).collect();
+        match words.join(" ").as_str() {
+            "time zone" => "timezone".to_owned(),
+            "transaction isolation level" => "transaction_isolation".to_owned(),
+            "session authorization" => "session_authorization".to_owned(),
+            _ => words.join("."),
+        }
+    }
+
+    /// The parameter that `reset` names; none is all.
+    pub(super) fn reset_name(&self) -> Result<Option<String>, SessionError> {
+        match self.ast()? {
+            Ast::Reset(reset) => Ok(match &reset.reset {
+                Reset::ALL => None,
+                Reset::ConfigurationParameter(name) => Some(parameter_name(name)),
+            }),
+            _ => Err(SessionError::unsupported("this statement")),
+        }
+    }
+
+    /// What `set` assigns: names and values, no value for `default`.
+    pub(super) fn assignments(&self) -> Result<Vec<(String, Option<String>)>, SessionError> {
+        let Ast::Set(set) = self.ast()? else { return Err(SessionError::unsupported("this statement")) };
+        Ok(match set {
+            Set::SingleAssignment { variable, values, .. } => {
+                vec![(parameter_name(variable), setting_value(values)?)]
+            }
+            Set::SetTimeZone { value, .. } => {
+                vec![("timezone".to_owned(), setting_value(std::slice::from_ref(value))?)]
+            }
+            Set::SetNames { charset_name, .. } => {
+                vec![("client_encoding".to_owned(), Some(charset_name.value.clone()))]
+            }
+            Set::SetNamesDefault {} => vec![("client_encoding".to_owned(), None)],
+            // Every transaction reads one snapshot: no weaker level can be told from it.
+            Set::SetTransaction { .. } => Vec::new(),
+            Set::SetRole { role_name: None, .. } => Vec::new(),
+            Set::SetRole { .. } | Set::SetSessionAuthorization(_) => {
+                return Err(SessionError::new("42501", "permission denied to set role"));
+            }
+            Set::MultipleAssignments { .. } | Set::ParenthesizedAssignments { .. } | Set::SetSessionParam(_) => {
+                return Err(SessionError::unsupported("this form of set"));
+            }
+        })
+    }
+}
+
+fn parameter_name(name: &ObjectName) -> String {
+    let name = guard::name_parts(name).join(".").to_lowercase();
+    match name.as_str() {
+        "time zone" => "timezone".to_owned(),
+        _ => name,
+    }
+}
+
+fn setting_value(values: &[Expr]) -> Result<Option<String>, SessionError> {
+    let mut texts = Vec::new();
+    for value in values {
+        texts.push(match value {
+            Expr::Value(value) => match &value.value {
+                Value::Number(text, _) => text.clone(),
+                Value::Boolean(on) => if *on { "on" } else { "off" }.to_owned(),
+                other => other.clone().into_string().ok_or_else(|| SessionError::new("22023", "a setting is a text or a number"))?,
+            },
+            Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default") => {
+                return Ok(None);
+            }
+            Expr::Identifier(ident) => ident.value.clone(),
+            Expr::UnaryOp { expr, op } => format!("{op}{expr}"),
+            _ => return Err(SessionError::new("22023", "a setting is a text or a number")),
+        });
+    }
+    Ok(Some(texts.join(", ")))
+}

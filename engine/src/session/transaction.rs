@@ -1,0 +1,123 @@
+//! Transaction blocks: what `begin` starts and `commit` writes.
+//!
+//! A block reads the snapshot of its first statement plus its own changes and becomes one commit
+//! at its end; it holds no lock while its user thinks.
+
+use std::sync::Arc;
+
+use crate::catalog::SnapshotId;
+use crate::reference::Overlay;
+use crate::security::SessionError;
+
+/// Where a session stands with its block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionState {
+    /// No block is open.
+    Idle,
+    /// Inside a block.
+    Open,
+    /// Inside a block in which a statement failed.
+    Failed,
+}
+
+/// The block of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    open: bool,
+    failed: bool,
+    snapshot: Option<SnapshotId>,
+    overlay: Arc<Overlay>,
+    savepoints: Vec<(String, Arc<Overlay>)>,
+}
+
+impl Block {
+    pub(crate) fn state(&self) -> TransactionState {
+        match (self.open, self.failed) {
+            (false, _) => TransactionState::Idle,
+            (true, false) => TransactionState::Open,
+            (true, true) => TransactionState::Failed,
+        }
+    }
+
+    pub(crate) fn fail(&mut self) {
+        self.failed = self.open;
+    }
+
+    /// What a failed block refuses.
+    pub(crate) fn check_usable(&self) -> Result<(), SessionError> {
+        if self.failed {
+            return Err(SessionError::new(
+                "25P02",
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Opens the block; false when one was open already.
+    pub(crate) fn begin(&mut self) -> bool {
+        let was_open = self.open;
+        if !was_open {
+            *self = Self { open: true, ..Self::default() };
+        }
+        !was_open
+    }
+
+    /// The snapshot of the block's statements: that of its first one.
+    pub(crate) fn snapshot(&mut self, head: SnapshotId) -> SnapshotId {
+        if self.open { *self.snapshot.get_or_insert(head) } else { head }
+    }
+
+    pub(crate) fn overlay(&self) -> Arc<Overlay> {
+        Arc::clone(&self.overlay)
+    }
+
+    pub(crate) fn set_overlay(&mut self, overlay: Overlay) {
+        self.overlay = Arc::new(overlay);
+    }
+
+    /// Ends the block and gives what it changed; nothing when it had failed.
+    pub(crate) fn end(&mut self) -> Option<Arc<Overlay>> {
+        let block = std::mem::take(self);
+        (!block.failed).then_some(block.overlay)
+    }
+
+    pub(crate) fn savepoint(&mut self, name: &str) -> Result<(), SessionError> {
+        self.must_be_open("SAVEPOINT")?;
+        self.savepoints.push((name.to_owned(), Arc::clone(&self.overlay)));
+        Ok(())
+    }
+
+    pub(crate) fn release(&mut self, name: &str) -> Result<(), SessionError> {
+        self.must_be_open("RELEASE SAVEPOINT")?;
+        let at = self.find(name)?;
+        self.savepoints.truncate(at);
+        Ok(())
+    }
+
+    pub(crate) fn rollback_to(&mut self, name: &str) -> Result<(), SessionError> {
+        self.must_be_open("ROLLBACK TO SAVEPOINT")?;
+        let at = self.find(name)?;
+        self.savepoints.truncate(at + 1);
+        if let Some((_, overlay)) = self.savepoints.last() {
+            self.overlay = Arc::clone(overlay);
+        }
+        self.failed = false;
+        Ok(())
+    }
+
+    fn must_be_open(&self, what: &str) -> Result<(), SessionError> {
+        if self.open {
+            Ok(())
+        } else {
+            Err(SessionError::new("25P01", format!("{what} can only be used in transaction blocks")))
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<usize, SessionError> {
+        self.savepoints
+            .iter()
+            .rposition(|(known, _)| known == name)
+            .ok_or_else(|| SessionError::new("3B001", format!("savepoint \"{name}\" does not exist")))
+    }
+}

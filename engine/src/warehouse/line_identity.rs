@@ -1,0 +1,94 @@
+//! The identity of provider lines: a hash of what a line says, and a count of equal lines.
+//!
+//! Made at landing and kept with the row, so that a charge keeps its id when the same line comes
+//! again in a newer delivery, and no id depends on lines of others.
+
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, TimeUnit, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use hashbrown::HashMap;
+use siphasher::sip::SipHasher13;
+
+/// Columns that say where a row was found, not what it says.
+const PLACE: [&str; 5] = ["delivery_id", "source_file", "source_row", "line_key", "line_no"];
+
+/// Counts equal lines over one delivery.
+#[derive(Debug, Default)]
+pub(super) struct LineIdentity {
+    seen: HashMap<i64, i32>,
+}
+
+impl LineIdentity {
+    /// Fills `delivery_id`, `line_key` and `line_no` of a batch of usage. Batches must come in
+    /// the order of the delivery's rows.
+    pub(super) fn fill(&mut self, usage: &RecordBatch, delivery_id: i64) -> Result<RecordBatch, ArrowError> {
+        let rows = usage.num_rows();
+        let mut hashers = vec![SipHasher13::new(); rows];
+        let schema = usage.schema();
+        for (field, column) in schema.fields().iter().zip(usage.columns()) {
+            if PLACE.contains(&field.name().as_str()) || column.null_count() == rows {
+                continue;
+            }
+            add(column, &mut hashers)?;
+        }
+        let mut keys = Vec::with_capacity(rows);
+        let mut numbers = Vec::with_capacity(rows);
+        for hasher in hashers {
+            let key = hasher.finish().cast_signed();
+            let seen = self.seen.entry(key).or_insert(-1);
+            *seen += 1;
+            keys.push(key);
+            numbers.push(*seen);
+        }
+        let mut columns = usage.columns().to_vec();
+        let mut replace = |name: &str, values: ArrayRef| -> Result<(), ArrowError> {
+            columns[schema.index_of(name)?] = values;
+            Ok(())
+        };
+        replace("delivery_id", Arc::new(Int64Array::from(vec![delivery_id; rows])))?;
+        replace("line_key", Arc::new(Int64Array::from(keys)))?;
+        replace("line_no", Arc::new(Int32Array::from(numbers)))?;
+        RecordBatch::try_new(schema, columns)
+    }
+}
+
+/// Adds a column to the rows' hashes: a mark, then the value's bytes with their length.
+fn add(column: &ArrayRef, hashers: &mut [SipHasher13]) -> Result<(), ArrowError> {
+    macro_rules! each {
+        ($array:expr, $write:expr) => {{
+            let array = $array;
+            for (row, hasher) in hashers.iter_mut().enumerate() {
+                if array.is_null(row) {
+                    hasher.write_u8(0);
+                } else {
+                    $write(hasher, array.value(row));
+                }
+            }
+        }};
+    }
+    match column.data_type() {
+        DataType::Utf8View => each!(column.as_string_view(), |hasher: &mut SipHasher13, text: &str| {
+            hasher.write_usize(text.len() + 1);
+            hasher.write(text.as_bytes());
+        }),
+        DataType::Decimal128(..) => each!(column.as_primitive::<Decimal128Type>(), |hasher: &mut SipHasher13, n| {
+            hasher.write_i128(n);
+        }),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            each!(column.as_primitive::<TimestampMicrosecondType>(), |hasher: &mut SipHasher13, n| hasher.write_i64(n));
+        }
+        DataType::Date32 => {
+            each!(column.as_primitive::<Date32Type>(), |hasher: &mut SipHasher13, n| hasher.write_i32(n));
+        }
+        DataType::Boolean => {
+            each!(column.as_boolean(), |hasher: &mut SipHasher13, on: bool| hasher.write_u8(1 + u8::from(on)));
+        }
+        other => {
+            return Err(ArrowError::SchemaError(format!("usage has a column of type {other}")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! Rating as landing and refreshing use it: a stream of usage in, durable files and checked sums out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::i256;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::ident;
+
+use super::slice_files::{RATED, RatedFiles, SliceFiles, money_text};
+use super::{Core, Warehouse};
+use crate::catalog::{CatalogError, Commit, RefTable, SliceKey, SnapshotId, Value};
+use crate::error::Error;
+use crate::lake::{FileList, LakeTable};
+use crate::period::BillingPeriod;
+use crate::rating::{
+    BandTotals, RateBook, RatingOptions, RatingOutcome, RatingRun, SliceName, count, rate,
+};
+
+/// The columns of usage that rating reads.
+const USAGE_COLUMNS: [&str; 32] = [
+    "billed_cost",
+    "billing_account_id",
+    "billing_currency",
+    "billing_period",
+    "charge_category",
+    "charge_class",
+    "charge_description",
+    "charge_period_end",
+    "charge_period_start",
+    "commitment_discount_id",
+    "commitment_discount_status",
+    "contracted_cost",
+    "delivery_id",
+    "effective_cost",
+    "line_key",
+    "line_no",
+    "list_cost",
+    "marketplace",
+    "pricing_category",
+    "pricing_quantity",
+    "pricing_unit",
+    "provider_name",
+    "region_id",
+    "resource_id",
+    "resource_type",
+    "service_category",
+    "service_name",
+    "sku_id",
+    "source_file",
+    "source_row",
+    "sub_account_id",
+    "tags",
+];
+
+/// Rated slices, durable and checked, not yet committed.
+pub(super) struct RatedSlices {
+    pub(super) snapshot: SnapshotId,
+    pub(super) outcome: RatingOutcome,
+    pub(super) files: RatedFiles,
+    pub(super) owners: Vec<String>,
+    /// What each slice adds to band counters.
+    pub(super) counters: Vec<(SliceName, BandTotals)>,
+}
+
+impl Core {
+    pub(super) fn rating_options(&self) -> RatingOptions {
+        RatingOptions { threads: self.config.threads, runtime: self.private.runtime_env() }
+    }
+
+    /// Rates a stream of usage whose band totals are known.
+    pub(super) async fn rate_stream(
+        &self,
+        usage: SendableRecordBatchStream,
+        book: Arc<RateBook>,
+        totals: BandTotals,
+    ) -> Result<RatedSlices, Error> {
+        let snapshot = book.snapshot();
+        let run = RatingRun::new(book, totals);
+        let files = SliceFiles::new(self);
+        let outcome = rate(usage, &run, Arc::clone(&files) as _, &self.rating_options()).await?;
+        let files = files.finish(run.places()).await?;
+        let rated = RatedSlices { snapshot, outcome, files, owners: run.places().owners(), counters: Vec::new() };
+        rated.check()?;
+        Ok(rated)
+    }
+
+    /// Rates the usage in files, counting first what bands look at.
+    pub(super) async fn rate_files(
+        &self,
+        usage: FileList,
+        book: Arc<RateBook>,
+        own_slices: &[i64],
+    ) -> Result<RatedSlices, Error> {
+        let has_bands = usage.iter().any(|file| book.has_bands(file.billing_period));
+        let mut counters = Vec::new();
+        let mut totals = BandTotals::default();
+        if has_bands {
+            let run = RatingRun::new(Arc::clone(&book), BandTotals::default());
+            counters = count(self.usage_stream(Arc::clone(&usage)).await?, &run, &self.rating_options()).await?;
+            for (_, own) in &counters {
+                totals.merge(own)?;
+            }
+            totals.merge(&self.totals_of_others(own_slices)?)?;
+        }
+        let mut rated = self.rate_stream(self.usage_stream(usage).await?, book, totals).await?;
+        rated.counters = counters;
+        Ok(rated)
+    }
+
+    /// The columns of usage that rating reads, from files.
+    async fn usage_stream(&self, files: FileList) -> Result<SendableRecordBatchStream, Error> {
+        let columns = USAGE_COLUMNS.iter().map(|name| ident(*name)).collect::<Vec<_>>();
+        let frame = self.private.read_table(self.scan(LakeTable::Usage, files))?.select(columns)?;
+        Ok(frame.execute_stream().await?)
+    }
+
+    /// What slices other than these add to band counters.
+    fn totals_of_others(&self, own: &[i64]) -> Result<BandTotals, Error> {
+        let mut totals = BandTotals::default();
+        for row in self.read_rows("select slice_id, counter, quantity from band_total", &[])? {
+            if own.contains(&row.int(0)?) {
+                continue;
+            }
+            let quantity = ratehouse_udfs::decimal::parse_decimal(row.text(2)?)
+                .map_err(|_| CatalogError::Malformed { what: "band total" })?;
+            totals.add(row.text(1)?, quantity.value)?;
+        }
+        Ok(totals)
+    }
+}
+
+impl RatedSlices {
+    /// Law 2 of conservation, and the roll-ups against what they roll up: fails closed.
+    fn check(&self) -> Result<(), Error> {
+        for (number, (name, outcome)) in self.outcome.slices.iter().enumerate() {
+            let expected = outcome.direct.wrapping_add(outcome.unallocated);
+            for table in RATED {
+                let (sum, _) = self.files.sum(table, number);
+                if sum != expected {
+                    return Err(Error::Conservation(format!(
+                        "{} of {} {} add up to {}, rating to {}",
+                        table.name(),
+                        name.provider_name,
+                        name.billing_account_id,
+                        money_text(sum),
+                        money_text(expected)
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of a slice in this rating.
+    pub(super) fn number_of(&self, name: &SliceName) -> Option<usize> {
+        self.outcome.slices.iter().position(|(known, _)| known == name)
+    }
+
+    /// The sum of `price_0` of a slice.
+    pub(super) fn billed(&self, number: usize) -> i256 {
+        self.outcome
+            .slices
+            .get(number)
+            .map_or(i256::ZERO, |(_, outcome)| outcome.direct.wrapping_add(outcome.unallocated))
+    }
+
+    /// Puts one slice's charges in place of those it had.
+    pub(super) fn commit_slice(
+        &self,
+        commit: &Commit<'_>,
+        name: &SliceName,
+        slice_id: i64,
+    ) -> Result<(), Error> {
+        for table in RATED {
+            commit.end_files(slice_id, table.id())?;
+        }
+        commit.tx.execute("delete from slice_owner where slice_id = ?1", &[slice_id.into()])?;
+        if let Some(number) = self.number_of(name) {
+            for file in self.files.of_slice(number, slice_id) {
+                commit.add_file(&file)?;
+            }
+            for owner in self.outcome.slices.get(number).into_iter().flat_map(|(_, outcome)| &outcome.owners) {
+                let Some(path) = usize::try_from(*owner).ok().and_then(|at| self.owners.get(at)) else { continue };
+                commit.tx.execute(
+                    "insert into slice_owner values (?1, ?2)",
+                    &[slice_id.into(), path.as_str().into()],
+                )?;
+            }
+        }
+        self.commit_counters(commit, name, slice_id)?;
+        commit.set_rated(slice_id, self.snapshot)?;
+        if reference_changed_since(commit, self.snapshot)? {
+            commit.set_stale(slice_id, "reference data changed while it was rated")?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what the slice adds to band counters; slices that share a changed one become stale.
+    fn commit_counters(&self, commit: &Commit<'_>, name: &SliceName, slice_id: i64) -> Result<(), Error> {
+        let text = |quantity: i128| money_text(i256::from_i128(quantity));
+        let mut before: BTreeMap<String, String> = BTreeMap::new();
+        for row in commit.tx.rows("select counter, quantity from band_total where slice_id = ?1", &[slice_id.into()])? {
+            before.insert(row.text(0)?.to_owned(), row.text(1)?.to_owned());
+        }
+        let after: BTreeMap<String, String> = self
+            .counters
+            .iter()
+            .filter(|(known, _)| known == name)
+            .flat_map(|(_, totals)| totals.sorted().into_iter().map(|(c, q)| (c.to_owned(), text(q))))
+            .collect();
+        if before == after {
+            return Ok(());
+        }
+        commit.tx.execute("delete from band_total where slice_id = ?1", &[slice_id.into()])?;
+        for (counter, quantity) in &after {
+            commit.tx.execute(
+                "insert into band_total values (?1, ?2, ?3)",
+                &[slice_id.into(), counter.as_str().into(), quantity.as_str().into()],
+            )?;
+        }
+        let changed = before.iter().chain(&after).filter(|(counter, _)| before.get(*counter) != after.get(*counter));
+        for (counter, _) in changed {
+            let sharing = commit.tx.rows(
+                "select slice_id from band_total where counter = ?1 and slice_id <> ?2",
+                &[counter.as_str().into(), slice_id.into()],
+            )?;
+            let rated_here = |id: i64| self.shares_this_run(commit, id);
+            for row in sharing {
+                let other = row.int(0)?;
+                if !rated_here(other)? {
+                    commit.set_stale(other, "the quantity of a band that it shares changed")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether another slice is rated in this very run, with the same totals.
+    fn shares_this_run(&self, commit: &Commit<'_>, slice_id: i64) -> Result<bool, Error> {
+        let row = commit.tx.row(
+            "select provider_name, billing_account_id, billing_period from slice where slice_id = ?1",
+            &[slice_id.into()],
+        )?;
+        let Some(row) = row else { return Ok(false) };
+        let Some(period) = BillingPeriod::parse(row.text(2)?) else { return Ok(false) };
+        let name = SliceName {
+            provider_name: row.text(0)?.to_owned(),
+            billing_account_id: row.text(1)?.to_owned(),
+            billing_period: period.first_day(),
+        };
+        Ok(self.number_of(&name).is_some())
+    }
+}
+
+/// Whether reference rows that rating reads began or ended after a snapshot.
+fn reference_changed_since(commit: &Commit<'_>, snapshot: SnapshotId) -> Result<bool, CatalogError> {
+    for table in RefTable::all() {
+        if matches!(table.name, "users" | "approval_rules") {
+            continue;
+        }
+        let sql = format!(
+            "select 1 from ref_{} where (begin_snapshot > ?1 and begin_snapshot <= ?2) or (end_snapshot > ?1 and end_snapshot <= ?2) limit 1",
+            table.name
+        );
+        let parameters: [Value; 2] = [snapshot.into(), commit.snapshot.into()];
+        if commit.tx.row(&sql, &parameters)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A slice's key as rating names it.
+pub(super) fn name_of(key: &SliceKey) -> Result<SliceName, CatalogError> {
+    let period = BillingPeriod::parse(&key.billing_period).ok_or(CatalogError::Malformed { what: "billing period" })?;
+    Ok(SliceName {
+        provider_name: key.provider_name.clone(),
+        billing_account_id: key.billing_account_id.clone(),
+        billing_period: period.first_day(),
+    })
+}
+
+impl Warehouse {
+    /// Removes files that a failed commit left.
+    pub(super) async fn discard(&self, paths: Vec<String>) {
+        for path in paths {
+            if let Err(error) = self.core.lake.remove(&path).await {
+                tracing::warn!(%error, path, "an uncommitted file stays until garbage is collected");
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The writers of one rating: charges and roll-ups of many slices at once, clustered into files
+//! of one slice and one child of the root each, with what must add up added up on the way.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Decimal128Type, i256};
+use hashbrown::HashMap;
+
+use super::{Core, HOT};
+use crate::catalog::NewFile;
+use crate::error::Error;
+use crate::lake::{ClusteredWriter, LakeTable, WriterOptions, WrittenFile};
+use crate::period::BillingPeriod;
+use crate::rating::{ChargeSink, Placement, Places, SliceName};
+
+/// Tables that rating fills.
+pub(super) const RATED: [LakeTable; 3] = [LakeTable::Charges, LakeTable::ChargesDaily, LakeTable::ChargesMonthly];
+
+/// How much of the landing's memory each table's writer may use, in percent.
+const SHARES: [(LakeTable, usize); 4] = [
+    (LakeTable::Usage, 40),
+    (LakeTable::Charges, 40),
+    (LakeTable::ChargesDaily, 15),
+    (LakeTable::ChargesMonthly, 5),
+];
+
+/// The options of a table's writer.
+pub(super) fn writer(core: &Core, table: LakeTable) -> ClusteredWriter {
+    let share = SHARES.iter().find(|(t, _)| *t == table).map_or(10, |(_, share)| *share);
+    let options = WriterOptions {
+        memory_bytes_max: core.config.landing_memory_bytes / 100 * share,
+        threads: core.config.threads,
+        ..WriterOptions::default()
+    };
+    core.lake.writer(table, HOT, options)
+}
+
+/// One table while it is written.
+struct Output {
+    writer: ClusteredWriter,
+    /// Numbers of files by slice and child.
+    files: HashMap<(u32, u32), u32>,
+    names: Vec<(u32, u32)>,
+    /// Sum of `price_0` by slice.
+    sums: Vec<i256>,
+    rows: Vec<u64>,
+}
+
+impl Output {
+    fn new(core: &Core, table: LakeTable) -> Self {
+        Self { writer: writer(core, table), files: HashMap::new(), names: Vec::new(), sums: Vec::new(), rows: Vec::new() }
+    }
+
+    fn put(&mut self, rows: RecordBatch, place: &Placement) -> Result<(), Error> {
+        let mut file_of_row = Vec::with_capacity(rows.num_rows());
+        let mut last: Option<((u32, u32), u32)> = None;
+        for (slice, child) in place.slice_of_row.iter().zip(&place.child_of_row) {
+            let key = (*slice, *child);
+            let file = match last {
+                Some((held, file)) if held == key => file,
+                _ => {
+                    let next = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+                    let file = *self.files.entry(key).or_insert(next);
+                    if file == next {
+                        self.names.push(key);
+                    }
+                    last = Some((key, file));
+                    file
+                }
+            };
+            file_of_row.push(file);
+        }
+        self.add_up(&rows, place)?;
+        self.writer.push(rows, &file_of_row, &place.owner_of_row)?;
+        Ok(())
+    }
+
+    fn add_up(&mut self, rows: &RecordBatch, place: &Placement) -> Result<(), Error> {
+        let prices = rows
+            .column_by_name("price_0")
+            .ok_or_else(|| Error::Conservation("charges have no price_0".to_owned()))?
+            .as_primitive::<Decimal128Type>();
+        for (row, slice) in place.slice_of_row.iter().enumerate() {
+            let at = usize::try_from(*slice).unwrap_or(usize::MAX);
+            if self.sums.len() <= at {
+                self.sums.resize(at + 1, i256::ZERO);
+                self.rows.resize(at + 1, 0);
+            }
+            self.rows[at] += 1;
+            if prices.is_valid(row) {
+                self.sums[at] = self.sums[at].wrapping_add(i256::from_i128(prices.value(row)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes what rating makes and writes it.
+pub(super) struct SliceFiles {
+    outputs: [Mutex<Output>; 3],
+}
+
+impl SliceFiles {
+    pub(super) fn new(core: &Core) -> Arc<Self> {
+        Arc::new(Self { outputs: RATED.map(|table| Mutex::new(Output::new(core, table))) })
+    }
+
+    fn output(&self, table: LakeTable) -> Option<&Mutex<Output>> {
+        RATED.iter().position(|t| *t == table).and_then(|at| self.outputs.get(at))
+    }
+
+    /// Makes the files durable; gives each table's files with the slice and child of each, and
+    /// each table's sums of `price_0` by slice.
+    pub(super) async fn finish(self: Arc<Self>, places: &Places) -> Result<RatedFiles, Error> {
+        let this = Arc::into_inner(self)
+            .ok_or_else(|| Error::Refused("rating has not ended".to_owned()))?;
+        let (slices, children) = (places.slices(), places.children());
+        let mut rated = RatedFiles::default();
+        for (table, output) in RATED.into_iter().zip(this.outputs) {
+            let output = output.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let names = output.names;
+            let prefix = |file: u32| {
+                let (slice, child) = names[usize::try_from(file).unwrap_or_default()];
+                let slice = &slices[usize::try_from(slice).unwrap_or_default()];
+                let child = children.get(usize::try_from(child).unwrap_or_default()).map_or("", String::as_str);
+                prefix_of(slice, child)
+            };
+            let written = output.writer.finish(&prefix).await?;
+            for file in written {
+                let (slice, child) = names[usize::try_from(file.file).unwrap_or_default()];
+                let child = children.get(usize::try_from(child).unwrap_or_default()).cloned().unwrap_or_default();
+                rated.files.push((table, slice, child, file));
+            }
+            rated.sums.push((table, output.sums, output.rows));
+        }
+        Ok(rated)
+    }
+}
+
+/// Directories of a slice's files below their table's.
+pub(super) fn prefix_of(slice: &SliceName, child: &str) -> String {
+    let period = BillingPeriod::of_day(slice.billing_period).map(|p| p.to_string()).unwrap_or_default();
+    let plain = |text: &str| -> String {
+        let kept: String =
+            text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' }).take(48).collect();
+        if kept.is_empty() { "none".to_owned() } else { kept }
+    };
+    let child = if child.is_empty() { "root".to_owned() } else { plain(child) };
+    format!("{period}/{}/{}/{child}", plain(&slice.provider_name), plain(&slice.billing_account_id))
+}
+
+/// Durable files of a rating that nothing lists yet.
+#[derive(Default)]
+pub(super) struct RatedFiles {
+    files: Vec<(LakeTable, u32, String, WrittenFile)>,
+    sums: Vec<(LakeTable, Vec<i256>, Vec<u64>)>,
+}
+
+impl RatedFiles {
+    /// The sum of `price_0` and the number of rows of a slice in a table.
+    pub(super) fn sum(&self, table: LakeTable, slice: usize) -> (i256, u64) {
+        self.sums
+            .iter()
+            .find(|(t, ..)| *t == table)
+            .map(|(_, sums, rows)| {
+                (sums.get(slice).copied().unwrap_or(i256::ZERO), rows.get(slice).copied().unwrap_or_default())
+            })
+            .unwrap_or((i256::ZERO, 0))
+    }
+
+    /// The files of one slice as the catalog lists them.
+    pub(super) fn of_slice(&self, slice: usize, slice_id: i64) -> Vec<NewFile> {
+        self.files
+            .iter()
+            .filter(|(_, of, ..)| usize::try_from(*of).is_ok_and(|of| of == slice))
+            .map(|(table, _, child, file)| listed(*table, slice_id, child, file))
+            .collect()
+    }
+
+    /// Every path, to remove them when the commit does not happen.
+    pub(super) fn paths(&self) -> Vec<String> {
+        self.files.iter().map(|(.., file)| file.path.clone()).collect()
+    }
+}
+
+/// A written file as the catalog lists it.
+pub(super) fn listed(table: LakeTable, slice_id: i64, child: &str, file: &WrittenFile) -> NewFile {
+    NewFile {
+        table_id: table.id(),
+        path: file.path.clone(),
+        rows: file.rows,
+        bytes: file.bytes,
+        footer_bytes: file.footer_bytes,
+        slice_id,
+        child: child.to_owned(),
+        stats: file.stats.iter().map(|s| (s.column.clone(), s.min.clone(), s.max.clone(), s.nulls)).collect(),
+    }
+}
+
+impl ChargeSink for SliceFiles {
+    fn put(
+        &self,
+        table: LakeTable,
+        rows: RecordBatch,
+        place: &Placement,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let output = self.output(table).ok_or("rating made rows of a table that it does not fill")?;
+        output.lock().unwrap_or_else(PoisonError::into_inner).put(rows, place)?;
+        Ok(())
+    }
+}
+
+/// Decimal text of a sum at scale 18, trailing zeros removed.
+pub(super) fn money_text(sum: i256) -> String {
+    let text = format!("{sum}");
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |digits| ("-", digits));
+    let digits = format!("{digits:0>19}");
+    let (whole, part) = digits.split_at(digits.len() - 18);
+    let part = part.trim_end_matches('0');
+    if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_written_as_decimals() {
+        let one = i256::from_i128(1_000_000_000_000_000_000);
+        assert_eq!(money_text(i256::ZERO), "0");
+        assert_eq!(money_text(one), "1");
+        assert_eq!(money_text(i256::from_i128(-1_500_000_000_000_000_000)), "-1.5");
+        assert_eq!(money_text(i256::from_i128(1)), "0.000000000000000001");
+    }
+
+    #[test]
+    fn directories_hold_plain_names() {
+        let slice = SliceName {
+            provider_name: "Google Cloud".to_owned(),
+            billing_account_id: "/providers/x".to_owned(),
+            billing_period: 20_727,
+        };
+        assert_eq!(prefix_of(&slice, ""), "2026-10/Google_Cloud/_providers_x/root");
+    }
+}

@@ -1,0 +1,196 @@
+-- object: ops.close_blockers
+-- grain: one row per billing period and reason why it cannot be closed
+-- owner: ops
+-- roles: admin, finance, auditor, billing_job; the root only
+-- comment: What stands between a billing period and its invoices; a period without a row here can be closed.
+-- column billing_period: first day of the billing period that is blocked
+-- column blocker: missing_slice, not_rated, stale_slice, rejected_rows, unrated, missing_fx, rollup_mismatch or unreconciled
+-- column scope: what is affected: a slice, an edge or a node
+-- column currency: currency of expected and actual
+-- column expected: the amount that should be, where the blocker is a difference or an unpriced cost
+-- column actual: the amount that is
+-- column usage_rows: rows affected, where known
+-- column detail: what is wrong
+-- column remedy: what to do
+with slices as (
+  select
+    slice_id, provider_name, billing_account_id, cast(billing_period || '-01' as date) as billing_period, delivery_id, rows, billed_cost,
+    rated_snapshot, stale_since, stale_reason
+  from ops.slices
+  where role = 'priced'
+), periods as (
+  select distinct
+    billing_period,
+    cast(billing_period as timestamp with time zone) as period_start,
+    cast(billing_period + interval '1 month' as timestamp with time zone) as period_end
+  from slices
+), rejects as (
+  select delivery_id, count(*) as usage_rows, min(reason) as reason
+  from ops.rejected_rows
+  where state = 'open'
+  group by delivery_id
+), tiers as (
+  select * from tiers_monthly
+), provider_totals as (
+  select billing_period, provider_name, billing_account_id, sum(cost) as cost
+  from charges_monthly
+  where origin = 'usage'
+  group by billing_period, provider_name, billing_account_id
+), expected_accounts as (
+  select distinct periods.billing_period, accounts.provider_name, accounts.billing_account_id
+  from ref.accounts as accounts
+  inner join periods
+    on accounts.valid_from < periods.period_end
+    and (accounts.valid_to is null or accounts.valid_to > periods.period_start)
+), missing_slices as (
+  select
+    expected_accounts.billing_period,
+    'missing_slice' as blocker,
+    expected_accounts.provider_name || ' ' || expected_accounts.billing_account_id as scope,
+    cast(null as varchar) as currency,
+    cast(null as decimal(38, 18)) as expected,
+    cast(null as decimal(38, 18)) as actual,
+    cast(null as bigint) as usage_rows,
+    'no delivery covers this account in the period' as detail,
+    'land its file, or end its assignment in ref.accounts' as remedy
+  from expected_accounts
+  left join slices
+    on slices.billing_period = expected_accounts.billing_period
+    and slices.provider_name = expected_accounts.provider_name
+    and slices.billing_account_id = expected_accounts.billing_account_id
+  where slices.slice_id is null
+), stale_slices as (
+  select
+    billing_period,
+    case when rated_snapshot is null then 'not_rated' else 'stale_slice' end as blocker,
+    provider_name || ' ' || billing_account_id as scope,
+    cast(null as varchar) as currency,
+    cast(null as decimal(38, 18)) as expected,
+    cast(null as decimal(38, 18)) as actual,
+    cast(null as bigint) as usage_rows,
+    coalesce(stale_reason, 'its usage was never priced') as detail,
+    'call refresh()' as remedy
+  from slices
+  where stale_since is not null or rated_snapshot is null
+), rejected as (
+  select
+    slices.billing_period,
+    'rejected_rows' as blocker,
+    slices.provider_name || ' ' || slices.billing_account_id as scope,
+    cast(null as varchar) as currency,
+    cast(null as decimal(38, 18)) as expected,
+    cast(null as decimal(38, 18)) as actual,
+    rejects.usage_rows,
+    'rows of its delivery are in quarantine: ' || rejects.reason as detail,
+    'see ops.rejected_rows; land a corrected delivery or resolve them' as remedy
+  from slices
+  inner join rejects on rejects.delivery_id = slices.delivery_id
+), unrated_edges as (
+  select
+    billing_period,
+    seller_node_id,
+    payer_node_id,
+    service_name,
+    seller_currency,
+    coalesce(sum(seller_cost), 0) as seller_cost,
+    cast(sum(usage_rows) as bigint) as usage_rows
+  from tiers
+  where outcome = 'unrated'
+  group by billing_period, seller_node_id, payer_node_id, service_name, seller_currency
+), buyers as (
+  select node_id, max(currency) as currency, max(fx_policy) as fx_policy
+  from ref.nodes
+  group by node_id
+), rated_pairs as (
+  select distinct source, base_currency, quote_currency from ref.fx_rates
+  union
+  select distinct source, quote_currency as base_currency, base_currency as quote_currency from ref.fx_rates
+), unrated as (
+  select
+    unrated_edges.billing_period,
+    case
+      when buyers.currency <> unrated_edges.seller_currency and rated_pairs.source is null then 'missing_fx'
+      else 'unrated'
+    end as blocker,
+    unrated_edges.seller_node_id || ' to ' || unrated_edges.payer_node_id || ': ' || coalesce(unrated_edges.service_name, 'no service') as scope,
+    unrated_edges.seller_currency as currency,
+    unrated_edges.seller_cost as expected,
+    cast(null as decimal(38, 18)) as actual,
+    unrated_edges.usage_rows,
+    case
+      when buyers.currency <> unrated_edges.seller_currency and rated_pairs.source is null
+        then 'no rate from ' || unrated_edges.seller_currency || ' to ' || buyers.currency || ' in source ' || buyers.fx_policy
+      else 'no rule prices these charges'
+    end as detail,
+    case
+      when buyers.currency <> unrated_edges.seller_currency and rated_pairs.source is null
+        then 'insert the rate into ref.fx_rates, then call refresh()'
+      else 'add a rule to the seller''s card and have it approved, then call refresh()'
+    end as remedy
+  from unrated_edges
+  left join buyers on buyers.node_id = unrated_edges.payer_node_id
+  left join rated_pairs
+    on rated_pairs.source = buyers.fx_policy
+    and rated_pairs.base_currency = unrated_edges.seller_currency
+    and rated_pairs.quote_currency = buyers.currency
+), paid as (
+  -- what a node pays: for what it sells on and for what it keeps itself
+  select billing_period, payer_node_id as node_id, currency, coalesce(sum(amount), 0) as amount
+  from tiers
+  where outcome in ('billed', 'reported')
+  group by billing_period, payer_node_id, currency
+), passed as (
+  select billing_period, seller_node_id as node_id, seller_currency as currency, seller_cost as amount
+  from tiers
+  where seller_node_id is not null and seller_cost is not null
+  union all
+  select billing_period, payer_node_id as node_id, currency, amount
+  from tiers
+  where payer_node_id = node_id and outcome in ('billed', 'reported')
+), passed_totals as (
+  select billing_period, node_id, currency, coalesce(sum(amount), 0) as amount
+  from passed
+  group by billing_period, node_id, currency
+), rollup_mismatches as (
+  select
+    paid.billing_period,
+    'rollup_mismatch' as blocker,
+    paid.node_id as scope,
+    paid.currency,
+    paid.amount as expected,
+    coalesce(passed_totals.amount, 0) as actual,
+    cast(null as bigint) as usage_rows,
+    'what the node pays is not the sum of what it sells on and what it keeps' as detail,
+    'call refresh(); if it stays, run ratehouse verify' as remedy
+  from paid
+  left join passed_totals
+    on passed_totals.billing_period = paid.billing_period
+    and passed_totals.node_id = paid.node_id
+    and passed_totals.currency = paid.currency
+  where paid.amount <> coalesce(passed_totals.amount, 0)
+), unreconciled as (
+  select
+    slices.billing_period,
+    'unreconciled' as blocker,
+    slices.provider_name || ' ' || slices.billing_account_id as scope,
+    cast(null as varchar) as currency,
+    slices.billed_cost as expected,
+    coalesce(provider_totals.cost, 0) as actual,
+    slices.rows as usage_rows,
+    'the charges do not add up to what the provider billed' as detail,
+    'call refresh(); if it stays, land the delivery again' as remedy
+  from slices
+  left join provider_totals
+    on provider_totals.billing_period = slices.billing_period
+    and provider_totals.provider_name = slices.provider_name
+    and provider_totals.billing_account_id = slices.billing_account_id
+  where slices.billed_cost <> coalesce(provider_totals.cost, 0)
+), final as (
+  select * from missing_slices
+  union all select * from stale_slices
+  union all select * from rejected
+  union all select * from unrated
+  union all select * from rollup_mismatches
+  union all select * from unreconciled
+)
+select * from final

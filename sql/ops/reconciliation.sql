@@ -1,0 +1,190 @@
+-- object: ops.reconciliation
+-- grain: one row per conservation check, billing period, scope and currency
+-- owner: ops
+-- roles: admin, finance, auditor, billing_job; the root only
+-- comment: The conservation laws as rows: expected and actual add up, or the difference has a name.
+-- column check: landed, priced, rolled_up, passed_on, invoice_lines or invoiced
+-- column billing_period: first day of the billing period
+-- column scope: the slice, node or invoice that is checked
+-- column currency: currency of the amounts; null where the scope has only one
+-- column expected: the amount that should be
+-- column actual: the amount that is
+-- column difference: actual less expected
+-- column status: ok; rounding (less than one minor unit of the currency on a document); draft_outdated (charges changed since the draft); to_correct (charges changed since issue: credit or debit note); broken
+-- law 1: what a delivery said of a slice is what usage holds; law 2: and what its charges cost the root; law 3 is checked by allocate(), which returns
+-- parts that add up; law 4: what a node pays is what it sells on and what it keeps; law 5: lines add up to the invoice, invoices to the charges
+with slices as (
+  select provider_name, billing_account_id, cast(billing_period || '-01' as date) as billing_period, delivery_id, billed_cost
+  from ops.slices
+  where role = 'priced'
+), landed_usage as (
+  -- another view of the same cost (amortised beside actual) is another delivery
+  select billing_period, provider_name, billing_account_id, delivery_id, coalesce(sum(billed_cost), 0) as amount
+  from usage
+  group by billing_period, provider_name, billing_account_id, delivery_id
+), monthly as (
+  select billing_period, provider_name, billing_account_id, coalesce(sum(cost), 0) as amount
+  from charges_monthly
+  where origin = 'usage'
+  group by billing_period, provider_name, billing_account_id
+), daily as (
+  select billing_period, provider_name, billing_account_id, coalesce(sum(cost), 0) as amount
+  from charges_daily
+  where origin = 'usage'
+  group by billing_period, provider_name, billing_account_id
+), tiers as (
+  select * from tiers_monthly
+), landed as (
+  select
+    'landed' as "check",
+    slices.billing_period,
+    slices.provider_name || ' ' || slices.billing_account_id as scope,
+    cast(null as varchar) as currency,
+    slices.billed_cost as expected,
+    coalesce(landed_usage.amount, 0) as actual,
+    'broken' as otherwise
+  from slices
+  left join landed_usage
+    on landed_usage.billing_period = slices.billing_period
+    and landed_usage.provider_name = slices.provider_name
+    and landed_usage.billing_account_id = slices.billing_account_id
+    and landed_usage.delivery_id = slices.delivery_id
+), priced as (
+  select
+    'priced' as "check",
+    slices.billing_period,
+    slices.provider_name || ' ' || slices.billing_account_id as scope,
+    cast(null as varchar) as currency,
+    slices.billed_cost as expected,
+    coalesce(monthly.amount, 0) as actual,
+    'broken' as otherwise
+  from slices
+  left join monthly
+    on monthly.billing_period = slices.billing_period
+    and monthly.provider_name = slices.provider_name
+    and monthly.billing_account_id = slices.billing_account_id
+), rolled_up as (
+  select
+    'rolled_up' as "check",
+    coalesce(daily.billing_period, monthly.billing_period) as billing_period,
+    coalesce(daily.provider_name, monthly.provider_name) || ' ' || coalesce(daily.billing_account_id, monthly.billing_account_id, '') as scope,
+    cast(null as varchar) as currency,
+    coalesce(daily.amount, 0) as expected,
+    coalesce(monthly.amount, 0) as actual,
+    'broken' as otherwise
+  from daily
+  full join monthly
+    on monthly.billing_period = daily.billing_period
+    and monthly.provider_name = daily.provider_name
+    and monthly.billing_account_id = daily.billing_account_id
+), paid as (
+  select billing_period, payer_node_id as node_id, currency, coalesce(sum(amount), 0) as amount
+  from tiers
+  where outcome in ('billed', 'reported')
+  group by billing_period, payer_node_id, currency
+), passed as (
+  select billing_period, seller_node_id as node_id, seller_currency as currency, seller_cost as amount
+  from tiers
+  where seller_node_id is not null and seller_cost is not null
+  union all
+  select billing_period, payer_node_id as node_id, currency, amount
+  from tiers
+  where payer_node_id = node_id and outcome in ('billed', 'reported')
+), passed_totals as (
+  select billing_period, node_id, currency, coalesce(sum(amount), 0) as amount
+  from passed
+  group by billing_period, node_id, currency
+), passed_on as (
+  select
+    'passed_on' as "check",
+    coalesce(paid.billing_period, passed_totals.billing_period) as billing_period,
+    coalesce(paid.node_id, passed_totals.node_id) as scope,
+    coalesce(paid.currency, passed_totals.currency) as currency,
+    coalesce(paid.amount, 0) as expected,
+    coalesce(passed_totals.amount, 0) as actual,
+    'broken' as otherwise
+  from paid
+  full join passed_totals
+    on passed_totals.billing_period = paid.billing_period
+    and passed_totals.node_id = paid.node_id
+    and passed_totals.currency = paid.currency
+), documents as (
+  select
+    invoice_id, number, seller_node_id, buyer_node_id, cast(billing_period || '-01' as date) as billing_period, currency, status, total
+  from invoices
+), line_totals as (
+  select invoice_id, sum(amount) as amount
+  from invoice_lines
+  group by invoice_id
+), document_lines as (
+  select
+    'invoice_lines' as "check",
+    documents.billing_period,
+    documents.number as scope,
+    documents.currency,
+    documents.total as expected,
+    coalesce(line_totals.amount, 0) as actual,
+    'broken' as otherwise
+  from documents
+  left join line_totals on line_totals.invoice_id = documents.invoice_id
+), billed as (
+  select billing_period, seller_node_id, payer_node_id, currency, sum(amount) as amount
+  from tiers
+  where is_invoiced and outcome = 'billed'
+  group by billing_period, seller_node_id, payer_node_id, currency
+), edge_documents as (
+  -- a period may have a mid-cycle document beside the regular one: an edge's documents count together
+  select billing_period, seller_node_id, buyer_node_id, currency,
+    sum(total) as amount,
+    count(*) as documents,
+    min(number) as number,
+    max(case when status in ('draft', 'approved') then 0 else 1 end) as is_issued
+  from documents
+  group by billing_period, seller_node_id, buyer_node_id, currency
+), invoiced as (
+  select
+    'invoiced' as "check",
+    edge_documents.billing_period,
+    edge_documents.number as scope,
+    edge_documents.currency,
+    coalesce(billed.amount, 0) as expected,
+    edge_documents.amount as actual,
+    case
+      -- one rounding of the total, by any mode, is less than one minor unit a document
+      when abs(edge_documents.amount - coalesce(billed.amount, 0)) < cast(edge_documents.documents * case
+        when edge_documents.currency in ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') then 0.001
+        when edge_documents.currency in ('CLF', 'UYW') then 0.0001
+        when edge_documents.currency in (
+          'BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF'
+        ) then 1
+        else 0.01
+      end as decimal(38, 18)) then 'rounding'
+      when edge_documents.is_issued = 1 then 'to_correct'
+      else 'draft_outdated'
+    end as otherwise
+  from edge_documents
+  left join billed
+    on billed.billing_period = edge_documents.billing_period
+    and billed.seller_node_id = edge_documents.seller_node_id
+    and billed.payer_node_id = edge_documents.buyer_node_id
+    and billed.currency = edge_documents.currency
+), checks as (
+  select * from landed
+  union all select * from priced
+  union all select * from rolled_up
+  union all select * from passed_on
+  union all select * from document_lines
+  union all select * from invoiced
+), final as (
+  select
+    "check",
+    billing_period,
+    scope,
+    currency,
+    expected,
+    actual,
+    actual - expected as difference,
+    case when actual = expected then 'ok' else otherwise end as status
+  from checks
+)
+select * from final

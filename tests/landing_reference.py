@@ -1,0 +1,393 @@
+#!/usr/bin/env python3
+"""What landing the sample files must give, computed without Ratehouse.
+
+Reads the files of data/ with the standard library (csv, decimal), applies each source's
+mapping row by row as its provider documents it, and prints JSON: rows, rejected rows, and exact
+sums of every cost and quantity column. `landing_samples.rs` compares.
+
+    python3 tests/landing_reference.py > tests/landing_reference.json
+    python3 tests/landing_reference.py --check      # exit 1 if the committed file differs
+"""
+import csv
+import datetime
+import decimal
+import io
+import json
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent / "data"
+decimal.getcontext().prec = 120
+D = decimal.Decimal
+UNIT = D("1e-18")
+NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,6})?\Z")
+
+DECISIONS = {
+    "azure/EA_ActualCost_Small.csv": "effective cost = cost: what a commitment costs a day is only in the amortised export",
+    "azure/EA_AmortizedCost_Small.csv": "same header as the actual export; known by its file name; usage covered by a commitment has billed cost 0",
+    "azure/ea_export_cad_sample.csv": "name says neither actual nor amortised: taken as actual (no row contradicts); PayGPrice is taken as the list price in CAD",
+    "azure/Enterprise.csv": "made-up row: its date is three months before its billing period; landed as it is (a finding, not a rejection)",
+    "azure/BOM.csv": "its only row has nothing but a date: rejected",
+    "azure/YA.csv": "German, English and camelCase mixed; landed as usage details of a subscription",
+    "azure/VirtualMachine.csv": "no currency, no quantity: refused",
+    "azure/MissingBrackets.csv": "no currency, no quantity: refused",
+    "azure/EnterpriseCamel.csv": "a CSP partner's export without billing account and period: refused",
+    "azure/EA_*": "Quantity counts units of UnitOfMeasure (in all 66 rows quantity x effective price is the cost, also for 10K)",
+    "aws/cur_legacy_sample.csv": "list cost of a tax row is its billed cost",
+    "oci/oci_cost_report_sample.csv": "cost is myCost (myCostOverage is always empty); list = contracted price; the period is the month of usage",
+    "focus/synthetic_focus_1_4_invoice_detail.csv": "another FOCUS dataset: refused",
+}
+
+
+class Rejected(Exception):
+    def __init__(self, column):
+        super().__init__(column)
+        self.column = column
+
+
+LOST = {"digits": False}
+
+
+def money(text, column):
+    if text is None:
+        return None
+    if not NUMBER.match(text):
+        raise Rejected(column)
+    exact = D(text)
+    rounded = exact.quantize(UNIT, rounding=decimal.ROUND_HALF_EVEN)
+    if rounded != exact:
+        LOST["digits"] = True
+    if abs(rounded) >= D(10) ** 20:
+        raise Rejected(column)
+    return rounded
+
+
+def times(a, b):
+    return None if a is None or b is None else (a * b).quantize(UNIT, rounding=decimal.ROUND_HALF_EVEN)
+
+
+def moment(text, column, month_first=False):
+    """A time as datetime, UTC; formats by trial of strptime, which landing does not use."""
+    if text is None:
+        return None
+    forms = ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%S.%fZ"]
+    for form in forms + (["%m/%d/%Y"] if month_first else []):
+        try:
+            return datetime.datetime.strptime(text, form)
+        except ValueError:
+            pass
+    raise Rejected(column)
+
+
+def snake(name):
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def need(out, names):
+    for name, shown in names:
+        if out.get(name) is None:
+            raise Rejected(shown)
+
+
+def month_of(day):
+    return day.strftime("%Y-%m")
+
+
+FOCUS_NUMBERS = """BilledCost CommitmentDiscountQuantity ConsumedQuantity ContractedCost ContractedUnitPrice EffectiveCost
+ListCost ListUnitPrice PricingCurrencyContractedUnitPrice PricingCurrencyEffectiveCost PricingCurrencyListUnitPrice PricingQuantity""".split()
+FOCUS_TIMES = ["BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd"]
+FOCUS_NEEDED = ["BilledCost", "BillingAccountId", "BillingCurrency", "BillingPeriodStart", "ChargeCategory", "ChargePeriodEnd", "ChargePeriodStart", "EffectiveCost"]
+
+
+def focus(row):
+    row = {k: None if v in ("", "NULL", "(null)") or (k == "Tags" and v == "{}") else v for k, v in row.items()}
+    out = {snake(k): money(row.get(k), k) for k in FOCUS_NUMBERS}
+    times_ = {k: moment(row.get(k), k) for k in FOCUS_TIMES}
+    provider = row.get("ServiceProviderName") or row.get("ProviderName")
+    if provider is None:
+        raise Rejected("ProviderName")
+    for k in FOCUS_NEEDED:
+        if row.get(k) is None:
+            raise Rejected(k)
+    out["period"] = month_of(times_["BillingPeriodStart"])
+    for text in ("Tags", "ResourceId", "RegionName", "SkuPriceId", "ChargeDescription", "PublisherName"):
+        out["has_" + snake(text)] = row.get(text) is not None
+    return [out]
+
+
+def cur(row):
+    g = lambda k: row.get(k) or None
+    numbers = {k: money(g(k), k) for k in row if k.split("/")[-1] in (
+        "UsageAmount", "UnblendedRate", "UnblendedCost", "NetUnblendedCost", "publicOnDemandCost", "publicOnDemandRate")}
+    kind = g("lineItem/LineItemType")
+    # The sample has no commitments, credits or refunds; those are worked by hand in the Rust tests.
+    if kind not in ("Usage", "Tax"):
+        raise SystemExit(f"line item type {kind} is not in this computation")
+    billed = numbers["lineItem/UnblendedCost"]
+    out = dict.fromkeys(map(snake, FOCUS_NUMBERS))
+    is_tax = kind == "Tax"
+    amount = numbers["lineItem/UsageAmount"]
+    public = numbers["pricing/publicOnDemandCost"]
+    out.update(
+        billed_cost=billed, effective_cost=billed, contracted_cost=billed,
+        list_cost=billed if public is None else public,
+        list_unit_price=None if is_tax else numbers["pricing/publicOnDemandRate"],
+        contracted_unit_price=None if is_tax else numbers["lineItem/UnblendedRate"],
+        pricing_quantity=None if is_tax else amount, consumed_quantity=None if is_tax else amount)
+    need(out, [("billed_cost", "billed_cost"), ("effective_cost", "effective_cost")])
+    moment(g("lineItem/UsageStartDate"), "charge_period_start")
+    moment(g("lineItem/UsageEndDate"), "charge_period_end")
+    out["period"] = month_of(moment(g("bill/BillingPeriodStartDate"), "billing_period_start"))
+    return [out]
+
+
+def blocks():
+    found = {}
+    with open(ROOT / "reference/PricingUnits.csv", encoding="utf-8-sig", newline="") as f:
+        for unit in csv.DictReader(f):
+            found.setdefault(unit["UnitOfMeasure"].lower(), D(unit["PricingBlockSize"]))
+    return found
+
+
+BLOCKS = blocks()
+
+
+def azure_ea(row, is_amortized):
+    low = {re.sub(r"[^a-z0-9]", "", k.lower()): v or None for k, v in row.items()}
+    cost = money(low.get("costinbillingcurrency", low.get("cost")), "CostInBillingCurrency")
+    quantity, price, retail = money(low["quantity"], "Quantity"), money(low["unitprice"], "UnitPrice"), money(low["paygprice"], "PayGPrice")
+    kind, model = low["chargetype"], low["pricingmodel"]
+    is_committed = model in ("Reservation", "SavingsPlan") and kind in ("Usage", "UnusedReservation", "UnusedSavingsPlan")
+    if not is_amortized and (kind.startswith("Unused") or (is_committed and cost != 0)):
+        raise Rejected(None)
+    block = BLOCKS.get((low["unitofmeasure"] or "").lower(), D(1))
+    listed = retail if retail else price
+    out = dict.fromkeys(map(snake, FOCUS_NUMBERS))
+    out.update(
+        billed_cost=D(0) if is_amortized and is_committed else cost, effective_cost=cost,
+        contracted_cost=times(price, quantity), contracted_unit_price=price,
+        list_cost=times(listed, quantity), list_unit_price=listed,
+        pricing_quantity=quantity, consumed_quantity=times(quantity, block) if kind == "Usage" else None)
+    moment(low["date"], "charge_period_start", True)
+    out["period"] = month_of(moment(low["billingperiodstartdate"], "billing_period_start", True))
+    return [out]
+
+
+def azure_details(row):
+    names = {}
+    for k, v in row.items():
+        inner = re.search(r"\((\w+)\)$", k)
+        names[re.sub(r"[^a-z0-9]", "", (inner.group(1) if inner else k).lower())] = v or None
+    cost = money(names.get("pretaxcost", names.get("costinbillingcurrency")), "PreTaxCost")
+    quantity, rate = money(names["usagequantity"], "UsageQuantity"), money(names["resourcerate"], "ResourceRate")
+    account = names.get("subscriptionguid", names.get("subscriptionid"))
+    need({"a": cost, "b": account}, [("a", "billed_cost"), ("b", "billing_account_id")])
+    block = BLOCKS.get((names["unitofmeasure"] or "").lower(), D(1))
+    out = dict.fromkeys(map(snake, FOCUS_NUMBERS))
+    out.update(
+        billed_cost=cost, effective_cost=cost, contracted_cost=cost, list_cost=cost, list_unit_price=rate,
+        contracted_unit_price=rate, pricing_quantity=quantity, consumed_quantity=times(quantity, block))
+    out["period"] = month_of(moment(names.get("usagedatetime", names.get("date")), "charge_period_start", True))
+    return [out]
+
+
+def oci(row):
+    row = {k: v or None for k, v in row.items()}
+    cost, price, quantity = (money(row[k], k) for k in ("cost/myCost", "cost/unitPrice", "usage/billedQuantity"))
+    out = dict.fromkeys(map(snake, FOCUS_NUMBERS))
+    out.update(
+        billed_cost=cost, effective_cost=cost, contracted_cost=cost, list_cost=cost, list_unit_price=price,
+        contracted_unit_price=price, pricing_quantity=quantity, consumed_quantity=quantity)
+    need(out, [("billed_cost", "cost/myCost")])
+    out["period"] = month_of(moment(row["lineItem/intervalUsageStart"], "lineItem/intervalUsageStart"))
+    moment(row["lineItem/intervalUsageEnd"], "lineItem/intervalUsageEnd")
+    out["has_tags"] = any(v for k, v in row.items() if k.startswith("tags/"))
+    return [out]
+
+
+def close(a, b, cost):
+    return abs(a - b) <= D("1e-9") * max(D(1), abs(cost))
+
+
+PARENTS = json.loads((ROOT / "reference/focus_service_subcategories.json").read_text())
+CODES = set(json.loads((ROOT / "reference/iso_4217_currencies.json").read_text())["codes"])
+LISTED = {
+    "ChargeCategory": "Usage Purchase Tax Credit Adjustment", "ChargeClass": "Correction",
+    "ChargeFrequency": "One-Time Recurring Usage-Based", "CommitmentDiscountCategory": "Spend Usage",
+    "CommitmentDiscountStatus": "Used Unused", "CapacityReservationStatus": "Used Unused",
+    "PricingCategory": "Standard Dynamic Committed Other"}
+
+
+def broken_rules(raw, version, skus, services):
+    """Rules that one FOCUS row breaks, read from the rule texts one by one."""
+    v = {k: None if x in ("", "NULL", "(null)") or (k == "Tags" and x == "{}") else x for k, x in raw.items()}
+    g = v.get
+    n = {k: None if g(k) is None else D(g(k)) for k in FOCUS_NUMBERS}
+    t = {k: moment(g(k), k) for k in FOCUS_TIMES}
+    kind, fix = g("ChargeCategory"), g("ChargeClass") == "Correction"
+    status, commitment = g("CommitmentDiscountStatus"), g("CommitmentDiscountId")
+    out = set()
+    for rule, cost, price in (("R1", "ListCost", "ListUnitPrice"), ("R2", "ContractedCost", "ContractedUnitPrice")):
+        c, p, q = n[cost], n[price], n["PricingQuantity"]
+        if None not in (c, p, q) and not close(p * q, c, c) and (version >= (1, 3) or not fix):
+            out.add(rule)
+    if None in (n["BilledCost"], n["EffectiveCost"], n["ListCost"], n["ContractedCost"]):
+        out.add("R3")
+    if any(n[k] is not None and n[k] < 0 for k in n if k.endswith("UnitPrice")):
+        out.add("R4")
+    priced = ["ListUnitPrice", "ContractedUnitPrice", "PricingQuantity", "PricingCategory", "SkuId", "SkuPriceId"]
+    if kind == "Tax" and any(g(k) for k in priced) or kind in ("Usage", "Purchase") and not fix and not all(g(k) for k in priced):
+        out.add("R5")
+    if version >= (1, 3):
+        dependent = ["ListUnitPrice", "ContractedUnitPrice", "PricingQuantity", "PricingCategory", "ConsumedQuantity", "CommitmentDiscountQuantity"]
+        if g("SkuPriceId") is None and any(g(k) for k in dependent):
+            out.add("R6")
+        if g("SkuPriceId") and not (g("ListUnitPrice") and g("ContractedUnitPrice")):
+            out.add("R6")
+    for what in ("Pricing", "Consumed", "CommitmentDiscount"):
+        if (g(what + "Unit") is None) != (g(what + "Quantity") is None):
+            out.add("R7")
+    expects = kind == "Usage" and status != "Unused"
+    if g("ConsumedQuantity") and not expects or expects and not fix and not g("ConsumedQuantity"):
+        out.add("R8")
+    belongs = [("SubAccountName", "SubAccountId"), ("SubAccountType", "SubAccountId"), ("RegionName", "RegionId"), ("RegionId", "RegionName"),
+               ("ResourceName", "ResourceId"), ("ResourceType", "ResourceId"), ("SkuMeter", "SkuId"), ("SkuPriceDetails", "SkuPriceId")]
+    belongs += [("CommitmentDiscount" + x, "CommitmentDiscountId") for x in ("Category", "Type", "Name", "Status")]
+    belongs += [("CommitmentDiscountId", "CommitmentDiscountCategory"), ("CommitmentDiscountId", "CommitmentDiscountType")]
+    if version >= (1, 1):
+        belongs += [("CommitmentDiscountQuantity", "CommitmentDiscountId"), ("CapacityReservationStatus", "CapacityReservationId")]
+    if any(g(a) and not g(b) for a, b in belongs) or commitment and kind == "Usage" and not status:
+        out.add("R9")
+    if kind == "Purchase" and g("ChargeFrequency") == "Usage-Based":
+        out.add("R10")
+    if any(g(k) and g(k) not in values.split() for k, values in LISTED.items()) or g("ServiceCategory") and g("ServiceCategory") not in PARENTS.values():
+        out.add("R11")
+    if t["BillingPeriodStart"] >= t["BillingPeriodEnd"] or t["ChargePeriodStart"] >= t["ChargePeriodEnd"]:
+        out.add("R12")
+    if not fix and not t["BillingPeriodStart"] <= t["ChargePeriodStart"] <= t["ChargePeriodEnd"] <= t["BillingPeriodEnd"]:
+        out.add("R12")
+    if fix and t["ChargePeriodStart"] >= t["BillingPeriodStart"]:
+        out.add("R13")
+    b, e, c = n["BilledCost"], n["EffectiveCost"], n["ContractedCost"]
+    if version >= (1, 4) and kind in ("Tax", "Credit") and not close(b, e, b):
+        out.add("R14")
+    if version >= (1, 4) and kind == "Credit" and c is not None and not close(b, c, b):
+        out.add("R14")
+    if kind in ("Usage", "Purchase") and not commitment and not close(b, e, b):
+        out.add("R15")
+    if kind == "Usage" and status in ("Used", "Unused") and b != 0 or kind == "Purchase" and commitment and e != 0:
+        out.add("R16")
+    for k in ("Tags", "SkuPriceDetails", "AllocatedTags"):
+        if g(k):
+            try:
+                if any(isinstance(x, (dict, list)) for x in json.loads(g(k)).values()):
+                    out.add("R18")
+            except (ValueError, AttributeError):
+                out.add("R18")
+    if version >= (1, 1) and g("ServiceSubcategory") and PARENTS.get(g("ServiceSubcategory")) != g("ServiceCategory"):
+        out.add("R19")
+    if g("BillingCurrency") not in CODES or g("BillingCurrency")[0] == "X":
+        out.add("R20")
+    for rule, seen, name, meaning in (("X1", skus, g("SkuPriceId"), g("SkuId")), ("X2", services, g("ServiceName"), g("ServiceCategory"))):
+        if name and meaning and seen.setdefault(name, meaning) != meaning:
+            out.add(rule)
+    return out
+
+
+def findings(path, version):
+    found, skus, services = {}, {}, {}
+    with open(ROOT / path, encoding="utf-8-sig", newline="") as f:
+        for number, row in enumerate(csv.DictReader(f), 1):
+            for rule in broken_rules(row, version, skus, services):
+                rows, first = found.get(rule, (0, number))
+                found[rule] = (rows + 1, first)
+    return {rule: list(found[rule]) for rule in sorted(found)}
+
+
+SAMPLES = [
+    ("focus/focus_1_0_sample.csv", "focus_1_0", focus, "BilledCost"),
+    ("focus/synthetic_focus_1_4_cost_and_usage.csv", "focus_1_4", focus, "BilledCost"),
+    ("aws/cur_legacy_sample.csv", "aws_cur_legacy", cur, "lineItem/UnblendedCost"),
+    ("azure/EA_ActualCost_Small.csv", "azure_ea_actual", lambda r: azure_ea(r, False), "Cost"),
+    ("azure/EA_AmortizedCost_Small.csv", "azure_ea_amortized", lambda r: azure_ea(r, True), "Cost"),
+    ("azure/EA_NoRows.csv", "azure_ea_actual", lambda r: azure_ea(r, False), "Cost"),
+    ("azure/ea_export_cad_sample.csv", "azure_ea_actual", lambda r: azure_ea(r, False), "CostInBillingCurrency"),
+    ("azure/Enterprise.csv", "azure_ea_actual", lambda r: azure_ea(r, False), "CostInBillingCurrency"),
+    ("azure/PayAsYouGo.csv", "azure_usage_details", azure_details, "PreTaxCost"),
+    ("azure/German.csv", "azure_usage_details", azure_details, "PreTaxCost (PreTaxCost)"),
+    ("azure/YA.csv", "azure_usage_details", azure_details, "costInBillingCurrency"),
+    ("azure/BOM.csv", "azure_usage_details", azure_details, "PreTaxCost"),
+    ("oci/oci_cost_report_sample.csv", "oci_cost_report", oci, "cost/myCost"),
+]
+FINDINGS = [("focus/focus_1_0_sample.csv", (1, 0)), ("focus/synthetic_focus_1_4_cost_and_usage.csv", (1, 4))]
+REFUSED = [
+    "azure/VirtualMachine.csv", "azure/MissingBrackets.csv", "azure/EnterpriseCamel.csv",
+    "focus/synthetic_focus_1_4_invoice_detail.csv",
+]
+
+
+def plain(value):
+    text = format(value, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def sample(path, source, mapping, cost_column):
+    text = (ROOT / path).read_bytes().decode("utf-8-sig")
+    reader = csv.reader(io.StringIO(text, newline=""))
+    header = next(reader)
+    result = {"source": source, "rows": 0, "rejected": [], "usage_rows": 0, "lossy_rows": 0, "provider_cost": D(0)}
+    sums, filled, flags, periods = {}, {}, {}, {}
+    for cells in reader:
+        if not cells:
+            continue
+        result["rows"] += 1
+        if len(cells) != len(header):
+            result["rejected"].append([result["rows"], None])
+            continue
+        row = dict(zip(header, cells))
+        if NUMBER.match(row[cost_column]):
+            result["provider_cost"] += D(row[cost_column]).quantize(UNIT, rounding=decimal.ROUND_HALF_EVEN)
+        LOST["digits"] = False
+        try:
+            made = mapping(row)
+        except Rejected as rejected:
+            result["rejected"].append([result["rows"], rejected.column])
+            continue
+        result["lossy_rows"] += LOST["digits"]
+        for out in made:
+            result["usage_rows"] += 1
+            periods[out["period"]] = periods.get(out["period"], 0) + 1
+            for name, value in out.items():
+                if name.startswith("has_"):
+                    flags[name[4:]] = flags.get(name[4:], 0) + bool(value)
+                elif name != "period" and value is not None:
+                    sums[name] = sums.get(name, D(0)) + value
+                    filled[name] = filled.get(name, 0) + 1
+    result["provider_cost"] = plain(result["provider_cost"])
+    result["sums"] = {k: plain(v) for k, v in sorted(sums.items())}
+    result["filled"] = dict(sorted(filled.items()))
+    result["texts"] = dict(sorted(flags.items()))
+    result["periods"] = dict(sorted(periods.items()))
+    return result
+
+
+def main():
+    found = {
+        "samples": {path: sample(path, *rest) for path, *rest in SAMPLES},
+        "findings": {path: findings(path, version) for path, version in FINDINGS},
+        "refused": REFUSED,
+        "decisions": DECISIONS,
+    }
+    text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    if sys.argv[1:] == ["--check"]:
+        committed = pathlib.Path(__file__).with_suffix(".json").read_text(encoding="utf-8")
+        if committed != text:
+            sys.exit("tests/landing_reference.json differs from what the script computes")
+        print("tests/landing_reference.json is what the script computes")
+    else:
+        sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+//! Exact money functions over Arrow: arithmetic, rating, allocation, proration, rounding.
+//!
+//! Pure functions: this crate knows no files, users, catalogs or sockets. [`install`] puts everything into a DataFusion
+//! session; the single lists are there for callers that build sessions another way. Functions of the same name as
+//! DataFusion's replace them.
+
+pub mod aggregate;
+pub mod decimal;
+pub mod math;
+pub mod money;
+pub mod numeric;
+pub mod window;
+
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::logical_expr::planner::{ExprPlanner, TypePlanner};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+use std::sync::Arc;
+
+/// Returns every scalar function.
+#[must_use]
+pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
+    let operators = numeric::Operation::ALL
+        .map(|operation| ScalarUDF::from(numeric::NumericOperator::new(operation)));
+    let functions = [
+        ScalarUDF::from(math::Ceil::new()),
+        ScalarUDF::from(math::Floor::new()),
+        ScalarUDF::from(math::Trunc::new()),
+        ScalarUDF::from(money::BillingPeriod::new()),
+        ScalarUDF::from(money::DivRound::new()),
+        ScalarUDF::from(money::FxConvert::new()),
+        ScalarUDF::from(money::Prorate::new()),
+        ScalarUDF::from(money::RoundMoney::new()),
+        // Without a viewer nothing shows: the engine replaces it by the session's own.
+        money::mask_margin(None),
+    ];
+    operators
+        .into_iter()
+        .chain(functions)
+        .map(Arc::new)
+        .collect()
+}
+
+/// Returns every aggregate function.
+#[must_use]
+pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
+    vec![
+        Arc::new(AggregateUDF::from(aggregate::ExactSum::new())),
+        Arc::new(AggregateUDF::from(aggregate::ExactAvg::new())),
+    ]
+}
+
+/// Returns every window function.
+#[must_use]
+pub fn window_functions() -> Vec<Arc<WindowUDF>> {
+    vec![Arc::new(WindowUDF::from(window::Allocate::new()))]
+}
+
+/// Returns the planners of operators; they come before DataFusion's.
+#[must_use]
+pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
+    vec![Arc::new(numeric::NumericPlanner::new())]
+}
+
+/// Returns the planner of type names.
+#[must_use]
+pub fn type_planner() -> Arc<dyn TypePlanner> {
+    Arc::new(numeric::NumericTypePlanner)
+}
+
+/// Returns the rewrites of expressions; register them with the session state, see [`install`].
+#[must_use]
+pub fn function_rewrites() -> Vec<Arc<dyn FunctionRewrite + Send + Sync>> {
+    vec![Arc::new(numeric::NumericCasts)]
+}
+
+/// Puts every function and planner into a session, in front of what is there.
+///
+/// [`function_rewrites`] need a built session state and are the caller's to register.
+#[must_use]
+pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
+    builder
+        .scalar_functions()
+        .get_or_insert_default()
+        .extend(scalar_functions());
+    builder
+        .aggregate_functions()
+        .get_or_insert_default()
+        .extend(aggregate_functions());
+    builder
+        .window_functions()
+        .get_or_insert_default()
+        .extend(window_functions());
+    builder
+        .expr_planners()
+        .get_or_insert_default()
+        .splice(0..0, expr_planners());
+    builder.with_type_planner(type_planner())
+}
+
+#[cfg(test)]
+mod testing;

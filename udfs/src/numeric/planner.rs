@@ -1,0 +1,158 @@
+//! Planning SQL's arithmetic operators as [`NumericOperator`]s.
+
+use super::{NumericOperator, Operation};
+use crate::decimal::{PRECISION, SCALE, parse_decimal};
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
+use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, TypePlanner};
+use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, lit};
+use datafusion::sql::sqlparser::ast::{self, ExactNumberInfo};
+use std::sync::Arc;
+
+/// Replaces an arithmetic operator that has a decimal on one side, and a decimal, an integer, NULL, an untyped
+/// parameter or a quoted literal on the other.
+///
+/// A parameter of unknown type next to a decimal becomes `Decimal128(38, 18)`, as does a quoted literal.
+#[derive(Debug)]
+pub struct NumericPlanner {
+    functions: [(Operation, Arc<ScalarUDF>); 5],
+}
+
+impl Default for NumericPlanner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl NumericPlanner {
+    /// Returns the planner.
+    #[must_use]
+    pub fn new() -> Self {
+        let function = |operation| {
+            (
+                operation,
+                Arc::new(ScalarUDF::from(NumericOperator::new(operation))),
+            )
+        };
+        Self {
+            functions: Operation::ALL.map(function),
+        }
+    }
+
+    fn function(&self, operation: Operation) -> Option<Arc<ScalarUDF>> {
+        self.functions
+            .iter()
+            .find(|(one, _)| *one == operation)
+            .map(|(_, function)| Arc::clone(function))
+    }
+}
+
+/// What an operand is to decimal arithmetic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Decimal,
+    Integer,
+    Untyped,
+    Other,
+}
+
+fn kind(expr: &Expr, schema: &DFSchema) -> Kind {
+    if untyped_placeholder(expr).is_some() || quoted(expr).is_some() {
+        return Kind::Untyped;
+    }
+    match expr.get_type(schema) {
+        Ok(data_type) if data_type.is_decimal() => Kind::Decimal,
+        Ok(data_type) if data_type.is_integer() => Kind::Integer,
+        Ok(DataType::Null) => Kind::Untyped,
+        _ => Kind::Other,
+    }
+}
+
+fn untyped_placeholder(expr: &Expr) -> Option<&Placeholder> {
+    match expr {
+        Expr::Placeholder(placeholder) if placeholder.field.is_none() => Some(placeholder),
+        Expr::Negative(inner) => untyped_placeholder(inner),
+        _ => None,
+    }
+}
+
+/// A quoted literal such as '1.15', whose type SQL takes from its surroundings.
+fn quoted(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => {
+            Some(text)
+        }
+        _ => None,
+    }
+}
+
+fn typed(expr: Expr) -> Result<Expr> {
+    if let Some(text) = quoted(&expr) {
+        let Ok(parsed) = parse_decimal(text) else {
+            return plan_err!("invalid input syntax for type numeric");
+        };
+        return Ok(lit(ScalarValue::Decimal128(
+            Some(parsed.value),
+            PRECISION,
+            SCALE,
+        )));
+    }
+    Ok(typed_placeholder(expr))
+}
+
+fn typed_placeholder(expr: Expr) -> Expr {
+    match expr {
+        Expr::Placeholder(placeholder) if placeholder.field.is_none() => {
+            let field: FieldRef =
+                Arc::new(Field::new("", DataType::Decimal128(PRECISION, SCALE), true));
+            Expr::Placeholder(Placeholder::new_with_field(placeholder.id, Some(field)))
+        }
+        Expr::Negative(inner) => Expr::Negative(Box::new(typed_placeholder(*inner))),
+        other => other,
+    }
+}
+
+impl ExprPlanner for NumericPlanner {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let Some(function) = Operation::of(&expr.op).and_then(|operation| self.function(operation))
+        else {
+            return Ok(PlannerResult::Original(expr));
+        };
+        match (kind(&expr.left, schema), kind(&expr.right, schema)) {
+            (Kind::Decimal, Kind::Decimal | Kind::Integer | Kind::Untyped)
+            | (Kind::Integer | Kind::Untyped, Kind::Decimal) => {
+                let operands = vec![typed(expr.left)?, typed(expr.right)?];
+                Ok(PlannerResult::Planned(Expr::ScalarFunction(
+                    ScalarFunction::new_udf(function, operands),
+                )))
+            }
+            _ => Ok(PlannerResult::Original(expr)),
+        }
+    }
+}
+
+/// Plans the type `numeric` without precision as `Decimal128(38, 18)`, the type of stored money.
+///
+/// DataFusion takes it as scale 10, which would cut digits that PostgreSQL keeps.
+#[derive(Debug, Default)]
+pub struct NumericTypePlanner;
+
+impl TypePlanner for NumericTypePlanner {
+    fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
+        Ok(match sql_type {
+            ast::DataType::Numeric(ExactNumberInfo::None)
+            | ast::DataType::Decimal(ExactNumberInfo::None)
+            | ast::DataType::Dec(ExactNumberInfo::None) => Some(Arc::new(Field::new(
+                "",
+                DataType::Decimal128(PRECISION, SCALE),
+                true,
+            ))),
+            _ => None,
+        })
+    }
+}
