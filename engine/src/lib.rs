@@ -21,7 +21,6 @@ pub mod error;
 pub mod lake;
 pub mod landing;
 pub mod period;
-#[path = "wire/pg_catalog/mod.rs"]
 pub mod pg_catalog;
 pub mod rating;
 pub mod reference;

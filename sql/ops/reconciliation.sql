@@ -82,18 +82,27 @@ with slices as (
   from tiers
   where outcome in ('billed', 'reported')
   group by billing_period, payer_node_id, currency
-), passed as (
-  select billing_period, seller_node_id as node_id, seller_currency as currency, seller_cost as amount
+), sold as (
+  select billing_period, seller_node_id as node_id, seller_currency as currency, coalesce(sum(seller_cost), 0) as amount
   from tiers
   where seller_node_id is not null and seller_cost is not null
-  union all
-  select billing_period, payer_node_id as node_id, currency, amount
+  group by billing_period, seller_node_id, seller_currency
+), kept as (
+  select billing_period, payer_node_id as node_id, currency, coalesce(sum(amount), 0) as amount
   from tiers
   where payer_node_id = node_id and outcome in ('billed', 'reported')
+  group by billing_period, payer_node_id, currency
 ), passed_totals as (
-  select billing_period, node_id, currency, coalesce(sum(amount), 0) as amount
-  from passed
-  group by billing_period, node_id, currency
+  select
+    coalesce(sold.billing_period, kept.billing_period) as billing_period,
+    coalesce(sold.node_id, kept.node_id) as node_id,
+    coalesce(sold.currency, kept.currency) as currency,
+    coalesce(sold.amount, 0) + coalesce(kept.amount, 0) as amount
+  from sold
+  full join kept
+    on kept.billing_period = sold.billing_period
+    and kept.node_id = sold.node_id
+    and kept.currency = sold.currency
 ), passed_on as (
   select
     'passed_on' as "check",

@@ -25,6 +25,7 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let functions = [
         ScalarUDF::from(math::Ceil::new()),
         ScalarUDF::from(math::Floor::new()),
+        ScalarUDF::from(math::Round::new()),
         ScalarUDF::from(math::Trunc::new()),
         ScalarUDF::from(money::BillingPeriod::new()),
         ScalarUDF::from(money::DivRound::new()),

@@ -14,7 +14,7 @@ use super::draft::{Draft, draft, invoice_id};
 use super::edges::{self, EdgeKey, Edges};
 use super::error::BillingError;
 use super::gate::{self, Blocker};
-use super::period::BillingPeriod;
+use crate::period::BillingPeriod;
 use super::query::Query;
 use super::store::{self, NewInvoice, Stored};
 use super::{keep_until, nodes, number};
@@ -153,18 +153,14 @@ pub async fn close_period(
     };
     match request.mode {
         CloseMode::DryRun => {
-            let plan =
-                catalog.read(|tx| preview(&store::of_period(tx, period)?, &drafts, period))?;
+            let plan = catalog.read(|tx| preview(&store::of_period(tx, period)?, &drafts, period))?;
             Ok(report(None, plan))
         }
         CloseMode::Commit => {
             let change = Change::new(&request.actor, "close", format!("close {period}"));
             let write = |commit: &Commit<'_>| {
                 if store::changed_since(commit.tx, period, query.snapshot())? {
-                    return Err(BillingError::Changed {
-                        period,
-                        since: "they were read",
-                    });
+                    return Err(BillingError::Changed { period, since: "they were read" });
                 }
                 write(commit, &drafts, request)
             };
@@ -174,11 +170,7 @@ pub async fn close_period(
     }
 }
 
-fn drafts(
-    edges: Edges,
-    modes: &HashMap<String, Rounding>,
-    period: BillingPeriod,
-) -> Result<Vec<Draft>, BillingError> {
+fn drafts(edges: Edges, modes: &HashMap<String, Rounding>, period: BillingPeriod) -> Result<Vec<Draft>, BillingError> {
     let mut drafts = Vec::with_capacity(edges.len());
     for (key, charges) in edges {
         let Some(mode) = modes.get(&key.buyer) else {
@@ -203,34 +195,18 @@ fn seller_totals(
 ) -> Result<Vec<SellerTotal>, BillingError> {
     let mut sums: BTreeMap<(&str, &str), (usize, i128, i128)> = BTreeMap::new();
     for draft in drafts {
-        let sum = sums
-            .entry((&draft.key.seller, &draft.key.currency))
-            .or_default();
+        let sum = sums.entry((&draft.key.seller, &draft.key.currency)).or_default();
         sum.0 += 1;
-        sum.1 = sum
-            .1
-            .checked_add(draft.charges)
-            .ok_or(BillingError::Overflow)?;
-        sum.2 = sum
-            .2
-            .checked_add(draft.total_minor)
-            .ok_or(BillingError::Overflow)?;
+        sum.1 = sum.1.checked_add(draft.charges).ok_or(BillingError::Overflow)?;
+        sum.2 = sum.2.checked_add(draft.total_minor).ok_or(BillingError::Overflow)?;
     }
     for ((seller, currency), amount) in charged {
-        let drafted = sums
-            .get(&(seller.as_str(), currency.as_str()))
-            .map_or(0, |sum| sum.1);
+        let drafted = sums.get(&(seller.as_str(), currency.as_str())).map_or(0, |sum| sum.1);
         if drafted != *amount {
-            return Err(BillingError::NotConserved {
-                seller: seller.clone(),
-                currency: currency.clone(),
-            });
+            return Err(BillingError::NotConserved { seller: seller.clone(), currency: currency.clone() });
         }
     }
-    let total = |((seller, currency), (invoices, charges, invoiced)): (
-        (&str, &str),
-        (usize, i128, i128),
-    )| {
+    let total = |((seller, currency), (invoices, charges, invoiced)): ((&str, &str), (usize, i128, i128))| {
         let digits = minor_digits(currency);
         let unit = super::draft::unit(digits);
         let exact = invoiced.checked_mul(unit).ok_or(BillingError::Overflow)?;
@@ -253,63 +229,37 @@ struct Plan {
 }
 
 /// The open documents by edge; refuses when one was issued.
-fn open_documents(
-    stored: &[Stored],
-    period: BillingPeriod,
-) -> Result<HashMap<&EdgeKey, &Stored>, BillingError> {
+fn open_documents(stored: &[Stored], period: BillingPeriod) -> Result<HashMap<&EdgeKey, &Stored>, BillingError> {
     let issued: Vec<&Stored> = stored.iter().filter(|invoice| !invoice.is_open()).collect();
     match issued.first() {
-        Some(first) => Err(BillingError::AlreadyIssued {
-            period,
-            count: issued.len(),
-            first: first.number.clone(),
-        }),
-        None => Ok(stored
-            .iter()
-            .map(|invoice| (&invoice.key, invoice))
-            .collect()),
+        Some(first) => Err(BillingError::AlreadyIssued { period, count: issued.len(), first: first.number.clone() }),
+        None => Ok(stored.iter().map(|invoice| (&invoice.key, invoice)).collect()),
     }
 }
 
 fn state(draft: &Draft, before: Option<&&Stored>, period: BillingPeriod) -> DraftState {
     match before {
         None => DraftState::New,
-        Some(before) if draft.content_hash(&before.number, period) == before.content_hash => {
-            DraftState::Unchanged
-        }
+        Some(before) if draft.content_hash(&before.number, period) == before.content_hash => DraftState::Unchanged,
         Some(_) => DraftState::Replaced,
     }
 }
 
-fn preview(
-    stored: &[Stored],
-    drafts: &[Draft],
-    period: BillingPeriod,
-) -> Result<Plan, BillingError> {
+fn preview(stored: &[Stored], drafts: &[Draft], period: BillingPeriod) -> Result<Plan, BillingError> {
     let mut open = open_documents(stored, period)?;
     let states = drafts
         .iter()
         .map(|draft| {
             let before = open.remove(&draft.key);
-            (
-                before.map(|b| b.number.clone()),
-                state(draft, before.as_ref(), period),
-            )
+            (before.map(|b| b.number.clone()), state(draft, before.as_ref(), period))
         })
         .collect();
-    let mut withdrawn: Vec<String> = open
-        .into_values()
-        .map(|invoice| invoice.number.clone())
-        .collect();
+    let mut withdrawn: Vec<String> = open.into_values().map(|invoice| invoice.number.clone()).collect();
     withdrawn.sort_unstable();
     Ok(Plan { states, withdrawn })
 }
 
-fn write(
-    commit: &Commit<'_>,
-    drafts: &[Draft],
-    request: &CloseRequest,
-) -> Result<Plan, BillingError> {
+fn write(commit: &Commit<'_>, drafts: &[Draft], request: &CloseRequest) -> Result<Plan, BillingError> {
     let period = request.period;
     let stored = store::of_period(commit.tx, period)?;
     let mut open = open_documents(&stored, period)?;
@@ -330,13 +280,7 @@ fn write(
             let content_hash = draft.content_hash(&number, period);
             store::insert(
                 commit,
-                &NewInvoice {
-                    draft,
-                    invoice_id: &invoice_id,
-                    number: &number,
-                    period,
-                    content_hash: &content_hash,
-                },
+                &NewInvoice { draft, invoice_id: &invoice_id, number: &number, period, content_hash: &content_hash },
             )?;
         }
         states.push((Some(number), state));
@@ -348,19 +292,8 @@ fn write(
         number::give_back(commit, &invoice.key, &invoice.number)?;
     }
     store::set_closed(commit, period)?;
-    store::pin_slices(
-        commit,
-        period,
-        &format!("close {period}"),
-        &keep_until(&commit.at)?,
-    )?;
-    Ok(Plan {
-        states,
-        withdrawn: left
-            .into_iter()
-            .map(|invoice| invoice.number.clone())
-            .collect(),
-    })
+    store::pin_slices(commit, period, &format!("close {period}"), &keep_until(&commit.at)?)?;
+    Ok(Plan { states, withdrawn: left.into_iter().map(|invoice| invoice.number.clone()).collect() })
 }
 
 fn summary(draft: &Draft, number: Option<String>, state: DraftState) -> DraftSummary {

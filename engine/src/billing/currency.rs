@@ -15,9 +15,6 @@ mod tests {
 
     #[test]
     fn digits_follow_iso_4217() {
-        assert_eq!(
-            ["JPY", "USD", "EUR", "KWD", "CLF", "TOKENS"].map(minor_digits),
-            [0, 2, 2, 3, 4, 2]
-        );
+        assert_eq!(["JPY", "USD", "EUR", "KWD", "CLF", "TOKENS"].map(minor_digits), [0, 2, 2, 3, 4, 2]);
     }
 }

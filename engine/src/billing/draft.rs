@@ -3,15 +3,13 @@
 //! Every line is rounded by itself, so a credit of 100 stands as -100.00 whatever surrounds it. The total is the sum of the
 //! unrounded charges, rounded once. What the two roundings leave between them is a `rounding` line.
 
-use ratehouse_udfs::decimal::{
-    POWERS_OF_TEN, Rounding, SCALE, div_round, format_decimal, format_trimmed,
-};
+use ratehouse_udfs::decimal::{POWERS_OF_TEN, Rounding, SCALE, div_round, format_decimal, format_trimmed};
 use sha2::{Digest as _, Sha256};
 
 use super::currency::minor_digits;
 use super::edges::{EdgeCharge, EdgeKey};
 use super::error::BillingError;
-use super::period::BillingPeriod;
+use crate::period::BillingPeriod;
 
 /// What a line of a document is; the order of the variants is the order on the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -122,11 +120,7 @@ pub(super) fn unrounded(amount: i128, digits: u8) -> String {
 }
 
 /// Makes the draft of one edge; `mode` is the buyer's.
-pub(super) fn draft(
-    key: EdgeKey,
-    mut charges: Vec<EdgeCharge>,
-    mode: Rounding,
-) -> Result<Draft, BillingError> {
+pub(super) fn draft(key: EdgeKey, mut charges: Vec<EdgeCharge>, mode: Rounding) -> Result<Draft, BillingError> {
     let digits = minor_digits(&key.currency);
     let round = |amount| div_round(amount, unit(digits), mode).map_err(|_| BillingError::Overflow);
     charges.retain(|charge| charge.amount != 0);
@@ -161,13 +155,8 @@ pub(super) fn draft(
         });
     }
     let total = round(sums.charges)?;
-    let listed = sums
-        .subtotal
-        .checked_add(sums.tax)
-        .and_then(|sum| sum.checked_add(sums.credits));
-    let rounding = listed
-        .and_then(|sum| total.checked_sub(sum))
-        .ok_or(BillingError::Overflow)?;
+    let listed = sums.subtotal.checked_add(sums.tax).and_then(|sum| sum.checked_add(sums.credits));
+    let rounding = listed.and_then(|sum| total.checked_sub(sum)).ok_or(BillingError::Overflow)?;
     if rounding != 0 {
         lines.push(Line {
             kind: LineKind::Rounding.name(),
@@ -221,10 +210,7 @@ fn describe(charge: &EdgeCharge, digits: u8, amount: i128) -> String {
         text += &class.to_lowercase();
     }
     if !charge.is_billed {
-        text += &format!(
-            " (for information, not billed: {})",
-            format_decimal(amount, digits)
-        );
+        text += &format!(" (for information, not billed: {})", format_decimal(amount, digits));
     }
     text
 }
@@ -287,13 +273,8 @@ impl Draft {
     /// The hash of the document under a number.
     pub(super) fn content_hash(&self, number: &str, period: BillingPeriod) -> String {
         let period = period.to_string();
-        let heading = Heading {
-            number,
-            key: &self.key,
-            period: &period,
-            total: &self.total,
-            charges_total: &self.charges_total,
-        };
+        let heading =
+            Heading { number, key: &self.key, period: &period, total: &self.total, charges_total: &self.charges_total };
         let mut hash = ContentHash::new(&heading);
         for line in &self.lines {
             hash.line([
@@ -312,22 +293,12 @@ impl Draft {
 }
 
 /// A document's id: a keyed hash, so that ids tell nothing and are the same whenever the same document is made.
-pub(super) fn invoice_id(
-    secret: &[u8; 32],
-    key: &EdgeKey,
-    period: BillingPeriod,
-    revision: i64,
-) -> String {
+pub(super) fn invoice_id(secret: &[u8; 32], key: &EdgeKey, period: BillingPeriod, revision: i64) -> String {
     let mut hash = ContentHash(Sha256::new());
     hash.0.update(secret);
-    for text in [
-        "ratehouse-invoice-id-1",
-        &key.seller,
-        &key.buyer,
-        &period.to_string(),
-        &key.currency,
-        &revision.to_string(),
-    ] {
+    for text in
+        ["ratehouse-invoice-id-1", &key.seller, &key.buyer, &period.to_string(), &key.currency, &revision.to_string()]
+    {
         hash.text(Some(text));
     }
     hex(&hash.0.finalize()[..16])
@@ -335,13 +306,11 @@ pub(super) fn invoice_id(
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

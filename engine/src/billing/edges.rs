@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::BillingError;
-use super::period::BillingPeriod;
+use crate::period::BillingPeriod;
 use super::query::{Query, amount_at, amounts, run, text_at, texts, truths};
 
 /// A document's identity: who bills whom in which currency.
@@ -44,33 +44,16 @@ pub(super) async fn read(query: &dyn Query, period: BillingPeriod) -> Result<Edg
     );
     let mut edges = Edges::new();
     for batch in run(query, &sql).await? {
-        let (seller, buyer) = (
-            texts(&batch, "seller_node_id")?,
-            texts(&batch, "payer_node_id")?,
-        );
+        let (seller, buyer) = (texts(&batch, "seller_node_id")?, texts(&batch, "payer_node_id")?);
         let (currency, origin) = (texts(&batch, "currency")?, texts(&batch, "origin")?);
-        let (provider, service) = (
-            texts(&batch, "provider_name")?,
-            texts(&batch, "service_name")?,
-        );
-        let (category, class) = (
-            texts(&batch, "charge_category")?,
-            texts(&batch, "charge_class")?,
-        );
+        let (provider, service) = (texts(&batch, "provider_name")?, texts(&batch, "service_name")?);
+        let (category, class) = (texts(&batch, "charge_category")?, texts(&batch, "charge_class")?);
         let (is_billed, amount) = (truths(&batch, "is_billed")?, amounts(&batch, "amount")?);
         for row in 0..batch.num_rows() {
             let owned = |array| text_at(array, row).unwrap_or_default().to_owned();
-            let key = EdgeKey {
-                seller: owned(&seller),
-                buyer: owned(&buyer),
-                currency: owned(&currency),
-            };
-            let missing = |what| BillingError::Incomplete {
-                period,
-                seller: owned(&seller),
-                buyer: owned(&buyer),
-                what,
-            };
+            let key = EdgeKey { seller: owned(&seller), buyer: owned(&buyer), currency: owned(&currency) };
+            let missing =
+                |what| BillingError::Incomplete { period, seller: owned(&seller), buyer: owned(&buyer), what };
             if key.currency.is_empty() {
                 return Err(missing("currency"));
             }
@@ -106,10 +89,7 @@ pub(super) async fn totals(
         let amount = amounts(&batch, "amount")?;
         for row in 0..batch.num_rows() {
             let owned = |array| text_at(array, row).unwrap_or_default().to_owned();
-            totals.insert(
-                (owned(&seller), owned(&currency)),
-                amount_at(&amount, row).unwrap_or_default(),
-            );
+            totals.insert((owned(&seller), owned(&currency)), amount_at(&amount, row).unwrap_or_default());
         }
     }
     Ok(totals)

@@ -1,7 +1,7 @@
 //! What can go wrong in billing, and how clients are told.
 
 use super::gate::Blocker;
-use super::period::BillingPeriod;
+use crate::period::BillingPeriod;
 use crate::catalog::CatalogError;
 
 /// A failure of a query behind billing, as the session reported it.
@@ -11,11 +11,8 @@ pub type QueryError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum BillingError {
     /// The text is not a billing period.
-    #[error("\"{text}\" is not a billing period: write a month as 2026-10")]
-    Period {
-        /// What was written.
-        text: String,
-    },
+    #[error(transparent)]
+    Period(#[from] crate::period::PeriodError),
     /// The gate of the period is shut.
     #[error("{period} cannot be closed: {} blocker(s), first {}; see ops.close_blockers", .blockers.len(), .blockers.first().map_or("", |b| b.blocker.as_str()))]
     Blocked {
@@ -37,9 +34,7 @@ pub enum BillingError {
         first: String,
     },
     /// Charges or reference data changed while or after the drafts were computed.
-    #[error(
-        "charges of {period} changed since {since}: call refresh(), then close the period again"
-    )]
+    #[error("charges of {period} changed since {since}: call refresh(), then close the period again")]
     Changed {
         /// The period.
         period: BillingPeriod,
@@ -81,9 +76,7 @@ pub enum BillingError {
         remedy: &'static str,
     },
     /// A stored document is not what its hash says.
-    #[error(
-        "invoice {number} does not match its content hash: the catalog was altered; run ratehouse verify"
-    )]
+    #[error("invoice {number} does not match its content hash: the catalog was altered; run ratehouse verify")]
     Altered {
         /// The number.
         number: String,

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch,
-    StringViewArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringViewArray,
 };
 use arrow::datatypes::Date32Type;
 use async_trait::async_trait;
@@ -32,28 +31,13 @@ pub(super) struct Tier {
 impl Tier {
     /// The node at a position of the row's path.
     fn node(&self, position: i32) -> Option<&'static str> {
-        usize::try_from(position)
-            .ok()
-            .and_then(|position| self.path.split('/').nth(position))
+        usize::try_from(position).ok().and_then(|position| self.path.split('/').nth(position))
     }
 }
 
 /// Usage billed in USD.
-pub(super) fn usage(
-    depth: i32,
-    path: &'static str,
-    service: &'static str,
-    amount: &'static str,
-) -> Tier {
-    Tier {
-        depth,
-        path,
-        service,
-        category: "Usage",
-        outcome: "billed",
-        amount,
-        currency: "USD",
-    }
+pub(super) fn usage(depth: i32, path: &'static str, service: &'static str, amount: &'static str) -> Tier {
+    Tier { depth, path, service, category: "Usage", outcome: "billed", amount, currency: "USD" }
 }
 
 pub(super) fn money(text: &str) -> i128 {
@@ -62,11 +46,7 @@ pub(super) fn money(text: &str) -> i128 {
 
 pub(super) fn amounts<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
     let array: Decimal128Array = texts.map(|text| text.map(money)).collect();
-    Arc::new(
-        array
-            .with_precision_and_scale(38, 18)
-            .expect("the type of money"),
-    )
+    Arc::new(array.with_precision_and_scale(38, 18).expect("the type of money"))
 }
 
 pub(super) fn texts<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
@@ -74,12 +54,7 @@ pub(super) fn texts<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> ArrayRe
 }
 
 pub(super) fn periods(period: BillingPeriod, rows: usize) -> ArrayRef {
-    Arc::new(Date32Array::from(vec![
-        Date32Type::from_naive_date(
-            period.first_day()
-        );
-        rows
-    ]))
+    Arc::new(Date32Array::from(vec![Date32Type::from_naive_date(period.first_day()); rows]))
 }
 
 /// The rows as the session shows them; every seller's cost is what it pays one edge up for the same row.
@@ -98,73 +73,31 @@ pub(super) fn tiers_batch(period: BillingPeriod, tiers: &[Tier]) -> RecordBatch 
         ("billing_period", periods(period, rows)),
         ("provider_name", all("AWS")),
         ("billing_account_id", all("payer")),
-        (
-            "node_id",
-            texts(tiers.iter().map(|t| t.path.rsplit('/').next())),
-        ),
+        ("node_id", texts(tiers.iter().map(|t| t.path.rsplit('/').next()))),
         ("node_path", texts(tiers.iter().map(|t| Some(t.path)))),
         ("service_category", all("Compute")),
         ("service_name", texts(tiers.iter().map(|t| Some(t.service)))),
-        (
-            "charge_category",
-            texts(tiers.iter().map(|t| Some(t.category))),
-        ),
+        ("charge_category", texts(tiers.iter().map(|t| Some(t.category)))),
         ("charge_class", texts(std::iter::repeat_n(None, rows))),
         ("fate", all("direct")),
-        (
-            "depth",
-            Arc::new(tiers.iter().map(|t| Some(t.depth)).collect::<Int32Array>()),
-        ),
-        (
-            "seller_node_id",
-            texts(tiers.iter().map(|t| t.node(t.depth - 1))),
-        ),
-        (
-            "payer_node_id",
-            texts(tiers.iter().map(|t| t.node(t.depth))),
-        ),
+        ("depth", Arc::new(tiers.iter().map(|t| Some(t.depth)).collect::<Int32Array>())),
+        ("seller_node_id", texts(tiers.iter().map(|t| t.node(t.depth - 1)))),
+        ("payer_node_id", texts(tiers.iter().map(|t| t.node(t.depth)))),
         ("quantity", amounts(std::iter::repeat_n(Some("1"), rows))),
         ("list_cost", amounts(std::iter::repeat_n(Some("1"), rows))),
         ("usage_rows", Arc::new(Int64Array::from(vec![1; rows]))),
-        (
-            "amount",
-            amounts(
-                tiers
-                    .iter()
-                    .map(|t| (t.outcome != "unrated").then_some(t.amount)),
-            ),
-        ),
+        ("amount", amounts(tiers.iter().map(|t| (t.outcome != "unrated").then_some(t.amount)))),
         ("currency", texts(tiers.iter().map(|t| Some(t.currency)))),
         ("outcome", texts(tiers.iter().map(|t| Some(t.outcome)))),
         ("seller_cost", amounts(tiers.iter().map(cost))),
-        (
-            "seller_currency",
-            texts(tiers.iter().map(|t| (t.depth > 0).then_some("USD"))),
-        ),
-        (
-            "effective_cost",
-            amounts(
-                tiers
-                    .iter()
-                    .map(|t| (t.depth == 1).then(|| cost(t)).flatten()),
-            ),
-        ),
+        ("seller_currency", texts(tiers.iter().map(|t| (t.depth > 0).then_some("USD")))),
+        ("effective_cost", amounts(tiers.iter().map(|t| (t.depth == 1).then(|| cost(t)).flatten()))),
         ("fx_rate_id", texts(std::iter::repeat_n(None, rows))),
         // In these trees the third node of a path is the customer: it gets no invoices from below.
-        (
-            "is_invoiced",
-            Arc::new(
-                tiers
-                    .iter()
-                    .map(|t| Some(t.depth == 1 || t.depth == 2))
-                    .collect::<BooleanArray>(),
-            ),
-        ),
+        ("is_invoiced", Arc::new(tiers.iter().map(|t| Some(t.depth == 1 || t.depth == 2)).collect::<BooleanArray>())),
     ];
-    RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, array)| (name, array, true)),
-    )
-    .expect("a batch")
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
+        .expect("a batch")
 }
 
 /// Blockers of a period as `ops.close_blockers` shows them: `(blocker, scope)`.
@@ -178,17 +111,12 @@ fn blockers_batch(period: BillingPeriod, blockers: &[(&str, &str)]) -> RecordBat
         ("currency", texts(none())),
         ("expected", amounts(none())),
         ("actual", amounts(none())),
-        (
-            "usage_rows",
-            Arc::new(Int64Array::from(vec![None::<i64>; rows])),
-        ),
+        ("usage_rows", Arc::new(Int64Array::from(vec![None::<i64>; rows]))),
         ("detail", texts(std::iter::repeat_n(Some("detail"), rows))),
         ("remedy", texts(std::iter::repeat_n(Some("remedy"), rows))),
     ];
-    RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, array)| (name, array, true)),
-    )
-    .expect("a batch")
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
+        .expect("a batch")
 }
 
 /// A root session in memory.
@@ -202,18 +130,11 @@ impl Session {
         Self::blocked(catalog, period, tiers, &[])
     }
 
-    pub(super) fn blocked(
-        catalog: &Catalog,
-        period: BillingPeriod,
-        tiers: &[Tier],
-        blockers: &[(&str, &str)],
-    ) -> Self {
+    pub(super) fn blocked(catalog: &Catalog, period: BillingPeriod, tiers: &[Tier], blockers: &[(&str, &str)]) -> Self {
         let config = SessionConfig::new()
             .set_str("datafusion.execution.time_zone", "UTC")
             .set_bool("datafusion.sql_parser.parse_float_as_decimal", true);
-        let builder = SessionStateBuilder::new()
-            .with_default_features()
-            .with_config(config);
+        let builder = SessionStateBuilder::new().with_default_features().with_config(config);
         let mut state = ratehouse_udfs::install(builder).build();
         for rewrite in ratehouse_udfs::function_rewrites() {
             state.register_function_rewrite(rewrite).expect("a rewrite");
@@ -221,20 +142,11 @@ impl Session {
         let context = SessionContext::new_with_state(state);
         let default = context.catalog("datafusion").expect("the default catalog");
         for schema in ["ops", "ref", "focus"] {
-            default
-                .register_schema(schema, Arc::new(MemorySchemaProvider::new()))
-                .expect("a new schema");
+            default.register_schema(schema, Arc::new(MemorySchemaProvider::new())).expect("a new schema");
         }
-        context
-            .register_batch("tiers_monthly", tiers_batch(period, tiers))
-            .expect("a new table");
-        context
-            .register_batch("ops.close_blockers", blockers_batch(period, blockers))
-            .expect("a new table");
-        Self {
-            context,
-            snapshot: catalog.head().expect("a head"),
-        }
+        context.register_batch("tiers_monthly", tiers_batch(period, tiers)).expect("a new table");
+        context.register_batch("ops.close_blockers", blockers_batch(period, blockers)).expect("a new table");
+        Self { context, snapshot: catalog.head().expect("a head") }
     }
 }
 
@@ -264,9 +176,7 @@ pub(super) fn insert(catalog: &Catalog, table: &str, rows: &[Vec<Value>]) {
         }
         Ok::<_, crate::catalog::CatalogError>(())
     };
-    catalog
-        .commit(&Change::new("test", "dml", ""), work)
-        .expect("a commit");
+    catalog.commit(&Change::new("test", "dml", ""), work).expect("a commit");
 }
 
 fn node(node_id: &str, parent: Option<&str>, kind: &str, name: &str, rounding: &str) -> Vec<Value> {
@@ -294,20 +204,8 @@ impl Warehouse {
             "nodes",
             &[
                 node("dist", None, "distributor", "Distributor Ltd", "half_even"),
-                node(
-                    "reseller",
-                    Some("dist"),
-                    "reseller",
-                    "Reseller & Sons <b>",
-                    "half_even",
-                ),
-                node(
-                    "acme",
-                    Some("reseller"),
-                    "customer",
-                    "Acme Inc",
-                    "half_even",
-                ),
+                node("reseller", Some("dist"), "reseller", "Reseller & Sons <b>", "half_even"),
+                node("acme", Some("reseller"), "customer", "Acme Inc", "half_even"),
                 node("bolt", Some("reseller"), "customer", "Bolt AG", "half_up"),
             ],
         );
@@ -328,34 +226,23 @@ impl Warehouse {
             let slice = commit.ensure_slice(&key, "priced")?;
             commit.set_stale(slice, "test")
         };
-        self.catalog
-            .commit(&Change::new("test", "land", ""), work)
-            .expect("a commit");
+        self.catalog.commit(&Change::new("test", "land", ""), work).expect("a commit");
     }
 
     /// Makes the slice fresh again.
     pub(super) fn refresh(&self) {
         let work = |commit: &crate::catalog::Commit<'_>| commit.set_rated(1, commit.snapshot);
-        self.catalog
-            .commit(&Change::new("test", "refresh", ""), work)
-            .expect("a commit");
+        self.catalog.commit(&Change::new("test", "refresh", ""), work).expect("a commit");
     }
 
     pub(super) fn request(&self, mode: CloseMode) -> CloseRequest {
-        CloseRequest {
-            period: october(),
-            actor: "finance".to_owned(),
-            mode,
-            secret: [7; 32],
-        }
+        CloseRequest { period: october(), actor: "finance".to_owned(), mode, secret: [7; 32] }
     }
 
     /// The only text or number of a query of the catalog.
     pub(super) fn value(&self, sql: &str) -> Value {
         let rows = self.catalog.read(|tx| tx.rows(sql, &[])).expect("rows");
-        rows.first()
-            .and_then(|row| row.values().first().cloned())
-            .expect("a value")
+        rows.first().and_then(|row| row.values().first().cloned()).expect("a value")
     }
 }
 

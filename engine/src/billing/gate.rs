@@ -5,7 +5,7 @@ use serde::Serialize;
 use ratehouse_udfs::decimal::{SCALE, format_trimmed};
 
 use super::error::BillingError;
-use super::period::BillingPeriod;
+use crate::period::BillingPeriod;
 use super::query::{Query, amount_at, amounts, integers, run, text_at, texts};
 
 /// One reason why a period cannot be closed: a row of `ops.close_blockers`.
@@ -33,10 +33,7 @@ pub struct Blocker {
 const BLOCKERS_MAX: usize = 1_000;
 
 /// Asks `ops.close_blockers`, the one definition of the gate.
-pub(super) async fn blockers(
-    query: &dyn Query,
-    period: BillingPeriod,
-) -> Result<Vec<Blocker>, BillingError> {
+pub(super) async fn blockers(query: &dyn Query, period: BillingPeriod) -> Result<Vec<Blocker>, BillingError> {
     let sql = format!(
         "select blocker, scope, currency, expected, actual, usage_rows, detail, remedy from ops.close_blockers \
          where billing_period = {} order by blocker, scope, detail limit {BLOCKERS_MAX}",
@@ -47,13 +44,11 @@ pub(super) async fn blockers(
         let names = ["blocker", "scope", "currency", "detail", "remedy"];
         let columns = names.map(|name| texts(&batch, name));
         let [blocker, scope, currency, detail, remedy] = columns;
-        let (blocker, scope, currency, detail, remedy) =
-            (blocker?, scope?, currency?, detail?, remedy?);
+        let (blocker, scope, currency, detail, remedy) = (blocker?, scope?, currency?, detail?, remedy?);
         let (expected, actual) = (amounts(&batch, "expected")?, amounts(&batch, "actual")?);
         let usage_rows = integers(&batch, "usage_rows")?;
         let owned = |array, row| text_at(array, row).unwrap_or_default().to_owned();
-        let money =
-            |array, row| amount_at(array, row).map(|v| format_trimmed(v, SCALE.unsigned_abs(), 2));
+        let money = |array, row| amount_at(array, row).map(|v| format_trimmed(v, SCALE.unsigned_abs(), 2));
         for row in 0..batch.num_rows() {
             found.push(Blocker {
                 blocker: owned(&blocker, row),
@@ -61,8 +56,7 @@ pub(super) async fn blockers(
                 currency: text_at(&currency, row).map(str::to_owned),
                 expected: money(&expected, row),
                 actual: money(&actual, row),
-                usage_rows: arrow::array::Array::is_valid(&usage_rows, row)
-                    .then(|| usage_rows.value(row)),
+                usage_rows: arrow::array::Array::is_valid(&usage_rows, row).then(|| usage_rows.value(row)),
                 detail: owned(&detail, row),
                 remedy: owned(&remedy, row),
             });

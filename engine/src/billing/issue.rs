@@ -6,7 +6,7 @@ use chrono::{DateTime, Days, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::error::BillingError;
-use super::period::BillingPeriod;
+use crate::period::BillingPeriod;
 use super::store::{self, Stored};
 use super::{keep_until, nodes};
 use crate::catalog::{Catalog, CatalogError, Change, Commit, RefTable, SnapshotId, Value};
@@ -48,42 +48,22 @@ pub struct IssueReport {
 /// # Errors
 /// [`BillingError::NotClosed`], [`BillingError::Changed`] when charges moved after the close, [`BillingError::NeedsApproval`],
 /// [`BillingError::Altered`] when a stored document is not what its hash says.
-pub fn issue_invoices(
-    catalog: &Catalog,
-    request: &IssueRequest,
-) -> Result<IssueReport, BillingError> {
+pub fn issue_invoices(catalog: &Catalog, request: &IssueRequest) -> Result<IssueReport, BillingError> {
     let period = request.period;
-    let due_date = request
-        .issued_at
-        .date_naive()
-        .checked_add_days(Days::new(request.net_days))
-        .ok_or(BillingError::Overflow)?;
+    let due_date =
+        request.issued_at.date_naive().checked_add_days(Days::new(request.net_days)).ok_or(BillingError::Overflow)?;
     let due_date = due_date.to_string();
-    let change = Change::new(
-        &request.actor,
-        "issue",
-        format!("issue invoices of {period}"),
-    );
+    let change = Change::new(&request.actor, "issue", format!("issue invoices of {period}"));
     let (snapshot_id, numbers) = catalog.commit(&change, |commit| {
         let open = issuable(commit, period)?;
         for invoice in &open {
             issue(commit, invoice, request, &due_date)?;
         }
         let keep_until = keep_until(&commit.at)?;
-        store::pin_slices(
-            commit,
-            period,
-            &format!("invoices {period} {}", commit.snapshot),
-            &keep_until,
-        )?;
+        store::pin_slices(commit, period, &format!("invoices {period} {}", commit.snapshot), &keep_until)?;
         Ok::<_, BillingError>(open.into_iter().map(|invoice| invoice.number).collect())
     })?;
-    Ok(IssueReport {
-        period: period.to_string(),
-        snapshot_id,
-        numbers,
-        due_date,
-    })
+    Ok(IssueReport { period: period.to_string(), snapshot_id, numbers, due_date })
 }
 
 /// The open documents of a closed period, once nothing stands against issuing them.
@@ -92,10 +72,7 @@ fn issuable(commit: &Commit<'_>, period: BillingPeriod) -> Result<Vec<Stored>, B
         return Err(BillingError::NotClosed { period });
     };
     if store::changed_since(commit.tx, period, closed_at)? {
-        return Err(BillingError::Changed {
-            period,
-            since: "it was closed",
-        });
+        return Err(BillingError::Changed { period, since: "it was closed" });
     }
     let mut open = store::of_period(commit.tx, period)?;
     open.retain(Stored::is_open);
@@ -106,64 +83,34 @@ fn issuable(commit: &Commit<'_>, period: BillingPeriod) -> Result<Vec<Stored>, B
     let nodes = nodes::at_end(commit.tx, commit.snapshot, period)?;
     let needs = |invoice: &&Stored| {
         invoice.status == "draft"
-            && nodes::ancestry(&nodes, &invoice.key.seller)
-                .into_iter()
-                .any(|node| governed.contains(node))
+            && nodes::ancestry(&nodes, &invoice.key.seller).into_iter().any(|node| governed.contains(node))
     };
     let waiting: Vec<&Stored> = open.iter().filter(needs).collect();
     match waiting.first() {
-        Some(first) => Err(BillingError::NeedsApproval {
-            period,
-            count: waiting.len(),
-            first: first.number.clone(),
-        }),
+        Some(first) => Err(BillingError::NeedsApproval { period, count: waiting.len(), first: first.number.clone() }),
         None => Ok(open),
     }
 }
 
 /// Nodes with an approval rule for invoices.
 fn governed_sellers(commit: &Commit<'_>) -> Result<HashSet<String>, BillingError> {
-    let table = RefTable::named("approval_rules").ok_or(CatalogError::Malformed {
-        what: "table ref.approval_rules",
-    })?;
-    let position = |column| {
-        table.position(column).ok_or(CatalogError::Malformed {
-            what: "column of ref.approval_rules",
-        })
-    };
+    let table =
+        RefTable::named("approval_rules").ok_or(CatalogError::Malformed { what: "table ref.approval_rules" })?;
+    let position =
+        |column| table.position(column).ok_or(CatalogError::Malformed { what: "column of ref.approval_rules" });
     let (kind, seller) = (position("kind")?, position("seller_node_id")?);
     let rows = table.rows_at(commit.tx, commit.snapshot)?;
-    let text = |values: &[Value], at: usize| {
-        values
-            .get(at)
-            .and_then(Value::as_text)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    Ok(rows
-        .iter()
-        .filter(|row| text(&row.values, kind) == "invoice")
-        .map(|row| text(&row.values, seller))
-        .collect())
+    let text = |values: &[Value], at: usize| values.get(at).and_then(Value::as_text).unwrap_or_default().to_owned();
+    Ok(rows.iter().filter(|row| text(&row.values, kind) == "invoice").map(|row| text(&row.values, seller)).collect())
 }
 
-fn issue(
-    commit: &Commit<'_>,
-    invoice: &Stored,
-    request: &IssueRequest,
-    due_date: &str,
-) -> Result<(), BillingError> {
+fn issue(commit: &Commit<'_>, invoice: &Stored, request: &IssueRequest, due_date: &str) -> Result<(), BillingError> {
     if !store::is_unaltered(commit.tx, invoice)? {
-        return Err(BillingError::Altered {
-            number: invoice.number.clone(),
-        });
+        return Err(BillingError::Altered { number: invoice.number.clone() });
     }
     let values = [
         invoice.invoice_id.as_str().into(),
-        request
-            .issued_at
-            .to_rfc3339_opts(SecondsFormat::Micros, true)
-            .into(),
+        request.issued_at.to_rfc3339_opts(SecondsFormat::Micros, true).into(),
         format!("{due_date}T00:00:00.000000Z").into(),
         commit.snapshot.into(),
         invoice.content_hash.as_str().into(),
@@ -185,32 +132,19 @@ fn issue(
 /// # Errors
 /// [`BillingError::NoInvoice`] for an unknown number, [`BillingError::State`] for one that is no draft.
 pub fn approve_invoice(commit: &Commit<'_>, number: &str) -> Result<(), BillingError> {
-    let row = commit.tx.row(
-        "select invoice_id, status from invoice where number = ?1 and end_snapshot is null",
-        &[number.into()],
-    )?;
+    let row = commit
+        .tx
+        .row("select invoice_id, status from invoice where number = ?1 and end_snapshot is null", &[number.into()])?;
     let Some(row) = row else {
-        return Err(BillingError::NoInvoice {
-            number: number.to_owned(),
-        });
+        return Err(BillingError::NoInvoice { number: number.to_owned() });
     };
     let status = row.text(1)?;
     if status != "draft" {
-        let remedy = if status == "approved" {
-            "it needs no further approval"
-        } else {
-            "issued documents stay as they are"
-        };
-        return Err(BillingError::State {
-            number: number.to_owned(),
-            status: status.to_owned(),
-            remedy,
-        });
+        let remedy =
+            if status == "approved" { "it needs no further approval" } else { "issued documents stay as they are" };
+        return Err(BillingError::State { number: number.to_owned(), status: status.to_owned(), remedy });
     }
-    commit.tx.execute(
-        "update invoice set status = 'approved' where invoice_id = ?1",
-        &[row.text(0)?.into()],
-    )?;
+    commit.tx.execute("update invoice set status = 'approved' where invoice_id = ?1", &[row.text(0)?.into()])?;
     commit.record("approve invoice", &[row.text(0)?.into()]);
     Ok(())
 }

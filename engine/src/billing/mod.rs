@@ -20,22 +20,17 @@ mod issue;
 mod marts;
 mod nodes;
 mod number;
-mod period;
 mod query;
 mod store;
 
-pub use close::{
-    CloseMode, CloseReport, CloseRequest, DraftState, DraftSummary, SellerTotal, close_period,
-};
+pub use close::{CloseMode, CloseReport, CloseRequest, DraftState, DraftSummary, SellerTotal, close_period};
 pub use currency::minor_digits;
-pub use document::{
-    Document, DocumentFormat, DocumentLine, Party, Renderer, ServiceTotal, write_document,
-};
+pub use document::{Document, DocumentFormat, DocumentLine, Party, Renderer, ServiceTotal, write_document};
 pub use draft::LineKind;
 pub use error::{BillingError, QueryError};
 pub use gate::Blocker;
 pub use issue::{IssueReport, IssueRequest, NET_DAYS, approve_invoice, issue_invoices};
-pub use period::BillingPeriod;
+pub use crate::period::BillingPeriod;
 pub use query::Query;
 
 /// Years that documents and what they were made of are kept.
@@ -43,14 +38,8 @@ const YEARS_KEPT: u32 = 7;
 
 /// Until when something that a commit at `at` (RFC 3339) pins is kept.
 fn keep_until(at: &str) -> Result<String, BillingError> {
-    let malformed = || crate::catalog::CatalogError::Malformed {
-        what: "instant of the commit",
-    };
+    let malformed = || crate::catalog::CatalogError::Malformed { what: "instant of the commit" };
     let at = chrono::DateTime::parse_from_rfc3339(at).map_err(|_| malformed())?;
-    let until = at
-        .checked_add_months(chrono::Months::new(12 * YEARS_KEPT))
-        .ok_or_else(malformed)?;
-    Ok(until
-        .to_utc()
-        .to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
+    let until = at.checked_add_months(chrono::Months::new(12 * YEARS_KEPT)).ok_or_else(malformed)?;
+    Ok(until.to_utc().to_rfc3339_opts(chrono::SecondsFormat::Micros, true))
 }

@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 use ratehouse_udfs::decimal::Rounding;
 
 use super::error::BillingError;
-use super::period::BillingPeriod;
+use crate::period::BillingPeriod;
 use crate::catalog::{CatalogError, RefTable, SnapshotId, Tx, Value};
 
 /// A node as it is at the end of a period.
@@ -23,52 +23,24 @@ pub(super) fn at_end(
     snapshot: SnapshotId,
     period: BillingPeriod,
 ) -> Result<HashMap<String, Node>, BillingError> {
-    let table = RefTable::named("nodes").ok_or(CatalogError::Malformed {
-        what: "table ref.nodes",
-    })?;
-    let position = |column| {
-        table.position(column).ok_or(CatalogError::Malformed {
-            what: "column of ref.nodes",
-        })
-    };
-    let (id, parent, name) = (
-        position("node_id")?,
-        position("parent_id")?,
-        position("name")?,
-    );
+    let table = RefTable::named("nodes").ok_or(CatalogError::Malformed { what: "table ref.nodes" })?;
+    let position = |column| table.position(column).ok_or(CatalogError::Malformed { what: "column of ref.nodes" });
+    let (id, parent, name) = (position("node_id")?, position("parent_id")?, position("name")?);
     let (valid_from, rounding_mode) = (position("valid_from")?, position("rounding_mode")?);
     // Instants are RFC 3339 UTC text, so they compare as text with a date after the period's last instant.
     let last = format!("{}T23:59:59.999999Z", period.last_day());
     let mut newest: HashMap<String, (String, Node)> = HashMap::new();
     for row in table.rows_at(tx, snapshot)? {
-        let text = |at: usize| {
-            row.values
-                .get(at)
-                .and_then(Value::as_text)
-                .unwrap_or_default()
-        };
+        let text = |at: usize| row.values.get(at).and_then(Value::as_text).unwrap_or_default();
         let from = text(valid_from);
-        let is_later = newest
-            .get(text(id))
-            .is_none_or(|(known, _)| known.as_str() < from);
+        let is_later = newest.get(text(id)).is_none_or(|(known, _)| known.as_str() < from);
         if from <= last.as_str() && is_later {
-            let parent = row
-                .values
-                .get(parent)
-                .and_then(Value::as_text)
-                .map(str::to_owned);
-            let node = Node {
-                name: text(name).to_owned(),
-                parent,
-                rounding_mode: text(rounding_mode).to_owned(),
-            };
+            let parent = row.values.get(parent).and_then(Value::as_text).map(str::to_owned);
+            let node = Node { name: text(name).to_owned(), parent, rounding_mode: text(rounding_mode).to_owned() };
             newest.insert(text(id).to_owned(), (from.to_owned(), node));
         }
     }
-    Ok(newest
-        .into_iter()
-        .map(|(id, (_, node))| (id, node))
-        .collect())
+    Ok(newest.into_iter().map(|(id, (_, node))| (id, node)).collect())
 }
 
 /// How each node's documents round.
@@ -78,16 +50,11 @@ pub(super) fn rounding_modes(
     period: BillingPeriod,
 ) -> Result<HashMap<String, Rounding>, BillingError> {
     let mode = |(id, node): (String, Node)| {
-        let mode =
-            Rounding::from_str(&node.rounding_mode).map_err(|_| CatalogError::Malformed {
-                what: "rounding mode of a node",
-            })?;
+        let mode = Rounding::from_str(&node.rounding_mode)
+            .map_err(|_| CatalogError::Malformed { what: "rounding mode of a node" })?;
         Ok((id, mode))
     };
-    at_end(tx, snapshot, period)?
-        .into_iter()
-        .map(mode)
-        .collect()
+    at_end(tx, snapshot, period)?.into_iter().map(mode).collect()
 }
 
 /// The node and those above it, nearest first.

@@ -15,10 +15,7 @@ fn format(key: &EdgeKey, n: i64) -> String {
 /// Takes the pair's lowest number that is free.
 pub(super) fn take(commit: &Commit<'_>, key: &EdgeKey) -> Result<String, BillingError> {
     if let Some(n) = lowest_freed(commit.tx, key)? {
-        commit.tx.execute(
-            "delete from number_sequence where series = ?1",
-            &[freed(key, n).into()],
-        )?;
+        commit.tx.execute("delete from number_sequence where series = ?1", &[freed(key, n).into()])?;
         return Ok(format(key, n));
     }
     let series = format!("invoice/{}/{}", key.seller, key.buyer);
@@ -27,32 +24,17 @@ pub(super) fn take(commit: &Commit<'_>, key: &EdgeKey) -> Result<String, Billing
          on conflict (series) do update set next_number = number_sequence.next_number + 1",
         &[series.as_str().into()],
     )?;
-    let row = commit.tx.row(
-        "select next_number - 1 from number_sequence where series = ?1",
-        &[series.as_str().into()],
-    )?;
-    let n = row
-        .ok_or(crate::catalog::CatalogError::Malformed {
-            what: "number sequence",
-        })?
-        .int(0)?;
+    let row =
+        commit.tx.row("select next_number - 1 from number_sequence where series = ?1", &[series.as_str().into()])?;
+    let n = row.ok_or(crate::catalog::CatalogError::Malformed { what: "number sequence" })?.int(0)?;
     commit.record("invoice number", &[series.into(), n.into()]);
     Ok(format(key, n))
 }
 
 /// Gives a withdrawn draft's number back to its series.
-pub(super) fn give_back(
-    commit: &Commit<'_>,
-    key: &EdgeKey,
-    number: &str,
-) -> Result<(), BillingError> {
-    let n = number
-        .rsplit('/')
-        .next()
-        .and_then(|n| n.parse::<i64>().ok());
-    let n = n.ok_or(crate::catalog::CatalogError::Malformed {
-        what: "invoice number",
-    })?;
+pub(super) fn give_back(commit: &Commit<'_>, key: &EdgeKey, number: &str) -> Result<(), BillingError> {
+    let n = number.rsplit('/').next().and_then(|n| n.parse::<i64>().ok());
+    let n = n.ok_or(crate::catalog::CatalogError::Malformed { what: "invoice number" })?;
     commit.tx.execute(
         "insert into number_sequence (series, next_number) values (?1, ?2)",
         &[freed(key, n).into(), n.into()],

@@ -1,9 +1,6 @@
 //! How billing reads the warehouse: SQL in a root session, columns of the answer by name.
 
-use arrow::array::{
-    Array as _, AsArray as _, BooleanArray, Decimal128Array, Int64Array, RecordBatch,
-    StringViewArray,
-};
+use arrow::array::{Array as _, AsArray as _, BooleanArray, Decimal128Array, Int64Array, RecordBatch, StringViewArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type};
 use async_trait::async_trait;
@@ -38,51 +35,28 @@ fn typed(
 ) -> Result<arrow::array::ArrayRef, BillingError> {
     let shape = || BillingError::Shape { column, wanted };
     let array = batch.column_by_name(column).ok_or_else(shape)?;
-    let options = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
+    let options = CastOptions { safe: false, ..CastOptions::default() };
     cast_with_options(array, to, &options).map_err(|_| shape())
 }
 
 /// A text column, whatever string type the engine chose for it.
-pub(super) fn texts(
-    batch: &RecordBatch,
-    column: &'static str,
-) -> Result<StringViewArray, BillingError> {
-    Ok(typed(batch, column, &DataType::Utf8View, "text")?
-        .as_string_view()
-        .clone())
+pub(super) fn texts(batch: &RecordBatch, column: &'static str) -> Result<StringViewArray, BillingError> {
+    Ok(typed(batch, column, &DataType::Utf8View, "text")?.as_string_view().clone())
 }
 
 /// A money column at the stored scale.
-pub(super) fn amounts(
-    batch: &RecordBatch,
-    column: &'static str,
-) -> Result<Decimal128Array, BillingError> {
-    Ok(typed(batch, column, &money(), "a decimal")?
-        .as_primitive::<Decimal128Type>()
-        .clone())
+pub(super) fn amounts(batch: &RecordBatch, column: &'static str) -> Result<Decimal128Array, BillingError> {
+    Ok(typed(batch, column, &money(), "a decimal")?.as_primitive::<Decimal128Type>().clone())
 }
 
 /// An integer column.
-pub(super) fn integers(
-    batch: &RecordBatch,
-    column: &'static str,
-) -> Result<Int64Array, BillingError> {
-    Ok(typed(batch, column, &DataType::Int64, "an integer")?
-        .as_primitive::<Int64Type>()
-        .clone())
+pub(super) fn integers(batch: &RecordBatch, column: &'static str) -> Result<Int64Array, BillingError> {
+    Ok(typed(batch, column, &DataType::Int64, "an integer")?.as_primitive::<Int64Type>().clone())
 }
 
 /// A truth column.
-pub(super) fn truths(
-    batch: &RecordBatch,
-    column: &'static str,
-) -> Result<BooleanArray, BillingError> {
-    Ok(typed(batch, column, &DataType::Boolean, "true or false")?
-        .as_boolean()
-        .clone())
+pub(super) fn truths(batch: &RecordBatch, column: &'static str) -> Result<BooleanArray, BillingError> {
+    Ok(typed(batch, column, &DataType::Boolean, "true or false")?.as_boolean().clone())
 }
 
 /// The text at a row, or none.

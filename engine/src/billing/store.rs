@@ -3,7 +3,7 @@
 use super::draft::{ContentHash, Draft, Heading};
 use super::edges::EdgeKey;
 use super::error::BillingError;
-use super::period::BillingPeriod;
+use crate::period::BillingPeriod;
 use crate::catalog::{Commit, Row, SnapshotId, Tx, Value};
 
 /// A live document's heading.
@@ -33,11 +33,7 @@ fn stored(row: &Row) -> Result<Stored, BillingError> {
     Ok(Stored {
         invoice_id: text(0)?,
         number: text(1)?,
-        key: EdgeKey {
-            seller: text(2)?,
-            buyer: text(3)?,
-            currency: text(4)?,
-        },
+        key: EdgeKey { seller: text(2)?, buyer: text(3)?, currency: text(4)? },
         period: text(5)?,
         status: text(6)?,
         total: text(7)?,
@@ -51,18 +47,11 @@ pub(super) fn of_period(tx: &dyn Tx, period: BillingPeriod) -> Result<Vec<Stored
     let sql = format!(
         "select {HEADING} from invoice where billing_period = ?1 and end_snapshot is null order by seller_node_id, buyer_node_id, currency, number"
     );
-    tx.rows(&sql, &[period.to_string().into()])?
-        .iter()
-        .map(stored)
-        .collect()
+    tx.rows(&sql, &[period.to_string().into()])?.iter().map(stored).collect()
 }
 
 /// How many revisions an edge's document of the period has had: the number of the next one.
-pub(super) fn next_revision(
-    tx: &dyn Tx,
-    key: &EdgeKey,
-    period: BillingPeriod,
-) -> Result<i64, BillingError> {
+pub(super) fn next_revision(tx: &dyn Tx, key: &EdgeKey, period: BillingPeriod) -> Result<i64, BillingError> {
     let row = tx.row(
         "select count(*) from invoice where billing_period = ?1 and seller_node_id = ?2 and buyer_node_id = ?3 and currency = ?4",
         &[period.to_string().into(), key.seller.as_str().into(), key.buyer.as_str().into(), key.currency.as_str().into()],
@@ -175,11 +164,7 @@ pub(super) fn is_unaltered(tx: &dyn Tx, invoice: &Stored) -> Result<bool, Billin
 }
 
 /// Whether charges of the period changed after a snapshot: files came or went, or a slice became stale.
-pub(super) fn changed_since(
-    tx: &dyn Tx,
-    period: BillingPeriod,
-    since: SnapshotId,
-) -> Result<bool, BillingError> {
+pub(super) fn changed_since(tx: &dyn Tx, period: BillingPeriod, since: SnapshotId) -> Result<bool, BillingError> {
     let row = tx.row(
         "select 1 from slice s where s.billing_period = ?1 and s.role = 'priced' and (s.stale_since > ?2 or exists (\
          select 1 from data_file f where f.slice_id = s.slice_id and (f.begin_snapshot > ?2 or f.end_snapshot > ?2))) limit 1",
@@ -189,24 +174,15 @@ pub(super) fn changed_since(
 }
 
 /// The snapshot of the period's last close.
-pub(super) fn closed_at(
-    tx: &dyn Tx,
-    period: BillingPeriod,
-) -> Result<Option<SnapshotId>, BillingError> {
-    let row = tx.row(
-        "select snapshot_id from closed_period where billing_period = ?1",
-        &[period.to_string().into()],
-    )?;
+pub(super) fn closed_at(tx: &dyn Tx, period: BillingPeriod) -> Result<Option<SnapshotId>, BillingError> {
+    let row =
+        tx.row("select snapshot_id from closed_period where billing_period = ?1", &[period.to_string().into()])?;
     Ok(row.map(|row| row.int(0)).transpose()?)
 }
 
 /// Notes that the period was closed by this commit.
 pub(super) fn set_closed(commit: &Commit<'_>, period: BillingPeriod) -> Result<(), BillingError> {
-    let values = [
-        period.to_string().into(),
-        commit.snapshot.into(),
-        commit.at.as_str().into(),
-    ];
+    let values = [period.to_string().into(), commit.snapshot.into(), commit.at.as_str().into()];
     commit.tx.execute(
         "insert into closed_period (billing_period, snapshot_id, closed_at) values (?1, ?2, ?3) \
          on conflict (billing_period) do update set snapshot_id = ?2, closed_at = ?3",
@@ -223,9 +199,7 @@ pub(super) fn pin_slices(
     reference: &str,
     keep_until: &str,
 ) -> Result<(), BillingError> {
-    commit
-        .tx
-        .execute("delete from pin where reference = ?1", &[reference.into()])?;
+    commit.tx.execute("delete from pin where reference = ?1", &[reference.into()])?;
     let slices = commit.tx.rows(
         "select slice_id from slice where billing_period = ?1 and role = 'priced' order by slice_id",
         &[period.to_string().into()],

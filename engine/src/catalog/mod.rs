@@ -142,6 +142,7 @@ impl Catalog {
         if found != SCHEMA_VERSION {
             return Err(CatalogError::Version { found, expected: SCHEMA_VERSION });
         }
+        catalog.note_directory()?;
         Ok(catalog)
     }
 

@@ -182,7 +182,7 @@ fn write_invoices(warehouse: &Warehouse, directory: &Path) -> Result<usize, Erro
     let renderer = Renderer::new(None);
     let mut count = 0;
     for period in PERIODS {
-        let documents = warehouse.catalog().read::<_, Error>(|tx| Ok(Document::of_period(tx, period.parse()?)?))?;
+        let documents = warehouse.catalog().read::<_, Error>(|tx| Ok(Document::of_period(tx, period.parse().map_err(ratehouse::billing::BillingError::from)?)?))?;
         for document in &documents {
             let path = directory.join("invoices").join(document.relative_path(DocumentFormat::Html));
             write_document(document, DocumentFormat::Html, &renderer, &path)?;

@@ -80,6 +80,10 @@ pub(super) async fn close(warehouse: &Warehouse, period: &str, dry_run: bool, as
 
 /// The drafted invoices as a table.
 pub(super) fn print_invoices(report: &ratehouse::billing::CloseReport) -> Result<(), Error> {
+    if report.invoices.is_empty() {
+        println!("{}: nothing was sold on any edge; no invoice was drafted", report.period);
+        return Ok(());
+    }
     let rows: Vec<Vec<String>> = report
         .invoices
         .iter()

@@ -130,7 +130,7 @@ fn invoice(
     let renderer = Renderer::new(Some(&warehouse.directory().join("templates")));
     let documents = warehouse.catalog().read::<_, Error>(|tx| match (number, period) {
         (Some(number), _) => Ok(vec![Document::by_number(tx, number)?]),
-        (None, Some(period)) => Ok(Document::of_period(tx, period.parse()?)?),
+        (None, Some(period)) => Ok(Document::of_period(tx, period.parse().map_err(ratehouse::billing::BillingError::from)?)?),
         (None, None) => Ok(Vec::new()),
     })?;
     if documents.is_empty() {

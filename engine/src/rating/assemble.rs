@@ -17,8 +17,8 @@ use hashbrown::HashMap;
 use super::error::RatingError;
 use super::lanes::Lane;
 use super::outcome::Outcome;
+use super::portion::{Amounts, Step};
 use super::portions::Cut;
-use super::price::{Amounts, Step};
 use super::run::RatingRun;
 use super::span::DAY_US;
 use super::texts::{NULL, Texts};
@@ -200,11 +200,9 @@ impl Assembler {
     ) -> Result<RecordBatch, RatingError> {
         let rows = cuts.len();
         self.refresh(&run.terms);
-        let indices = output.is_split.then(|| {
-            UInt32Array::from_iter_values(
-                cuts.iter().map(|cut| u32::try_from(cut.row).unwrap_or(u32::MAX)),
-            )
-        });
+        let indices = output
+            .is_split
+            .then(|| UInt32Array::from_iter_values(cuts.iter().map(|cut| u32::try_from(cut.row).unwrap_or(u32::MAX))));
         let pass = |name: &str| -> Result<ArrayRef, RatingError> {
             let source = RENAMED.iter().find(|(own, _)| *own == name).map_or(name, |(_, from)| from);
             let column = usage.column_by_name(source).ok_or(RatingError::Column("of usage"))?;
@@ -295,8 +293,7 @@ impl Assembler {
         match held {
             Some(array) => array.slice(0, rows),
             None => {
-                let array: ArrayRef =
-                    Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n(text, rows)));
+                let array: ArrayRef = Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n(text, rows)));
                 self.repeated.insert(text, Arc::clone(&array));
                 array
             }

@@ -60,13 +60,10 @@ impl Accounts {
 
     /// The account of a row; a sub account without a row of its own has its billing account's.
     pub(crate) fn find(&self, row: &RowTexts<'_>) -> Account {
-        let billing = row
-            .billing_account_id
-            .and_then(|id| self.billing.get(row.provider_name).and_then(|all| all.get(id)));
+        let billing =
+            row.billing_account_id.and_then(|id| self.billing.get(row.provider_name).and_then(|all| all.get(id)));
         Account {
-            own: billing
-                .zip(row.sub_account_id)
-                .and_then(|(billing, sub)| billing.subs.get(sub).copied()),
+            own: billing.zip(row.sub_account_id).and_then(|(billing, sub)| billing.subs.get(sub).copied()),
             default: billing.and_then(|billing| billing.default),
         }
     }
@@ -121,9 +118,10 @@ impl Rule {
         is_met(self.provider_name.as_deref(), Some(row.provider_name))
             && is_met(self.billing_account_id.as_deref(), row.billing_account_id)
             && is_met(self.sub_account_id.as_deref(), row.sub_account_id)
-            && self.resource_pattern.as_deref().is_none_or(|pattern| {
-                row.resource_id.is_some_and(|resource| is_like(resource, pattern))
-            })
+            && self
+                .resource_pattern
+                .as_deref()
+                .is_none_or(|pattern| row.resource_id.is_some_and(|resource| is_like(resource, pattern)))
             && self.tag.as_ref().is_none_or(|(key, wanted)| {
                 let held = row.tags.and_then(|tags| super::tags::value_of(tags, key));
                 match (wanted, held) {
@@ -145,8 +143,7 @@ impl Attribution {
     pub(crate) fn compile(facts: &RefFacts, tree: &Tree) -> Self {
         let mut by_owner: HashMap<NodeIndex, Vec<Rule>> = HashMap::new();
         for row in &facts.attribution_rules {
-            let (Some(owner), Some(target)) = (tree.node(&row.owner_node_id), tree.node(&row.node_id))
-            else {
+            let (Some(owner), Some(target)) = (tree.node(&row.owner_node_id), tree.node(&row.node_id)) else {
                 continue;
             };
             by_owner.entry(owner).or_default().push(Rule {
@@ -182,12 +179,19 @@ impl Attribution {
         row: &RowTexts<'_>,
         at: i64,
     ) -> (Option<NodeIndex>, Span) {
-        let nodes = |stretch: &Stretch| -> Vec<NodeIndex> {
-            stretch.rows.iter().map(|held| tree.node_of_row(*held)).collect()
+        let nodes =
+            |stretch: &Stretch| -> Vec<NodeIndex> { stretch.rows.iter().map(|held| tree.node_of_row(*held)).collect() };
+        let held = owner.map(|node| tree.stretch(node, at));
+        let mut span = held.map_or(Span::ALWAYS, |(_, span)| span);
+        let (mut current, mut path) = match held {
+            Some((Some(stretch), _)) => (owner, nodes(stretch)),
+            // An owner that hangs nowhere is nobody.
+            Some((None, _)) | None => {
+                let (root, root_span) = tree.stretch(tree.root(), at);
+                span = span.intersect(root_span);
+                (None, root.map(nodes).unwrap_or_default())
+            }
         };
-        let mut current = owner;
-        let (stretch, mut span) = tree.stretch(owner.unwrap_or(tree.root()), at);
-        let mut path = stretch.map(nodes).unwrap_or_default();
         let mut position = 0;
         while let Some(node) = path.get(position).copied() {
             for rule in self.by_owner.get(&node).into_iter().flatten() {

@@ -155,9 +155,7 @@ impl TotalPrice {
             Self::Spread { quantity: total, price } => {
                 mul_div_round(price, quantity, total, Rounding::HalfEven).map(Some)
             }
-            Self::Unit(price) => {
-                mul_div_round(price, quantity, ONE, Rounding::HalfEven).map(Some)
-            }
+            Self::Unit(price) => mul_div_round(price, quantity, ONE, Rounding::HalfEven).map(Some),
             Self::Beyond => Ok(None),
         }
     }
@@ -214,37 +212,22 @@ mod tests {
     fn volume_prices_all_at_the_band_of_the_total() {
         let bands = bands(BandMethod::Volume, TWO);
         // 150 x 0.08 = 12.00; 100 x 0.10 = 10.00
-        assert_eq!(
-            bands.price_total(150 * ONE),
-            Ok(TotalPrice::Spread { quantity: 150 * ONE, price: 12 * ONE })
-        );
-        assert_eq!(
-            bands.price_total(100 * ONE),
-            Ok(TotalPrice::Spread { quantity: 100 * ONE, price: 10 * ONE })
-        );
+        assert_eq!(bands.price_total(150 * ONE), Ok(TotalPrice::Spread { quantity: 150 * ONE, price: 12 * ONE }));
+        assert_eq!(bands.price_total(100 * ONE), Ok(TotalPrice::Spread { quantity: 100 * ONE, price: 10 * ONE }));
     }
 
     #[test]
     fn a_started_block_counts_whole() {
         let bands = bands(BandMethod::Package, r#"[{"up_to": "1000", "price": "2.50"}]"#);
         // 1001 units are 2 blocks of 1000: 5.00; 1000 are one: 2.50
-        assert_eq!(
-            bands.price_total(1001 * ONE),
-            Ok(TotalPrice::Spread { quantity: 1001 * ONE, price: 5 * ONE })
-        );
-        assert_eq!(
-            bands.price_total(1000 * ONE),
-            Ok(TotalPrice::Spread { quantity: 1000 * ONE, price: 250 * CENT })
-        );
+        assert_eq!(bands.price_total(1001 * ONE), Ok(TotalPrice::Spread { quantity: 1001 * ONE, price: 5 * ONE }));
+        assert_eq!(bands.price_total(1000 * ONE), Ok(TotalPrice::Spread { quantity: 1000 * ONE, price: 250 * CENT }));
     }
 
     #[test]
     fn corrections_mirror_and_cancel() {
         let bands = bands(BandMethod::Graduated, TWO);
-        assert_eq!(
-            bands.price_total(-150 * ONE),
-            Ok(TotalPrice::Spread { quantity: -150 * ONE, price: -14 * ONE })
-        );
+        assert_eq!(bands.price_total(-150 * ONE), Ok(TotalPrice::Spread { quantity: -150 * ONE, price: -14 * ONE }));
         // +5 and -5: nothing is due, and each row shows the first band's price
         let none = bands.price_total(0).expect("in range");
         assert_eq!(none.part(5 * ONE), Ok(Some(50 * CENT)));

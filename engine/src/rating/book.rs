@@ -82,8 +82,9 @@ impl RateBook {
         let first_day = i64::from(period);
         let from = (first_day - CORRECTION_DAYS_MAX) * DAY_US;
         let until = (first_day + PERIOD_DAYS_MAX) * DAY_US;
-        self.cards.versions.iter().any(|version| {
-            version.has_bands && version.valid.from < until && version.valid.until > from
-        })
+        self.cards
+            .versions
+            .iter()
+            .any(|version| version.has_bands && version.valid.from < until && version.valid.until > from)
     }
 }

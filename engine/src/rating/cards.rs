@@ -51,8 +51,7 @@ impl Cards {
         let inheritance = Inheritance::of(facts);
         let mut versions: Vec<Version> = Vec::new();
         let mut spans: HashMap<EdgeKey, Vec<(Span, usize)>> = HashMap::new();
-        let cards: HashMap<&str, _> =
-            facts.rate_cards.iter().map(|card| (card.card_id.as_str(), card)).collect();
+        let cards: HashMap<&str, _> = facts.rate_cards.iter().map(|card| (card.card_id.as_str(), card)).collect();
         for row in facts.rate_card_versions.iter().filter(|row| row.is_active) {
             let Some(card) = cards.get(row.card_id.as_str()) else { continue };
             let Some(seller) = tree.node(&card.seller_node_id) else { continue };
@@ -65,9 +64,8 @@ impl Cards {
             };
             spans.entry((seller, buyer)).or_default().push((row.valid, versions.len()));
             let rows = inheritance.rows(row);
-            let has_bands = rows.iter().flatten().any(|at| {
-                matches!(Method::of(&facts.rate_rules[*at]), Method::Bands { .. })
-            });
+            let has_bands =
+                rows.iter().flatten().any(|at| matches!(Method::of(&facts.rate_rules[*at]), Method::Bands { .. }));
             versions.push(Version {
                 card_id: row.card_id.clone(),
                 version: row.version,
@@ -141,11 +139,7 @@ impl<'a> Inheritance<'a> {
             rules.entry(key).or_default().push((at, rule.rule_id.as_str()));
         }
         Self {
-            versions: facts
-                .rate_card_versions
-                .iter()
-                .map(|row| ((row.card_id.as_str(), row.version), row))
-                .collect(),
+            versions: facts.rate_card_versions.iter().map(|row| ((row.card_id.as_str(), row.version), row)).collect(),
             sellers: facts
                 .rate_cards
                 .iter()

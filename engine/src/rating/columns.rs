@@ -1,38 +1,26 @@
 //! Columns of a usage batch, and their texts as numbers.
 
 use arrow::array::{
-    Array, AsArray, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch,
-    StringViewArray, TimestampMicrosecondArray,
+    Array, AsArray, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringViewArray,
+    TimestampMicrosecondArray,
 };
-use arrow::datatypes::{
-    Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType,
-};
+use arrow::datatypes::{Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use hashbrown::HashMap;
 
 use super::error::RatingError;
 use super::texts::{NULL, Texts};
 
 /// A text column by name.
-pub(crate) fn text<'a>(
-    batch: &'a RecordBatch,
-    name: &'static str,
-) -> Result<&'a StringViewArray, RatingError> {
+pub(crate) fn text<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a StringViewArray, RatingError> {
     let column = batch.column_by_name(name).ok_or(RatingError::Column(name))?;
     column.as_string_view_opt().ok_or(RatingError::Column(name))
 }
 
 /// A money or quantity column by name.
-pub(crate) fn money<'a>(
-    batch: &'a RecordBatch,
-    name: &'static str,
-) -> Result<&'a Decimal128Array, RatingError> {
+pub(crate) fn money<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a Decimal128Array, RatingError> {
     let column = batch.column_by_name(name).ok_or(RatingError::Column(name))?;
     let array = column.as_primitive_opt::<Decimal128Type>().ok_or(RatingError::Column(name))?;
-    if array.scale() == crate::lake::schema::MONEY_SCALE {
-        Ok(array)
-    } else {
-        Err(RatingError::Column(name))
-    }
+    if array.scale() == crate::lake::schema::MONEY_SCALE { Ok(array) } else { Err(RatingError::Column(name)) }
 }
 
 /// The columns of `usage` that are neither text nor money.
@@ -50,9 +38,7 @@ impl<'a> Facts<'a> {
     pub(crate) fn of(batch: &'a RecordBatch) -> Result<Self, RatingError> {
         let column = |name: &'static str| batch.column_by_name(name).ok_or(RatingError::Column(name));
         let instant = |name: &'static str| {
-            column(name)?
-                .as_primitive_opt::<TimestampMicrosecondType>()
-                .ok_or(RatingError::Column(name))
+            column(name)?.as_primitive_opt::<TimestampMicrosecondType>().ok_or(RatingError::Column(name))
         };
         Ok(Self {
             start: instant("charge_period_start")?,
@@ -60,9 +46,7 @@ impl<'a> Facts<'a> {
             period: column("billing_period")?
                 .as_primitive_opt::<Date32Type>()
                 .ok_or(RatingError::Column("billing_period"))?,
-            marketplace: column("marketplace")?
-                .as_boolean_opt()
-                .ok_or(RatingError::Column("marketplace"))?,
+            marketplace: column("marketplace")?.as_boolean_opt().ok_or(RatingError::Column("marketplace"))?,
             delivery: column("delivery_id")?
                 .as_primitive_opt::<Int64Type>()
                 .ok_or(RatingError::Column("delivery_id"))?,
@@ -114,12 +98,7 @@ const INLINE_BYTES_MAX: u128 = 12;
 
 impl ColumnWords {
     /// Looks up every row of a column into `words`.
-    pub(crate) fn read(
-        &mut self,
-        column: &StringViewArray,
-        texts: &Texts,
-        number_of: impl Fn(&str) -> u32,
-    ) {
+    pub(crate) fn read(&mut self, column: &StringViewArray, texts: &Texts, number_of: impl Fn(&str) -> u32) {
         self.words.clear();
         self.words.reserve(column.len());
         let views = column.views();

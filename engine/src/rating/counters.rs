@@ -92,9 +92,7 @@ impl BandTotals {
             Some(held) => held,
             None => self.0.entry(Arc::from(counter)).or_insert(0),
         };
-        *held = held
-            .checked_add(quantity)
-            .ok_or(RatingError::Sum { what: "quantities of a counter" })?;
+        *held = held.checked_add(quantity).ok_or(RatingError::Sum { what: "quantities of a counter" })?;
         Ok(())
     }
 

@@ -38,9 +38,7 @@ pub enum RatingError {
         problem: &'static str,
     },
     /// A usage row lacks what every charge has.
-    #[error(
-        "usage row {source_row} of part {source_file} (delivery {delivery}) has no {column}: land it again"
-    )]
+    #[error("usage row {source_row} of part {source_file} (delivery {delivery}) has no {column}: land it again")]
     Incomplete {
         /// The missing column.
         column: &'static str,
@@ -107,12 +105,9 @@ impl RatingError {
             Self::Reference { .. } | Self::Root { .. } | Self::Path { .. } => "23514",
             Self::Incomplete { .. } => "22004",
             Self::Spill(_) => "58030",
-            Self::Catalog(_)
-            | Self::Column(_)
-            | Self::Engine(_)
-            | Self::Arrow(_)
-            | Self::Worker
-            | Self::Sink(_) => "XX000",
+            Self::Catalog(_) | Self::Column(_) | Self::Engine(_) | Self::Arrow(_) | Self::Worker | Self::Sink(_) => {
+                "XX000"
+            }
         }
     }
 }

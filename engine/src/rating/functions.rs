@@ -3,15 +3,11 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, StringViewArray, TimestampMicrosecondArray,
-};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, StringViewArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, TimeUnit, TimestampMicrosecondType};
-use datafusion::common::{Result, exec_err};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::book::RateBook;
 use super::tags;
@@ -30,19 +26,7 @@ use crate::lake::schema;
 /// select fx(100.00, 'EUR', 'USD', timestamp '2026-10-05', 'market');
 /// ```
 pub fn fx(book: &Arc<RateBook>) -> ScalarUDF {
-    ScalarUDF::from(Fx {
-        book: Arc::clone(book),
-        signature: Signature::exact(
-            vec![
-                schema::money(),
-                DataType::Utf8View,
-                DataType::Utf8View,
-                schema::instant(),
-                DataType::Utf8View,
-            ],
-            Volatility::Stable,
-        ),
-    })
+    ScalarUDF::from(Fx { book: Arc::clone(book), signature: Signature::user_defined(Volatility::Stable) })
 }
 
 /// `rule_tags(tags)`: those tags that rate rules look at, as a JSON object in the order of their
@@ -91,6 +75,21 @@ impl ScalarUDFImpl for Fx {
         Ok(schema::money())
     }
 
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let [amount, _, _, at, _] = types else {
+            return plan_err!("fx takes five arguments: amount, from, to, at, policy");
+        };
+        if amount.is_floating() {
+            return plan_err!("fx takes an exact amount: cast the double precision argument to numeric");
+        }
+        let is_time = matches!(at, DataType::Null | DataType::Date32 | DataType::Timestamp(..)) || at.is_string();
+        if !(amount.is_numeric() || amount.is_null()) || !is_time {
+            return plan_err!("fx takes a numeric amount and an instant or a date, got {amount} and {at}");
+        }
+        let text = DataType::Utf8View;
+        Ok(vec![schema::money(), text.clone(), text.clone(), schema::instant(), text])
+    }
+
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let [amounts, from, to, at, policies] = &arrays[..] else {
@@ -102,8 +101,7 @@ impl ScalarUDFImpl for Fx {
         let (from, to, policies) = (texts(from)?, texts(to)?, texts(policies)?);
         let amounts = amounts.as_primitive::<Decimal128Type>();
         let instants = cast(at, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
-        let instants: &TimestampMicrosecondArray =
-            instants.as_primitive::<TimestampMicrosecondType>();
+        let instants: &TimestampMicrosecondArray = instants.as_primitive::<TimestampMicrosecondType>();
         let converted = (0..args.number_rows)
             .map(|row| {
                 let is_null = amounts.is_null(row)
@@ -129,8 +127,7 @@ impl ScalarUDFImpl for Fx {
                 }
             })
             .collect::<Result<Decimal128Array>>()?;
-        let array = converted
-            .with_precision_and_scale(schema::MONEY_PRECISION, schema::MONEY_SCALE)?;
+        let array = converted.with_precision_and_scale(schema::MONEY_PRECISION, schema::MONEY_SCALE)?;
         Ok(ColumnarValue::Array(Arc::new(array)))
     }
 }

@@ -53,18 +53,13 @@ impl FxRates {
     pub fn compile(facts: &RefFacts) -> Self {
         let mut own = Self::default();
         for row in facts.fx_rates.iter().filter(|row| row.rate > 0) {
-            let key =
-                (row.source.clone(), row.base_currency.clone(), row.quote_currency.clone());
+            let key = (row.source.clone(), row.base_currency.clone(), row.quote_currency.clone());
             let next = own.lists.len();
             let at = *own.index.entry(key).or_insert(next);
             if at == next {
                 own.lists.push(Vec::new());
             }
-            own.lists[at].push(Rate {
-                valid_from: row.valid_from,
-                rate: row.rate,
-                fx_rate_id: row.fx_rate_id.clone(),
-            });
+            own.lists[at].push(Rate { valid_from: row.valid_from, rate: row.rate, fx_rate_id: row.fx_rate_id.clone() });
         }
         for list in &mut own.lists {
             list.sort_by(|a, b| (a.valid_from, &a.fx_rate_id).cmp(&(b.valid_from, &b.fx_rate_id)));

@@ -91,7 +91,12 @@ impl Lanes {
     ) -> (usize, Span) {
         let (lane, span) = build(book, texts, places, owner, at);
         let list = self.of_owner.entry(owner).or_default();
-        let equal = list.iter().map(|(_, held)| *held).find(|held| self.lanes[*held] == lane);
+        let equal = if lane.is_unallocated {
+            // The one kind of lane that several owners can share: those that hang nowhere.
+            self.lanes.iter().position(|held| *held == lane)
+        } else {
+            list.iter().map(|(_, held)| *held).find(|held| self.lanes[*held] == lane)
+        };
         let number = equal.unwrap_or(self.lanes.len());
         if equal.is_none() {
             self.lanes.push(lane);
@@ -102,13 +107,7 @@ impl Lanes {
     }
 }
 
-fn build(
-    book: &RateBook,
-    texts: &Texts,
-    places: &Places,
-    owner: Option<NodeIndex>,
-    at: i64,
-) -> (Lane, Span) {
+fn build(book: &RateBook, texts: &Texts, places: &Places, owner: Option<NodeIndex>, at: i64) -> (Lane, Span) {
     let tree = &book.tree;
     let (stretch, mut span) = match owner {
         Some(node) => tree.stretch(node, at),
@@ -139,9 +138,7 @@ fn build(
         let (policies, policies_span) = book.policies.at(seller, buyer, at);
         span = span.intersect(cards_span).intersect(policies_span);
         let is_in_currency = |held: &Held| match held {
-            Held::Version(version) => {
-                book.cards.versions[*version].currency == rows[position].currency
-            }
+            Held::Version(version) => book.cards.versions[*version].currency == rows[position].currency,
             Held::Nothing | Held::Several => true,
         };
         edges.push(Edge {

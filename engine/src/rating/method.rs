@@ -33,7 +33,8 @@ impl Base {
             "on_demand" => Self::OnDemand,
             _ => return None,
         })
-    }}
+    }
+}
 
 /// An exact fraction by which a base is multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,6 +26,7 @@ mod outcome;
 mod pipeline;
 mod places;
 mod policies;
+mod portion;
 mod portions;
 mod price;
 mod rater;
@@ -34,6 +35,7 @@ mod reading;
 mod rollup;
 mod rules;
 mod run;
+mod scene;
 mod span;
 mod staleness;
 mod tags;
@@ -48,8 +50,7 @@ pub use book::RateBook;
 pub use counters::BandTotals;
 pub use error::RatingError;
 pub use facts::{
-    AccountRow, AttributionRow, CardRow, FxRow, NodeKind, NodeRow, PolicyRow, RefFacts, RuleRow,
-    VersionRow,
+    AccountRow, AttributionRow, CardRow, FxRow, NodeKind, NodeRow, PolicyRow, RefFacts, RuleRow, VersionRow,
 };
 pub use functions::{fx, rule_tags};
 pub use fx::{Conversion, FxRates};

@@ -40,11 +40,7 @@ impl RateExec {
     ///
     /// # Errors
     /// When a projected column does not exist.
-    pub fn try_new(
-        input: Arc<dyn ExecutionPlan>,
-        run: Arc<RatingRun>,
-        projection: Option<Vec<usize>>,
-    ) -> Result<Self> {
+    pub fn try_new(input: Arc<dyn ExecutionPlan>, run: Arc<RatingRun>, projection: Option<Vec<usize>>) -> Result<Self> {
         let schema = match &projection {
             None => schema::charges(),
             Some(columns) => Arc::new(schema::charges().project(columns)?),
@@ -86,10 +82,7 @@ impl ExecutionPlan for RateExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         let input = children
             .pop()
             .filter(|_| children.is_empty())
@@ -98,11 +91,7 @@ impl ExecutionPlan for RateExec {
         Ok(Arc::new(own))
     }
 
-    fn execute(
-        &self,
-        partition: usize,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, context)?;
         let mut rater = Rater::new(&self.run);
         let projection = self.projection.clone();

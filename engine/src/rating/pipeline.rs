@@ -77,15 +77,12 @@ pub async fn rate(
     options: &RatingOptions,
 ) -> Result<RatingOutcome, RatingError> {
     let shared = RollUpShared::new(run, Arc::clone(&options.runtime));
-    let workers: Vec<Rater> = (0..options.threads.max(1))
-        .map(|_| Rater::with_rollups(run, RollUps::new(&shared)))
-        .collect();
+    let workers: Vec<Rater> =
+        (0..options.threads.max(1)).map(|_| Rater::with_rollups(run, RollUps::new(&shared))).collect();
     let charges_sink = Arc::clone(&sink);
     let done = feed(usage, workers, move |rater, batch| {
         let rated = rater.rate(&batch)?;
-        charges_sink
-            .put(LakeTable::Charges, rated.charges, &rated.place)
-            .map_err(RatingError::Sink)
+        charges_sink.put(LakeTable::Charges, rated.charges, &rated.place).map_err(RatingError::Sink)
     })
     .await?;
     let mut tallies: Vec<Tally> = Vec::new();
@@ -105,9 +102,8 @@ pub async fn rate(
             let (emitter, next) = (Arc::clone(&emitter), Arc::clone(&next));
             let (logs, sink) = (Arc::clone(&logs), Arc::clone(&sink));
             tokio::task::spawn_blocking(move || {
-                let give = &mut |table, rows, place: Placement| {
-                    sink.put(table, rows, &place).map_err(RatingError::Sink)
-                };
+                let give =
+                    &mut |table, rows, place: Placement| sink.put(table, rows, &place).map_err(RatingError::Sink);
                 loop {
                     let part = next.fetch_add(1, Ordering::Relaxed);
                     if part >= Emitter::PARTS {
@@ -158,11 +154,7 @@ pub async fn count(
 }
 
 /// Spreads the batches of a stream over workers and gives the workers back when all are done.
-async fn feed<W, F>(
-    mut usage: SendableRecordBatchStream,
-    workers: Vec<W>,
-    work: F,
-) -> Result<Vec<W>, RatingError>
+async fn feed<W, F>(mut usage: SendableRecordBatchStream, workers: Vec<W>, work: F) -> Result<Vec<W>, RatingError>
 where
     W: Send + 'static,
     F: Fn(&mut W, RecordBatch) -> Result<(), RatingError> + Send + Sync + 'static,
@@ -179,8 +171,7 @@ where
             tokio::task::spawn_blocking(move || {
                 loop {
                     // One waits for the next batch, the others wait for it.
-                    let next =
-                        receiver.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+                    let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
                     let Some(batch) = next else { return Ok(worker) };
                     if let Err(error) = work(&mut worker, batch) {
                         failed.store(true, Ordering::Relaxed);

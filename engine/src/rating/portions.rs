@@ -2,7 +2,7 @@
 
 use ratehouse_udfs::decimal::{ArithmeticError, Rounding, mul_div_round};
 
-use super::price::Amounts;
+use super::portion::Amounts;
 
 /// A row's stretch on one lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +43,7 @@ impl Splitter {
         }
         let length = i128::from(cut.end - cut.start);
         let share = |amount: Option<i128>| {
-            amount
-                .map(|a| mul_div_round(a, length, i128::from(row_length), Rounding::HalfEven))
-                .transpose()
+            amount.map(|a| mul_div_round(a, length, i128::from(row_length), Rounding::HalfEven)).transpose()
         };
         let part = Amounts {
             billed: share(self.whole.billed)?,
@@ -74,14 +72,7 @@ mod tests {
     fn parts_add_up_and_the_last_takes_the_rest() {
         let mut splitter = Splitter::default();
         let whole = Amounts { billed: Some(10), ..Amounts::default() };
-        let cut = |number: i32, start: i64, end: i64| Cut {
-            row: 0,
-            lane: 0,
-            start,
-            end,
-            number,
-            is_last: end == 3,
-        };
+        let cut = |number: i32, start: i64, end: i64| Cut { row: 0, lane: 0, start, end, number, is_last: end == 3 };
         // A third of 10 is 3 (3.33), twice; the last takes 4.
         let parts: Vec<Option<i128>> = [cut(0, 0, 1), cut(1, 1, 2), cut(2, 2, 3)]
             .iter()

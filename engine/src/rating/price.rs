@@ -7,85 +7,19 @@ use ratehouse_udfs::decimal::{ArithmeticError, ONE, POWERS_OF_TEN, Rounding, mul
 
 use super::bands::{Bands, Scope, TotalPrice};
 use super::book::RateBook;
-use super::cards::Held;
+
 use super::counters::{BandTotals, Counted, CounterKey};
 use super::fx::Pair;
-use super::lanes::{Edge, Lane};
+use super::lanes::Lane;
 use super::method::{Base, Method};
 use super::outcome::{Outcome, Reason};
 use super::policies::Policy;
-use super::rules::{Rule, Values};
+use super::portion::{Commitment, Overflow, Portion, Step};
+use super::rules::Rule;
 use super::run::RatingRun;
+use super::scene::{Amount, Found, Scene};
 use super::texts::{NULL, Texts};
 use super::vocabulary::Category;
-
-/// The amounts of a portion, scale 18, in the billing currency.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Amounts {
-    pub(crate) billed: Option<i128>,
-    pub(crate) contracted: Option<i128>,
-    pub(crate) effective: Option<i128>,
-    pub(crate) list: Option<i128>,
-    pub(crate) quantity: Option<i128>,
-}
-
-/// How a row stands to a commitment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Commitment {
-    /// Not at all.
-    None,
-    /// It was covered by one.
-    Covered,
-    /// It bought one or left one unused: the root's, until a commitment policy assigns it.
-    Retained,
-}
-
-/// What pricing looks at.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Portion<'a> {
-    pub(crate) values: Values<'a>,
-    pub(crate) unit: u32,
-    pub(crate) is_correction: bool,
-    pub(crate) commitment: Commitment,
-    pub(crate) currency: u32,
-    pub(crate) amounts: Amounts,
-    pub(crate) start: i64,
-    pub(crate) period: i32,
-    /// Numbers of provider, billing account and sub account, for counters.
-    pub(crate) account: [u32; 3],
-    /// The slice, for counters.
-    pub(crate) slice: u32,
-}
-
-/// What a portion is at one position below the root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub(crate) price: Option<i128>,
-    pub(crate) outcome: Outcome,
-    pub(crate) rule: u32,
-    pub(crate) fx_rate: u32,
-    pub(crate) reason: Option<Reason>,
-}
-
-impl Step {
-    fn unrated(reason: Reason) -> Self {
-        Self {
-            price: None,
-            outcome: Outcome::Unrated,
-            rule: NULL,
-            fx_rate: NULL,
-            reason: Some(reason),
-        }
-    }
-
-    const RETAINED: Self = Self {
-        price: None,
-        outcome: Outcome::Retained,
-        rule: NULL,
-        fx_rate: NULL,
-        reason: None,
-    };
-}
 
 /// Why an edge gives no price.
 enum Stop {
@@ -97,27 +31,6 @@ impl From<Reason> for Stop {
     fn from(reason: Reason) -> Self {
         Self::Unrated(reason)
     }
-}
-
-/// The edge and rule at which an amount overflowed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Overflow {
-    pub(crate) edge: usize,
-    pub(crate) rule: u32,
-}
-
-/// An amount in a currency.
-#[derive(Clone, Copy)]
-struct Amount {
-    value: Option<i128>,
-    currency: u32,
-}
-
-/// What a rule search found.
-enum Found<'a> {
-    Rule { version: usize, at: usize, rule: &'a Rule, is_in_currency: bool },
-    Nothing,
-    Faulty(Reason),
 }
 
 /// The rule that prices a portion.
@@ -215,9 +128,7 @@ impl Pricer {
                 Found::Nothing => self.pass(scene, Outcome::Reported),
                 _ => self.by_rule(scene, &found, None, Outcome::Reported),
             },
-            Some(Policy::Rerate) if matches!(found, Found::Nothing) => {
-                self.by_default(scene, &found)
-            }
+            Some(Policy::Rerate) if matches!(found, Found::Nothing) => self.by_default(scene, &found),
             Some(Policy::Rerate) => {
                 let base = (portion.commitment == Commitment::Covered).then_some(Base::List);
                 self.by_rule(scene, &found, base, Outcome::Billed)
@@ -230,9 +141,7 @@ impl Pricer {
     /// through; edges that only allocate pass everything through that no rule prices.
     fn by_default(&mut self, scene: &Scene<'_>, found: &Found<'_>) -> Result<Step, Stop> {
         match (found, scene.portion.values.category) {
-            (Found::Rule { .. } | Found::Faulty(_), _) => {
-                self.by_rule(scene, found, None, Outcome::Billed)
-            }
+            (Found::Rule { .. } | Found::Faulty(_), _) => self.by_rule(scene, found, None, Outcome::Billed),
             (Found::Nothing, _) if scene.edge.allocates => self.pass(scene, Outcome::Billed),
             (Found::Nothing, Category::Usage | Category::Purchase) => Err(Reason::NoRule.into()),
             (Found::Nothing, Category::Tax | Category::Credit) => Ok(Step::RETAINED),
@@ -274,9 +183,7 @@ impl Pricer {
         };
         match priced {
             // What only allocates is never unrated for want of a good rule.
-            Err(Stop::Unrated(reason)) if scene.edge.allocates && reason != Reason::NoRate => {
-                self.pass(scene, outcome)
-            }
+            Err(Stop::Unrated(reason)) if scene.edge.allocates && reason != Reason::NoRate => self.pass(scene, outcome),
             other => other,
         }
     }
@@ -399,55 +306,8 @@ impl Pricer {
     }
 }
 
-/// One edge of one portion.
-struct Scene<'a> {
-    book: &'a RateBook,
-    lane: &'a Lane,
-    edge: &'a Edge,
-    is_root: bool,
-    portion: &'a Portion<'a>,
-    cost: Amount,
-}
-
-impl<'a> Scene<'a> {
-    /// The rule of the buyer's card, or else of the seller's default card.
-    #[inline]
-    fn find_rule(&self) -> Found<'a> {
-        for (held, is_in_currency) in self.edge.cards {
-            match held {
-                Held::Nothing => {}
-                Held::Several => return Found::Faulty(Reason::SeveralVersions),
-                Held::Version(version) => {
-                    let table = self.book.cards.table(version, &self.book.vocabulary);
-                    let Some(table) = table else { return Found::Faulty(Reason::BrokenVersion) };
-                    if let Some(at) = table.find(&self.portion.values) {
-                        let rule = &table.rules[at];
-                        return Found::Rule { version, at, rule, is_in_currency };
-                    }
-                }
-            }
-        }
-        Found::Nothing
-    }
-
-    fn base(&self, base: Base) -> Result<Amount, Reason> {
-        let amounts = &self.portion.amounts;
-        let own = match base {
-            Base::Cost => return Ok(self.cost),
-            Base::List => amounts.list,
-            _ if !self.is_root => return Err(Reason::NoBase),
-            Base::Billed => amounts.billed,
-            Base::Contracted => amounts.contracted,
-            Base::Effective => amounts.effective,
-            Base::OnDemand => amounts.list,
-        };
-        Ok(Amount { value: own, currency: self.portion.currency })
-    }
-}
-
 /// Passes a result of at most 38 digits.
 #[inline]
 fn within(result: Result<i128, ArithmeticError>) -> Option<i128> {
     result.ok().filter(|value| value.unsigned_abs() < POWERS_OF_TEN[38].unsigned_abs())
 }
-

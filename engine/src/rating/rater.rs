@@ -12,8 +12,9 @@ use super::counters::BandTotals;
 use super::error::RatingError;
 use super::lanes::Lanes;
 use super::places::{Placement, SliceName};
+use super::portion::{Amounts, Overflow, Portion};
 use super::portions::{Cut, Splitter};
-use super::price::{Amounts, Overflow, Portion, Pricer, Totals};
+use super::price::{Pricer, Totals};
 use super::reader::{Column, Depth, Reader};
 use super::rollup::RollUps;
 use super::run::RatingRun;
@@ -115,11 +116,7 @@ impl Rater {
         (self.tally, self.rollups)
     }
 
-    fn pass(
-        &mut self,
-        usage: &RecordBatch,
-        mut output: Option<&mut Output>,
-    ) -> Result<Placement, RatingError> {
+    fn pass(&mut self, usage: &RecordBatch, mut output: Option<&mut Output>) -> Result<Placement, RatingError> {
         let run = Arc::clone(&self.run);
         let facts = Facts::of(usage)?;
         self.reader.read(usage, &facts, &run)?;
@@ -160,9 +157,9 @@ impl Rater {
                 ],
                 slice,
             };
-            self.pricer.price(lane, &portion).map_err(|Overflow { edge, rule }| {
-                overflow(&facts, row, edge, &run.terms.text(rule))
-            })?;
+            self.pricer
+                .price(lane, &portion)
+                .map_err(|Overflow { edge, rule }| overflow(&facts, row, edge, &run.terms.text(rule)))?;
             let Some(output) = &mut output else { continue };
             let steps = &self.pricer.steps;
             let date = output.push(cut, lane, &amounts, steps);
@@ -180,12 +177,7 @@ impl Rater {
     }
 
     /// Finds each row's slice and lane, and cuts rows of usage where the lane changes.
-    fn cut(
-        &mut self,
-        usage: &RecordBatch,
-        facts: &Facts<'_>,
-        run: &RatingRun,
-    ) -> Result<(), RatingError> {
+    fn cut(&mut self, usage: &RecordBatch, facts: &Facts<'_>, run: &RatingRun) -> Result<(), RatingError> {
         self.cuts.clear();
         self.slice_of_row.clear();
         let texts = Texts5::of(usage)?;
@@ -212,10 +204,7 @@ impl Rater {
                         let texts = texts.at(row);
                         run.places.slice(&SliceName {
                             provider_name: texts.provider_name.to_owned(),
-                            billing_account_id: texts
-                                .billing_account_id
-                                .unwrap_or_default()
-                                .to_owned(),
+                            billing_account_id: texts.billing_account_id.unwrap_or_default().to_owned(),
                             billing_period: key.2,
                         })
                     });
@@ -229,8 +218,7 @@ impl Rater {
                 Some((held, account)) if held == account_key => account,
                 _ => {
                     let found = self.accounts.entry(account_key);
-                    let account =
-                        *found.or_insert_with(|| run.book.accounts.find(&texts.at(row)));
+                    let account = *found.or_insert_with(|| run.book.accounts.find(&texts.at(row)));
                     last_account = Some((account_key, account));
                     account
                 }
@@ -266,14 +254,7 @@ impl Rater {
                 current.end = until;
             } else {
                 self.cuts.push(current);
-                current = Cut {
-                    row,
-                    lane,
-                    start: current.end,
-                    end: until,
-                    number: current.number + 1,
-                    is_last: false,
-                };
+                current = Cut { row, lane, start: current.end, end: until, number: current.number + 1, is_last: false };
             }
         }
         current.is_last = true;
@@ -282,13 +263,7 @@ impl Rater {
 
     /// The lane of an account's row at an instant, and until when that is surely so.
     #[inline]
-    fn lane_at(
-        &mut self,
-        run: &RatingRun,
-        account: Account,
-        texts: Option<&RowTexts<'_>>,
-        at: i64,
-    ) -> (usize, i64) {
+    fn lane_at(&mut self, run: &RatingRun, account: Account, texts: Option<&RowTexts<'_>>, at: i64) -> (usize, i64) {
         let book = &run.book;
         let (mut owner, mut span) = book.accounts.owner(account, at);
         if let Some(texts) = texts {

@@ -5,14 +5,12 @@ use hashbrown::HashMap;
 
 use super::columns::{self, ColumnWords, Facts, Word};
 use super::error::RatingError;
-use super::price::Commitment;
-use super::run::RatingRun;
+use super::portion::Commitment;
 use super::rules::Values;
+use super::run::RatingRun;
 use super::tags;
 use super::texts::NULL;
-use super::vocabulary::{
-    Category, DIMENSIONS, Dimension, MARKETPLACE_NO, MARKETPLACE_YES, Vocabulary,
-};
+use super::vocabulary::{Category, DIMENSIONS, Dimension, MARKETPLACE_NO, MARKETPLACE_YES, Vocabulary};
 
 /// A text column that pricing or roll-ups read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +76,8 @@ struct TagSet {
 pub(crate) struct Reader {
     depth: Depth,
     columns: [ColumnWords; COLUMNS.len()],
-    /// Numbers of the dimensions no column is read for stay 0.
+    /// Each row's values as rules see them; dimensions no rule looks at stay 0.
+    numbers: Vec<[u32; DIMENSIONS]>,
     has_commitment: Vec<bool>,
     marketplace: Vec<u32>,
     tag_sets: HashMap<Box<str>, TagSet>,
@@ -91,6 +90,7 @@ impl Reader {
         Self {
             depth,
             columns: Default::default(),
+            numbers: Vec::new(),
             has_commitment: Vec::new(),
             marketplace: Vec::new(),
             tag_sets: HashMap::new(),
@@ -100,13 +100,10 @@ impl Reader {
     }
 
     /// Reads all rows of a batch.
-    pub(crate) fn read(
-        &mut self,
-        batch: &RecordBatch,
-        facts: &Facts<'_>,
-        run: &RatingRun,
-    ) -> Result<(), RatingError> {
+    pub(crate) fn read(&mut self, batch: &RecordBatch, facts: &Facts<'_>, run: &RatingRun) -> Result<(), RatingError> {
         let vocabulary = &run.book.vocabulary;
+        self.numbers.clear();
+        self.numbers.resize(batch.num_rows(), [0; DIMENSIONS]);
         for (column, name, dimension) in COLUMNS {
             if !self.needs(column, dimension, vocabulary) {
                 continue;
@@ -118,6 +115,9 @@ impl Reader {
                 (_, Some(dimension)) => {
                     let known = vocabulary.words(dimension);
                     words.read(array, texts, |text| known.number(text));
+                    for (numbers, word) in self.numbers.iter_mut().zip(&words.words) {
+                        numbers[dimension.at()] = word.number;
+                    }
                 }
                 (Column::Unit, None) => {
                     words.read(array, texts, |text| vocabulary.units.number(text));
@@ -154,6 +154,9 @@ impl Reader {
             let is_sold_there = !facts.marketplace.is_null(row) && facts.marketplace.value(row);
             if is_sold_there { MARKETPLACE_YES } else { MARKETPLACE_NO }
         }));
+        for (numbers, marketplace) in self.numbers.iter_mut().zip(&self.marketplace) {
+            numbers[Dimension::Marketplace.at()] = *marketplace;
+        }
     }
 
     fn read_tags(&mut self, tags: &StringViewArray, run: &RatingRun) {
@@ -176,8 +179,7 @@ impl Reader {
                 continue;
             }
             let from = self.tag_pairs.len();
-            let (keys, values) =
-                (vocabulary.words(Dimension::TagKey), vocabulary.words(Dimension::TagValue));
+            let (keys, values) = (vocabulary.words(Dimension::TagKey), vocabulary.words(Dimension::TagValue));
             let pairs = &mut self.tag_pairs;
             tags::each_tag(json, &mut |key, value| {
                 let key = keys.number(key);
@@ -186,11 +188,8 @@ impl Reader {
                 }
             });
             let text = tags::only(json, &vocabulary.tag_keys);
-            let set = TagSet {
-                from,
-                until: self.tag_pairs.len(),
-                text: text.map_or(NULL, |text| run.values.number(&text)),
-            };
+            let set =
+                TagSet { from, until: self.tag_pairs.len(), text: text.map_or(NULL, |text| run.values.number(&text)) };
             self.tag_sets.insert(Box::from(json), set);
             self.tags_of_row.push(set);
         }
@@ -244,17 +243,10 @@ impl Reader {
     /// A row's values as rules see them.
     #[inline]
     pub(crate) fn values(&self, row: usize) -> Values<'_> {
-        let mut numbers = [0; DIMENSIONS];
-        for (column, _, dimension) in COLUMNS {
-            if let Some(dimension) = dimension {
-                numbers[dimension.at()] = self.word(column, row).number;
-            }
-        }
-        numbers[Dimension::Marketplace.at()] = self.marketplace[row];
         let tags = match self.tags_of_row.get(row) {
             Some(set) => &self.tag_pairs[set.from..set.until],
             None => &[],
         };
-        Values { numbers, category: self.category(row), tags }
+        Values { numbers: &self.numbers[row], category: self.category(row), tags }
     }
 }

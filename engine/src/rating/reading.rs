@@ -4,8 +4,7 @@ use ratehouse_udfs::decimal::parse_decimal;
 
 use super::error::RatingError;
 use super::facts::{
-    AccountRow, AttributionRow, CardRow, FxRow, NodeKind, NodeRow, PolicyRow, RefFacts, RuleRow,
-    VersionRow,
+    AccountRow, AttributionRow, CardRow, FxRow, NodeKind, NodeRow, PolicyRow, RefFacts, RuleRow, VersionRow,
 };
 use super::span::{Span, parse_instant};
 use crate::catalog::{RefRow, RefTable, SnapshotId, Tx, Value};
@@ -113,13 +112,9 @@ pub(super) fn node(cells: &Cells<'_>) -> Result<NodeRow, RatingError> {
     Ok(NodeRow {
         node_id: cells.text("node_id")?,
         parent_id: cells.optional("parent_id"),
-        kind: NodeKind::parse(&cells.text("kind")?)
-            .ok_or_else(|| cells.wrong("kind", "a kind of node"))?,
+        kind: NodeKind::parse(&cells.text("kind")?).ok_or_else(|| cells.wrong("kind", "a kind of node"))?,
         currency: cells.text("currency")?,
-        time_zone: cells
-            .text("time_zone")?
-            .parse()
-            .map_err(|_| cells.wrong("time_zone", "an IANA time zone"))?,
+        time_zone: cells.text("time_zone")?.parse().map_err(|_| cells.wrong("time_zone", "an IANA time zone"))?,
         valid: cells.span()?,
         fx_policy: cells.text("fx_policy")?,
     })

@@ -9,9 +9,7 @@ use hashbrown::hash_map::Entry;
 
 use super::facts::RuleRow;
 use super::method::Method;
-use super::vocabulary::{
-    Category, DIMENSIONS, Dimension, MARKETPLACE_NO, MARKETPLACE_YES, Vocabulary,
-};
+use super::vocabulary::{Category, DIMENSIONS, Dimension, MARKETPLACE_NO, MARKETPLACE_YES, Vocabulary};
 
 /// A compiled rule.
 #[derive(Debug)]
@@ -41,7 +39,7 @@ impl Rule {
 /// A row's values as numbers of the vocabulary.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Values<'a> {
-    pub(crate) numbers: [u32; DIMENSIONS],
+    pub(crate) numbers: &'a [u32; DIMENSIONS],
     pub(crate) category: Category,
     /// Key and value of each tag that rules look at.
     pub(crate) tags: &'a [(u32, u32)],
@@ -122,8 +120,7 @@ impl Group {
             Entries::Any(held) => keep(held),
             Entries::One(place, map) => insert(map, numbers[*place], at, keep),
             Entries::Few(map) => {
-                let key =
-                    self.places.iter().fold(0, |key, p| key << 32 | u128::from(numbers[*p]));
+                let key = self.places.iter().fold(0, |key, p| key << 32 | u128::from(numbers[*p]));
                 insert(map, key, at, keep);
             }
             Entries::Many(map) => insert(map, masked, at, keep),
@@ -131,12 +128,7 @@ impl Group {
     }
 }
 
-fn insert<K: std::hash::Hash + Eq>(
-    map: &mut HashMap<K, usize>,
-    key: K,
-    at: usize,
-    keep: impl FnOnce(&mut usize),
-) {
+fn insert<K: std::hash::Hash + Eq>(map: &mut HashMap<K, usize>, key: K, at: usize, keep: impl FnOnce(&mut usize)) {
     match map.entry(key) {
         Entry::Occupied(mut held) => keep(held.get_mut()),
         Entry::Vacant(free) => {
@@ -154,10 +146,7 @@ pub(crate) struct RuleTable {
 
 impl RuleTable {
     /// Compiles rules whose ids are unique.
-    pub(crate) fn compile<'a>(
-        rows: impl IntoIterator<Item = &'a RuleRow>,
-        vocabulary: &Vocabulary,
-    ) -> Self {
+    pub(crate) fn compile<'a>(rows: impl IntoIterator<Item = &'a RuleRow>, vocabulary: &Vocabulary) -> Self {
         let mut rules = Vec::new();
         let mut numbers_of = Vec::new();
         for row in rows {
@@ -206,11 +195,11 @@ impl RuleTable {
                 continue;
             }
             if group.dimensions & TAGS == 0 {
-                best = self.better(best, group.find(&values.numbers));
+                best = self.better(best, group.find(values.numbers));
                 continue;
             }
             for (key, value) in values.tags {
-                let mut numbers = values.numbers;
+                let mut numbers = *values.numbers;
                 numbers[Dimension::TagKey.at()] = *key;
                 numbers[Dimension::TagValue.at()] = *value;
                 best = self.better(best, group.find(&numbers));

@@ -47,11 +47,7 @@ pub(crate) fn parse_instant(text: &str) -> Option<i64> {
 /// The entry of a list sorted by `from` that holds at an instant, and until when that answer stays the same.
 ///
 /// Gaps answer `None` until the next entry begins.
-pub(crate) fn holds_at<T>(
-    sorted: &[T],
-    at: i64,
-    span_of: impl Fn(&T) -> Span,
-) -> (Option<&T>, Span) {
+pub(crate) fn holds_at<T>(sorted: &[T], at: i64, span_of: impl Fn(&T) -> Span) -> (Option<&T>, Span) {
     let next = sorted.partition_point(|entry| span_of(entry).from <= at);
     let until = sorted.get(next).map_or(i64::MAX, |entry| span_of(entry).from);
     let Some(last) = next.checked_sub(1).and_then(|index| sorted.get(index)) else {
@@ -67,21 +63,15 @@ pub(crate) fn holds_at<T>(
 
 /// Cuts overlapping spans into disjoint ones: each stretch with the entries that hold in it.
 pub(crate) fn sweep<T: Copy>(entries: &[(Span, T)]) -> Vec<(Span, Vec<T>)> {
-    let mut cuts: Vec<i64> = entries
-        .iter()
-        .filter(|(span, _)| !span.is_empty())
-        .flat_map(|(span, _)| [span.from, span.until])
-        .collect();
+    let mut cuts: Vec<i64> =
+        entries.iter().filter(|(span, _)| !span.is_empty()).flat_map(|(span, _)| [span.from, span.until]).collect();
     cuts.sort_unstable();
     cuts.dedup();
     let mut stretches = Vec::new();
     for pair in cuts.windows(2) {
         let span = Span { from: pair[0], until: pair[1] };
-        let holding: Vec<T> = entries
-            .iter()
-            .filter(|(other, _)| other.contains(span.from))
-            .map(|(_, entry)| *entry)
-            .collect();
+        let holding: Vec<T> =
+            entries.iter().filter(|(other, _)| other.contains(span.from)).map(|(_, entry)| *entry).collect();
         if !holding.is_empty() {
             stretches.push((span, holding));
         }

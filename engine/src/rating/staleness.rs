@@ -100,20 +100,13 @@ fn spans(change: &RefChange) -> Result<Vec<(&RefRow, Span)>, RatingError> {
     };
     let (before, after) = (valid(old)?, valid(new)?);
     let edges = [table.position("valid_from"), table.position("valid_to")];
-    let is_same = old
-        .values
-        .iter()
-        .zip(&new.values)
-        .enumerate()
-        .all(|(at, (was, is))| was == is || edges.contains(&Some(at)));
+    let is_same =
+        old.values.iter().zip(&new.values).enumerate().all(|(at, (was, is))| was == is || edges.contains(&Some(at)));
     if !is_same {
         return Ok(vec![(old, open(before)), (new, open(after))]);
     }
     let between = |a: i64, b: i64| Span { from: a.min(b), until: a.max(b) };
-    let moved = [
-        open(between(before.from, after.from)),
-        between(before.until, after.until),
-    ];
+    let moved = [open(between(before.from, after.from)), between(before.until, after.until)];
     let is_moved = [before.from != after.from, before.until != after.until];
     Ok(moved.into_iter().zip(is_moved).filter(|(_, is)| *is).map(|(span, _)| (new, span)).collect())
 }
@@ -123,13 +116,8 @@ fn window(period: &str) -> Span {
     let day = if period.len() == 7 { format!("{period}-01") } else { period.to_owned() };
     let Ok(first) = NaiveDate::parse_from_str(&day, "%Y-%m-%d") else { return Span::ALWAYS };
     let Some(next) = first.checked_add_months(Months::new(1)) else { return Span::ALWAYS };
-    let day_us = |date: NaiveDate| {
-        date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros()
-    };
-    Span {
-        from: day_us(first) - LATE_DAYS * DAY_US,
-        until: day_us(next) + AFTER_DAYS * DAY_US,
-    }
+    let day_us = |date: NaiveDate| date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros();
+    Span { from: day_us(first) - LATE_DAYS * DAY_US, until: day_us(next) + AFTER_DAYS * DAY_US }
 }
 
 fn is_reached(reach: &Reach<'_>, slice: &SliceFacts, window: Span) -> bool {
@@ -143,8 +131,7 @@ fn is_reached(reach: &Reach<'_>, slice: &SliceFacts, window: Span) -> bool {
                 })
         }
         Reach::Nodes(nodes, span) => {
-            span.overlaps(window)
-                && slice.owners.iter().any(|path| path.split('/').any(|node| nodes.contains(node)))
+            span.overlaps(window) && slice.owners.iter().any(|path| path.split('/').any(|node| nodes.contains(node)))
         }
     }
 }
@@ -153,11 +140,7 @@ fn one<'a>(node: String, span: Span) -> Vec<Reach<'a>> {
     vec![Reach::Nodes(HashSet::from_iter([Cow::Owned(node)]), span)]
 }
 
-fn reach<'a>(
-    cells: &Cells<'_>,
-    span: Span,
-    facts: &'a RefFacts,
-) -> Result<Vec<Reach<'a>>, RatingError> {
+fn reach<'a>(cells: &Cells<'_>, span: Span, facts: &'a RefFacts) -> Result<Vec<Reach<'a>>, RatingError> {
     Ok(match cells.table.name {
         "nodes" => of_node(facts, reading::node(cells)?.node_id, span),
         "accounts" => {
@@ -237,12 +220,7 @@ fn of_node(facts: &RefFacts, node: String, span: Span) -> Vec<Reach<'_>> {
 ///
 /// `own` is when the version's own row makes a difference; none for a change of its rules, which
 /// counts whenever the version holds. Drafts price nothing.
-fn of_version<'a>(
-    facts: &'a RefFacts,
-    card_id: &str,
-    version: i64,
-    own: Option<Span>,
-) -> Vec<Reach<'a>> {
+fn of_version<'a>(facts: &'a RefFacts, card_id: &str, version: i64, own: Option<Span>) -> Vec<Reach<'a>> {
     let mut found = Vec::new();
     let mut wanted: Vec<(Cow<'a, str>, i64)> = vec![(Cow::Owned(card_id.to_owned()), version)];
     let mut at = 0;

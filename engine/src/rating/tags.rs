@@ -36,10 +36,8 @@ pub(crate) fn only(json: &str, keys: &[String]) -> Option<String> {
         return None;
     }
     kept.sort_unstable();
-    let object: serde_json::Map<String, serde_json::Value> = kept
-        .into_iter()
-        .map(|(at, value)| (keys[at].clone(), serde_json::Value::String(value)))
-        .collect();
+    let object: serde_json::Map<String, serde_json::Value> =
+        kept.into_iter().map(|(at, value)| (keys[at].clone(), serde_json::Value::String(value))).collect();
     Some(serde_json::Value::Object(object).to_string())
 }
 

@@ -6,8 +6,8 @@ use hashbrown::{HashMap, HashSet};
 use super::error::RatingError;
 use super::lanes::Lane;
 use super::outcome::Reason;
+use super::portion::{Amounts, Step};
 use super::portions::Cut;
-use super::price::{Amounts, Step};
 
 /// Where a portion is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,14 +89,7 @@ impl Default for SliceOutcome {
 
 impl Tally {
     #[inline]
-    pub(crate) fn add(
-        &mut self,
-        place: RowPlace,
-        cut: &Cut,
-        lane: &Lane,
-        amounts: &Amounts,
-        steps: &[Step],
-    ) {
+    pub(crate) fn add(&mut self, place: RowPlace, cut: &Cut, lane: &Lane, amounts: &Amounts, steps: &[Step]) {
         let at = usize::try_from(place.slice).unwrap_or_default();
         if self.slices.len() <= at {
             self.slices.resize_with(at + 1, SliceTally::default);
@@ -121,9 +114,7 @@ impl Tally {
     pub(crate) fn merge(tallies: &[Self]) -> Result<Vec<SliceOutcome>, RatingError> {
         let slices = tallies.iter().map(|tally| tally.slices.len()).max().unwrap_or(0);
         let mut outcomes = vec![SliceOutcome::default(); slices];
-        let add = |a: i256, b: i256| {
-            a.checked_add(b).ok_or(RatingError::Sum { what: "billed costs of a slice" })
-        };
+        let add = |a: i256, b: i256| a.checked_add(b).ok_or(RatingError::Sum { what: "billed costs of a slice" });
         for tally in tallies {
             for (outcome, slice) in outcomes.iter_mut().zip(&tally.slices) {
                 outcome.rows += slice.rows;
@@ -131,10 +122,7 @@ impl Tally {
                 outcome.direct = add(outcome.direct, slice.billed[0].value())?;
                 outcome.unallocated = add(outcome.unallocated, slice.billed[1].value())?;
                 for ((position, reason), count) in &slice.unrated {
-                    let held = outcome
-                        .unrated
-                        .iter_mut()
-                        .find(|(p, r, _)| p == position && r == reason);
+                    let held = outcome.unrated.iter_mut().find(|(p, r, _)| p == position && r == reason);
                     match held {
                         Some((_, _, held)) => *held += count,
                         None => outcome.unrated.push((*position, *reason, *count)),

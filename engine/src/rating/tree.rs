@@ -67,12 +67,8 @@ impl Tree {
                 own.push(at);
             }
         }
-        let mut roots: Vec<NodeIndex> = rows
-            .iter()
-            .zip(&node_of_row)
-            .filter(|(row, _)| row.parent_id.is_none())
-            .map(|(_, node)| *node)
-            .collect();
+        let mut roots: Vec<NodeIndex> =
+            rows.iter().zip(&node_of_row).filter(|(row, _)| row.parent_id.is_none()).map(|(_, node)| *node).collect();
         roots.dedup();
         let [root] = roots[..] else { return Err(RatingError::Root { found: roots.len() }) };
         let mut tree = Self { rows, node_of_row, names, index, root, stretches: Vec::new() };

@@ -22,6 +22,8 @@ pub struct Authority<'a> {
     pub before: &'a State,
     /// Whether the principal's node is the root.
     pub is_root: bool,
+    /// The instant of the statement, RFC 3339 UTC text: who stands above a node now decides about it.
+    pub now: String,
 }
 
 /// Columns that no `INSERT`, `UPDATE` or `DELETE` writes: procedures and statements of their own do.
@@ -121,15 +123,18 @@ impl Authority<'_> {
         }
         let text = |column: &str| table.position(column).and_then(|at| values.get(at)).and_then(Value::as_text);
         let own = &self.principal.node_id;
-        let reaches = |node: Option<&str>| node.is_some_and(|node| self.tree.is_within(node, own));
+        let reaches = |node: Option<&str>| node.is_some_and(|node| self.tree.is_within_now(node, own, &self.now));
+        // A node elsewhere reads the same as one that does not exist.
+        let reaches_any = |node: Option<&str>| node.is_none() || reaches(node);
         let allowed = match table.name {
             // A new node hangs below the caller's; its own row is its parent's to write.
             "nodes" => text("node_id") != Some(own.as_str()) && reaches(text("parent_id")),
             "accounts" => reaches(text("node_id")) && self.holds(table, values),
-            "attribution_rules" => reaches(text("owner_node_id")),
-            "rate_cards" | "approval_rules" => reaches(text("seller_node_id")),
+            "attribution_rules" => reaches(text("owner_node_id")) && reaches(text("node_id")),
+            "rate_cards" => reaches(text("seller_node_id")) && reaches_any(text("buyer_node_id")),
+            "approval_rules" => reaches(text("seller_node_id")),
             "rate_card_versions" | "rate_rules" => reaches(self.seller_of(text("card_id"))),
-            "charge_policies" => reaches(text("node_id")),
+            "charge_policies" => reaches(text("node_id")) && reaches_any(text("buyer_node_id")),
             // Exchange rates and logins are not written here by anyone below the root.
             _ => false,
         };
@@ -155,23 +160,20 @@ impl Authority<'_> {
         };
         let start = values.get(from).and_then(Value::as_text).unwrap_or_default();
         let end = values.get(to).and_then(Value::as_text);
-        let mut held: Vec<(&str, Option<&str>)> = self
+        let mut held: Vec<(String, Option<String>)> = self
             .before
             .get(table.name)
             .into_iter()
             .flat_map(|rows| rows.values())
             .filter(same_account)
-            .filter(|row| {
-                row.get(node)
-                    .and_then(Value::as_text)
-                    .is_some_and(|id| self.tree.is_within(id, &self.principal.node_id))
-            })
-            .map(|row| {
-                (row.get(from).and_then(Value::as_text).unwrap_or_default(), row.get(to).and_then(Value::as_text))
+            .flat_map(|row| {
+                let text = |at: usize| row.get(at).and_then(Value::as_text);
+                let span = (text(from).unwrap_or_default(), text(to));
+                self.tree.times_within(text(node).unwrap_or_default(), &self.principal.node_id, span)
             })
             .collect();
         held.sort_unstable();
-        let mut reached = start;
+        let mut reached = start.to_owned();
         for (begins, ends) in held {
             if begins > reached {
                 return false;
@@ -181,7 +183,7 @@ impl Authority<'_> {
                 Some(ends) if ends > reached => reached = ends,
                 Some(_) => {}
             }
-            if end.is_some_and(|end| end <= reached) {
+            if end.is_some_and(|end| end <= reached.as_str()) {
                 return true;
             }
         }
@@ -224,7 +226,7 @@ impl Authority<'_> {
     /// # Errors
     /// `42501` or `23514`.
     pub fn may_keep_user(&self, login: &str, node_id: &str, role: Role) -> Result<(), SessionError> {
-        if !self.tree.is_within(node_id, &self.principal.node_id) {
+        if !self.tree.is_within_now(node_id, &self.principal.node_id, &self.now) {
             return Err(SessionError::new("42704", format!("node \"{node_id}\" does not exist")));
         }
         let suffix = format!("@{}", self.principal.node_id);

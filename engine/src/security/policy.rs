@@ -110,6 +110,7 @@ const DOCUMENTS: Roles = Roles::of(&[Admin, Finance, Accounting, Auditor, Billin
 const OPERATIONS: Roles = Roles::of(&[Admin, Finance, Auditor, BillingJob]);
 const AUDIT: Roles = Roles::of(&[Admin, Auditor]);
 const CARDS: Roles = Roles::of(&[Admin, Finance, SalesOps, Auditor]);
+const RATES: Roles = Roles::of(&[Admin, Finance, SalesOps, Executive, Auditor, BillingJob]);
 const EVERYONE: Roles = Roles::of(&Role::ALL);
 const NOBODY: Roles = Roles::of(&[]);
 
@@ -175,13 +176,13 @@ pub const RELATIONS: [Relation; 35] = [
     shown("ops", "snapshots", Reach::Root, AUDIT),
     shown("ops", "changes", Reach::Root, AUDIT),
     kept("nodes", Reach::Any, EVERYONE, Roles::of(&[Admin])),
-    kept("accounts", Reach::Any, Roles::of(&[Admin, Finance, SalesOps, Engineering, Auditor]), Roles::of(&[Admin])),
+    kept("accounts", Reach::Any, Roles::of(&[Admin, Finance, SalesOps, Engineering, Auditor, BillingJob]), Roles::of(&[Admin])),
     kept("attribution_rules", Reach::Any, Roles::of(&[Admin, Finance, Engineering, Auditor]), Roles::of(&[Admin])),
     kept("rate_cards", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_card_versions", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_rules", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("charge_policies", Reach::Any, CARDS, Roles::of(&[Admin, Finance])),
-    kept("fx_rates", Reach::Any, CARDS, Roles::of(&[Admin, Finance])),
+    kept("fx_rates", Reach::Any, RATES, Roles::of(&[Admin, Finance])),
     kept("approval_rules", Reach::Any, CARDS, Roles::of(&[Admin])),
     kept("users", Reach::Any, AUDIT, NOBODY),
 ];

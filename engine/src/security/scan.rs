@@ -16,12 +16,17 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::memory::LazyMemoryExec;
+use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
+use datafusion::physical_plan::work_table::WorkTableExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 
 /// Plans the rows of one relation for one caller.
@@ -239,16 +244,21 @@ impl datafusion::execution::RecordBatchStream for Relabelled {
     }
 }
 
-/// Whether every leaf of a plan is a scoped scan or holds constants only: the last gate.
+/// Whether every leaf of a plan is a scoped scan or holds constants of the statement only: the
+/// last gate. `fixed` series and literal rows are the statement's own.
 pub fn leaves_are_scoped(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let children = plan.children();
     if !children.is_empty() {
         return children.into_iter().all(leaves_are_scoped);
     }
-    let any: &dyn Any = plan.as_ref();
-    any.is::<ScopedScan>()
-        || matches!(
-            plan.name(),
-            "EmptyExec" | "PlaceholderRowExec" | "WorkTableExec" | "LazyMemoryExec" | "DataSourceExec"
-        ) && !format!("{:?}", plan).contains("FileScanConfig")
+    let leaf: &dyn Any = plan.as_ref();
+    if let Some(source) = leaf.downcast_ref::<DataSourceExec>() {
+        let source: &dyn Any = source.data_source().as_ref();
+        return source.is::<MemorySourceConfig>();
+    }
+    leaf.is::<ScopedScan>()
+        || leaf.is::<EmptyExec>()
+        || leaf.is::<PlaceholderRowExec>()
+        || leaf.is::<WorkTableExec>()
+        || leaf.is::<LazyMemoryExec>()
 }

@@ -129,6 +129,43 @@ impl Tree {
         node_id == above || self.places(node_id).iter().any(|place| place.path.split('/').any(|id| id == above))
     }
 
+    /// Whether `node_id` is `above` or stands below it at `now` (RFC 3339 text); a node that does
+    /// not stand anywhere yet counts where it will stand first. Who decides about a node is who
+    /// stands above it now: one that it left has no say any more.
+    pub fn is_within_now(&self, node_id: &str, above: &str, now: &str) -> bool {
+        let places = self.places(node_id);
+        let lasting = places.iter().filter(|place| place.to.as_deref().is_none_or(|to| now < to));
+        let current = lasting.min_by(|a, b| a.from.cmp(&b.from));
+        node_id == above || current.is_some_and(|place| place.path.split('/').any(|id| id == above))
+    }
+
+    /// The times in which `node_id` stood below `above`, in order, cut to a span of time.
+    pub fn times_within(&self, node_id: &str, above: &str, span: (&str, Option<&str>)) -> Vec<(String, Option<String>)> {
+        let (from, to) = span;
+        let mut times: Vec<(String, Option<String>)> = self
+            .places(node_id)
+            .into_iter()
+            .filter(|place| place.path.split('/').any(|id| id == above))
+            .map(|place| {
+                let until = match (place.to, to) {
+                    (Some(end), Some(to)) => Some(end.min(to.to_owned())),
+                    (end, to) => end.or_else(|| to.map(str::to_owned)),
+                };
+                (place.from.max(from.to_owned()), until)
+            })
+            .filter(|(begin, end)| end.as_ref().is_none_or(|end| begin < end))
+            .collect();
+        times.sort();
+        times
+    }
+
+    /// Whether `node_id` stood below `above` whenever it stood anywhere in a span of time.
+    pub fn is_within_throughout(&self, node_id: &str, above: &str, from: &str, to: &str) -> bool {
+        let overlaps = |place: &Place| place.from.as_str() < to && place.to.as_deref().is_none_or(|end| from < end);
+        let mut there = self.places(node_id).into_iter().filter(overlaps).peekable();
+        there.peek().is_some() && there.all(|place| place.path.split('/').any(|id| id == above))
+    }
+
     /// Whether `node_id` is within `above` at an instant (RFC 3339 text).
     pub fn is_within_at(&self, node_id: &str, above: &str, at: &str) -> bool {
         self.places(node_id).iter().any(|place| {
@@ -268,6 +305,24 @@ mod tests {
         assert!(scope.covers("root/a/b/c") && scope.covers("root/b") && !scope.covers("root/b2"));
         assert_eq!(scope.children(), Some(BTreeSet::from(["a", "b"])));
         assert!(tree.is_within_at("b", "a", "2026-10-11") && !tree.is_within_at("b", "a", "2026-10-12"));
+    }
+
+    #[test]
+    fn who_stands_above_now_decides_and_who_stood_above_knows_its_time() {
+        let tree = tree(&[
+            ("root", None, "2000", None),
+            ("a", Some("root"), "2000", None),
+            ("c", Some("root"), "2000", None),
+            ("b", Some("a"), "2020", Some("2025")),
+            ("b", Some("c"), "2025", None),
+        ]);
+        assert!(!tree.is_within_now("b", "a", "2025") && tree.is_within_now("b", "c", "2025"));
+        assert!(tree.is_within_now("b", "a", "2010") && !tree.is_within_now("b", "c", "2010"));
+        assert_eq!(tree.times_within("b", "a", ("2021", None)), [("2021".to_owned(), Some("2025".to_owned()))]);
+        assert_eq!(tree.times_within("b", "c", ("2000", Some("2025"))), []);
+        assert!(tree.is_within_throughout("b", "a", "2010", "2025"));
+        assert!(!tree.is_within_throughout("b", "a", "2024", "2026") && !tree.is_within_throughout("b", "c", "2024", "2026"));
+        assert!(!tree.is_within_throughout("b", "a", "2001", "2002"));
     }
 
     #[test]

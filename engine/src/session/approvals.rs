@@ -117,7 +117,7 @@ impl Session {
             .and_then(|row| text(row, 1))
             .ok_or_else(absent)?;
         let moment = self.shared.moment();
-        if !moment.tree.is_within(&seller, &moment.scope.node_id) {
+        if !moment.tree.is_within_now(&seller, &moment.scope.node_id, &super::write::now()) {
             return Err(absent());
         }
         let (row_id, values) = state
@@ -142,11 +142,12 @@ impl Session {
     fn needed_roles(&self, state: &BTreeMap<&'static str, Rows>, version: &Version) -> BTreeSet<String> {
         let moment = self.shared.moment();
         let text = |row: &[Value], at: usize| row.get(at).and_then(Value::as_text).unwrap_or_default().to_owned();
+        let now = super::write::now();
         state
             .get("approval_rules")
             .into_iter()
             .flat_map(|rows| rows.values())
-            .filter(|row| text(row, 1) == KIND && moment.tree.is_within(&version.seller, &text(row, 2)))
+            .filter(|row| text(row, 1) == KIND && moment.tree.is_within_now(&version.seller, &text(row, 2), &now))
             .map(|row| text(row, 3))
             .collect()
     }

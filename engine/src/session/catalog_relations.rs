@@ -1,6 +1,6 @@
 //! The relations that queries of the catalog give: documents and operations.
 
-use super::row_source::CatalogRelation;
+use super::row_source::{CatalogRelation, Parties};
 use crate::catalog::{RefColumn, RefType};
 
 const fn column(name: &'static str, kind: RefType, comment: &'static str) -> RefColumn {
@@ -48,7 +48,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
         ],
         sql: "select invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, subtotal, tax, credits, total, snapshot_id, content_hash, issued_at, due_date \
               from invoice where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by billing_period, seller_node_id, buyer_node_id, number",
-        parties: Some((2, 3)),
+        parties: Some(Parties { seller: 2, buyer: 3, period: Some(4) }),
     },
     CatalogRelation {
         schema: "public",
@@ -72,7 +72,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
         sql: "select l.invoice_id, l.line_no, l.kind, l.service_name, l.charge_category, l.description, l.quantity, l.unit, l.amount, l.currency, i.seller_node_id, i.buyer_node_id, i.billing_period \
               from invoice i join invoice_line l on l.invoice_id = i.invoice_id \
               where i.begin_snapshot <= ?1 and (i.end_snapshot is null or i.end_snapshot > ?1) order by i.billing_period, i.seller_node_id, i.buyer_node_id, i.number, l.line_no",
-        parties: Some((10, 11)),
+        parties: Some(Parties { seller: 10, buyer: 11, period: Some(12) }),
     },
     CatalogRelation {
         schema: "ops",
@@ -213,6 +213,6 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
         sql: "select a.kind, a.object_id, a.action, a.login, a.role, a.justification, a.at, a.snapshot_id, c.seller_node_id from approval a \
               left join ref_rate_cards c on c.card_id = substr(a.object_id, 1, instr(a.object_id || '/', '/') - 1) and c.end_snapshot is null \
               where a.snapshot_id <= ?1 order by a.snapshot_id",
-        parties: Some((8, 8)),
+        parties: Some(Parties { seller: 8, buyer: 8, period: None }),
     },
 ];

@@ -71,7 +71,7 @@ impl Session {
         Ok(CatalogFacts {
             database: DATABASE.to_owned(),
             current_user: principal.login.clone(),
-            owner: principal.login.clone(),
+            owner: "ratehouse".to_owned(),
             roles: self.role_facts()?,
             schemas: SCHEMAS
                 .iter()
@@ -98,11 +98,12 @@ impl Session {
             row.get(at).and_then(crate::catalog::Value::as_text).unwrap_or_default().to_owned()
         };
         let own = &self.principal().login;
+        let now = super::write::now();
         Ok(state
             .get("users")
             .into_iter()
             .flat_map(|rows| rows.values())
-            .filter(|row| text(row, 0) == *own || moment.tree.is_within(&text(row, 1), &moment.scope.node_id))
+            .filter(|row| text(row, 0) == *own || moment.tree.is_within_now(&text(row, 1), &moment.scope.node_id, &now))
             .map(|row| RoleFact {
                 name: text(row, 0),
                 can_login: row.get(3).and_then(crate::catalog::Value::as_int) == Some(1),

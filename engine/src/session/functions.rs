@@ -14,7 +14,8 @@ use datafusion::logical_expr::{
 use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::moment::Shared;
-use crate::security::Principal;
+use crate::lake::schema;
+use crate::security::{Principal, SessionError};
 
 /// `charge_id(provider, billing account, period, line key, line no, portion)`: a keyed hash, so
 /// that an id tells nothing and survives a new delivery of the same line.
@@ -181,5 +182,105 @@ impl ScalarUDFImpl for CurrentSeller {
         let moment = self.shared.0.moment();
         let name = moment.tree.parent(&moment.scope.node_id).map(|parent| moment.tree.name(parent).unwrap_or(parent));
         Ok(ColumnarValue::Scalar(ScalarValue::Utf8(name.map(str::to_owned))))
+    }
+}
+
+/// Two functions of one session are the same when they ask the same session.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct AtMoment {
+    shared: Seller,
+    signature: Signature,
+}
+
+/// `fx(amount, from, to, at, policy)` over the rates that the statement's moment knows and the
+/// caller's subtree uses.
+pub(crate) fn fx(shared: &Arc<Shared>) -> Arc<ScalarUDF> {
+    let text = DataType::Utf8View;
+    let arguments = vec![schema::money(), text.clone(), text.clone(), schema::instant(), text];
+    Arc::new(ScalarUDF::from(Fx(AtMoment {
+        shared: Seller(Arc::clone(shared)),
+        signature: Signature::exact(arguments, Volatility::Stable),
+    })))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Fx(AtMoment);
+
+impl ScalarUDFImpl for Fx {
+    fn name(&self) -> &str {
+        "fx"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.0.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(schema::money())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let shared = &self.0.shared.0;
+        let moment = shared.moment();
+        if !moment.scope.is_root {
+            let sources = moment.tree.fx_sources(&moment.scope.node_id);
+            let policies = args.args.last().cloned().map(|policy| policy.into_array(args.number_rows)).transpose()?;
+            let policies = policies.map(|array| cast(&array, &DataType::Utf8View)).transpose()?;
+            let known = policies.is_none_or(|array| {
+                array.as_string_view().iter().flatten().all(|policy| sources.contains(policy))
+            });
+            if !known {
+                return Err(DataFusionError::External(Box::new(no_rate())));
+            }
+        }
+        let book = shared.core.book(moment.snapshot).map_err(|error| DataFusionError::External(Box::new(error.shown())))?;
+        crate::rating::fx(&book).inner().invoke_with_args(args).map_err(|error| match error.find_root() {
+            DataFusionError::Execution(text) if text.contains("rate from") => {
+                DataFusionError::External(Box::new(no_rate()))
+            }
+            _ => error,
+        })
+    }
+}
+
+fn no_rate() -> SessionError {
+    SessionError::new("22023", "no exchange rate for that source, pair and date")
+        .hint("ref.fx_rates has the rates; a missing one is never 1")
+}
+
+/// `mask_margin(amount, owner path)` for the session's node: shows amounts of its own subtree only.
+pub(crate) fn mask_margin(shared: &Arc<Shared>) -> Arc<ScalarUDF> {
+    let template = ratehouse_udfs::money::mask_margin(None);
+    let signature = template.signature().clone();
+    Arc::new(ScalarUDF::from(MaskMargin(AtMoment { shared: Seller(Arc::clone(shared)), signature })))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct MaskMargin(AtMoment);
+
+impl MaskMargin {
+    fn of_viewer(&self) -> ScalarUDF {
+        let moment = self.0.shared.0.moment();
+        let places = moment.tree.places(&moment.scope.node_id);
+        let path = places.into_iter().max_by(|a, b| a.from.cmp(&b.from)).map(|place| place.path);
+        ratehouse_udfs::money::mask_margin(path)
+    }
+}
+
+impl ScalarUDFImpl for MaskMargin {
+    fn name(&self) -> &str {
+        "mask_margin"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.0.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        ratehouse_udfs::money::mask_margin(None).return_type(arguments)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.of_viewer().inner().invoke_with_args(args)
     }
 }

@@ -7,6 +7,7 @@
 mod approvals;
 mod catalog_relations;
 mod changes;
+mod column_names;
 mod copy_in;
 mod explain;
 mod facts;
@@ -425,7 +426,9 @@ fn state_for(shared: &Arc<Shared>, relations: &Arc<Relations>) -> Arc<parking::S
     for function in functions::identity(&shared.principal, VERSION) {
         let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
     }
-    let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, functions::current_seller(shared));
+    for function in [functions::current_seller(shared), functions::fx(shared), functions::mask_margin(shared)] {
+        let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
+    }
     let state = Arc::new(parking::State(state));
     relations.plan_views_with(&state);
     state

@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::ast::{CopySource, CopyTarget, Statement as Ast};
 use object_store::ObjectStore;
 use url::Url;
 
+use super::column_names;
 use super::settings::{PARAMETERS, Settings};
 use super::{Answer, Session, Statement, lock};
 use crate::security::scan::leaves_are_scoped;
@@ -118,11 +119,12 @@ impl Session {
             let (parameters, columns) = self.pg_catalog().await?.describe(&query, parameter_types).map_err(shown)?;
             return Ok((parameters, Some(columns)));
         }
+        let (query, names) = column_names::stand_in(query);
         let plan = self.plan(query).await?;
         let parameters = parameters_of(&plan, parameter_types)?;
         let columns = match ast {
             Ast::Explain { .. } => super::explain::schema(),
-            _ => Arc::new(plan.schema().as_arrow().clone()),
+            _ => column_names::shown(&Arc::new(plan.schema().as_arrow().clone()), &names),
         };
         Ok((parameters, Some(columns)))
     }
@@ -151,13 +153,14 @@ impl Session {
             }
             return rows(answer.schema, answer.batches);
         }
+        let (query, names) = column_names::stand_in(query);
         let plan = with_parameters(self.plan(query).await?, parameters)?;
         if let Ast::Explain { analyze, verbose, options, .. } = ast {
             return self.explain(plan, *analyze, *verbose, options.as_deref()).await;
         }
         let physical = self.physical(&plan).await?;
         // The plan's schema carries the comments and presentation of columns; the physical one may not.
-        let schema = Arc::new(plan.schema().as_arrow().clone());
+        let schema = column_names::shown(&Arc::new(plan.schema().as_arrow().clone()), &names);
         let stream = execute_stream(physical, self.state.0.task_ctx())?;
         Ok(match ast {
             Ast::Copy { options, .. } => Answer::CopyOut { schema, stream, options: options.clone() },

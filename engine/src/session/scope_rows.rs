@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::moment::Moment;
+use super::row_source::Parties;
 use crate::catalog::{CatalogError, RefTable, Tx, Value};
+use crate::period::BillingPeriod;
 
 /// The seller of each card, as the moment knows it.
 pub(super) fn sellers_of_cards(tx: &dyn Tx, moment: &Moment) -> Result<BTreeMap<String, String>, CatalogError> {
@@ -28,16 +30,17 @@ pub(super) fn is_visible(
     values: &[Value],
     moment: &Moment,
     cards: &BTreeMap<String, String>,
+    now: &str,
 ) -> bool {
     if moment.scope.is_root {
         return true;
     }
     let text = |column: &str| table.position(column).and_then(|at| values.get(at)).and_then(Value::as_text);
     let own = moment.scope.node_id.as_str();
-    let within = |node: Option<&str>| node.is_some_and(|node| moment.tree.is_within(node, own));
+    let within = |node: Option<&str>| node.is_some_and(|node| moment.tree.is_within_now(node, own, now));
     let within_then = |node: Option<&str>| {
-        let at = text("valid_from").unwrap_or_default();
-        node.is_some_and(|node| node == own || moment.tree.is_within_at(node, own, at))
+        let span = (text("valid_from").unwrap_or_default(), text("valid_to"));
+        node.is_some_and(|node| node == own || !moment.tree.times_within(node, own, span).is_empty())
     };
     match table.name {
         "nodes" | "accounts" => within_then(text("node_id")),
@@ -52,15 +55,26 @@ pub(super) fn is_visible(
     }
 }
 
-/// Whether a document between two parties is the caller's to see: its buyer, its seller, and
-/// those above the seller.
-pub(super) fn is_party(parties: Option<(usize, usize)>, values: &[Value], moment: &Moment) -> bool {
-    if moment.scope.is_root {
+/// Whether a row between two parties is the caller's to see: its buyer, its seller, and those
+/// above the seller, unless the seller does not disclose its sales.
+///
+/// A document is of a whole period: who stood above its seller for a part of that only does not
+/// see it, since it holds charges of the other part. Other rows count for who stands above now.
+pub(super) fn is_party(parties: Option<Parties>, values: &[Value], moment: &Moment, now: &str) -> bool {
+    let Some(Parties { seller, buyer, period }) = parties else { return moment.scope.is_root };
+    let own = moment.scope.node_id.as_str();
+    let text = |at: usize| values.get(at).and_then(Value::as_text).unwrap_or_default();
+    let (seller, buyer) = (text(seller), text(buyer));
+    if buyer == own || seller == own {
         return true;
     }
-    let Some((seller, buyer)) = parties else { return false };
-    let own = moment.scope.node_id.as_str();
-    let node = |at: usize| values.get(at).and_then(Value::as_text).unwrap_or_default();
-    let hidden = node(seller) != own && moment.tree.undisclosed().contains(node(seller));
-    node(buyer) == own || (!hidden && moment.tree.is_within(node(seller), own))
+    let Some(period) = period else {
+        return moment.scope.is_root || moment.tree.is_within_now(seller, own, now);
+    };
+    if moment.tree.undisclosed().contains(seller) {
+        return false;
+    }
+    let Some(month) = BillingPeriod::parse(text(period)) else { return moment.scope.is_root };
+    let first = |month: BillingPeriod| format!("{month}-01T00:00:00.000000Z");
+    moment.scope.is_root || moment.tree.is_within_throughout(seller, own, &first(month), &first(month.next()))
 }

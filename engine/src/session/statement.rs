@@ -32,7 +32,7 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Statement>, SessionError> {
     }
     let statements = Parser::new(&PostgreSqlDialect {})
         .with_recursion_limit(DEPTH_MAX)
-        .try_with_sql(sql)
+        .try_with_sql(&crate::pg_catalog::with_plain_operators(sql))
         .and_then(|mut parser| parser.parse_statements())
         .map_err(|error| from_parser(&error))?;
     Ok(statements

@@ -126,11 +126,14 @@ impl Session {
             tree: &moment.tree,
             before: &state,
             is_root: moment.scope.is_root,
+            now: super::write::now(),
         };
         let absent = || SessionError::new("42704", format!("role \"{}\" does not exist", statement.login));
         // A login elsewhere reads the same as one that does not exist.
         let in_reach = |row: &[Value]| {
-            row.get(1).and_then(Value::as_text).is_some_and(|node| moment.tree.is_within(node, &moment.scope.node_id))
+            row.get(1)
+                .and_then(Value::as_text)
+                .is_some_and(|node| moment.tree.is_within_now(node, &moment.scope.node_id, &authority.now))
         };
         let found = found.filter(|(_, row)| in_reach(row));
         if !own_password {

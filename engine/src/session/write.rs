@@ -151,6 +151,7 @@ impl Session {
             tree: &moment.tree,
             before: &before,
             is_root: moment.scope.is_root,
+            now: now(),
         };
         for operation in &operations {
             authority.may_write(operation.table)?;
@@ -389,6 +390,11 @@ fn deleted(table: &'static RefTable, batches: &[RecordBatch]) -> Result<Vec<RefO
         }
     }
     Ok(operations)
+}
+
+/// This instant as reference rows write instants.
+pub(super) fn now() -> String {
+    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }
 
 /// All reference rows at the moment's snapshot with changes applied.

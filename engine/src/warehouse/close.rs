@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 
 use super::Warehouse;
 use crate::billing::{
-    BillingPeriod, CloseMode, CloseReport, CloseRequest, IssueReport, IssueRequest, NET_DAYS, Query, QueryError,
+    BillingError, BillingPeriod, CloseMode, CloseReport, CloseRequest, IssueReport, IssueRequest, NET_DAYS, Query, QueryError,
     close_period, issue_invoices,
 };
 use crate::catalog::SnapshotId;
@@ -41,7 +41,7 @@ impl Warehouse {
     /// # Errors
     /// What blocks the period, or a text that is no period.
     pub async fn close(&self, period: &str, actor: &str, dry_run: bool) -> Result<CloseReport, Error> {
-        let period: BillingPeriod = period.parse()?;
+        let period: BillingPeriod = period.parse().map_err(BillingError::from)?;
         self.refresh_period(&period.to_string(), actor).await?;
         let snapshot = self.core.catalog.head()?;
         let reader = Reader { session: self.own_session(snapshot), snapshot };
@@ -60,7 +60,7 @@ impl Warehouse {
     /// When the period is not closed, or its charges changed since.
     pub fn issue(&self, period: &str, actor: &str) -> Result<IssueReport, Error> {
         let request = IssueRequest {
-            period: period.parse()?,
+            period: period.parse().map_err(BillingError::from)?,
             actor: actor.to_owned(),
             issued_at: chrono::Utc::now(),
             net_days: NET_DAYS,

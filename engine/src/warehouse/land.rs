@@ -411,7 +411,9 @@ impl Landing<'_> {
             (_, _) => "stale",
         };
         self.record(commit, state)?;
-        resolve_replaced_rows(commit, &superseded, self)?;
+        if stale == 0 {
+            resolve_replaced_rows(commit, &superseded, self)?;
+        }
         Ok((stale == 0).then_some(replaced))
     }
 
@@ -543,8 +545,8 @@ fn current_delivery(commit: &Commit<'_>, slice_id: i64) -> Result<Option<i64>, C
     row.map(|row| row.int(0)).transpose()
 }
 
-/// Rejected rows of deliveries that hold nothing any more, or of the same file delivered again,
-/// are settled: what took their place was landed.
+/// Rejected rows of deliveries whose place was taken are settled. Those of the same file delivered
+/// before are too, where that delivery never held anything: all its rows may have been rejected.
 fn resolve_replaced_rows(commit: &Commit<'_>, superseded: &[i64], landing: &Landing<'_>) -> Result<(), CatalogError> {
     const RESOLVE: &str = "update rejected_row set resolved_snapshot = ?1, resolution = 'replaced' where resolved_snapshot is null and delivery_id";
     for delivery_id in superseded {
@@ -557,7 +559,8 @@ fn resolve_replaced_rows(commit: &Commit<'_>, superseded: &[i64], landing: &Land
     }
     commit.tx.execute(
         &format!(
-            "{RESOLVE} in (select d.delivery_id from delivery d where d.source = ?2 and d.name = ?3 and d.delivery_id <> ?4)"
+            "{RESOLVE} in (select d.delivery_id from delivery d where d.source = ?2 and d.name = ?3 and d.delivery_id <> ?4 \
+             and not exists (select 1 from delivery_slice p where p.delivery_id = d.delivery_id and p.end_snapshot is null))"
         ),
         &[
             commit.snapshot.into(),

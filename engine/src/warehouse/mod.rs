@@ -402,9 +402,11 @@ fn indexed(file: LiveFile) -> Result<IndexedFile, Error> {
         bytes: file.file.bytes,
         footer_bytes: file.file.footer_bytes,
         slice_id: file.file.slice_id,
-        billing_period: crate::period::BillingPeriod::parse(&file.billing_period)
-            .ok_or(CatalogError::Malformed { what: "billing period" })?
-            .first_day(),
+        billing_period: file
+            .billing_period
+            .parse::<crate::period::BillingPeriod>()
+            .map_err(|_| CatalogError::Malformed { what: "billing period" })?
+            .first_day_number(),
         provider_name: file.provider_name,
         billing_account_id: file.billing_account_id,
         child: file.file.child,

@@ -243,11 +243,11 @@ impl RatedSlices {
             &[slice_id.into()],
         )?;
         let Some(row) = row else { return Ok(false) };
-        let Some(period) = BillingPeriod::parse(row.text(2)?) else { return Ok(false) };
+        let Ok(period) = row.text(2)?.parse::<BillingPeriod>() else { return Ok(false) };
         let name = SliceName {
             provider_name: row.text(0)?.to_owned(),
             billing_account_id: row.text(1)?.to_owned(),
-            billing_period: period.first_day(),
+            billing_period: period.first_day_number(),
         };
         Ok(self.number_of(&name).is_some())
     }
@@ -273,11 +273,12 @@ fn reference_changed_since(commit: &Commit<'_>, snapshot: SnapshotId) -> Result<
 
 /// A slice's key as rating names it.
 pub(super) fn name_of(key: &SliceKey) -> Result<SliceName, CatalogError> {
-    let period = BillingPeriod::parse(&key.billing_period).ok_or(CatalogError::Malformed { what: "billing period" })?;
+    let period: BillingPeriod =
+        key.billing_period.parse().map_err(|_| CatalogError::Malformed { what: "billing period" })?;
     Ok(SliceName {
         provider_name: key.provider_name.clone(),
         billing_account_id: key.billing_account_id.clone(),
-        billing_period: period.first_day(),
+        billing_period: period.first_day_number(),
     })
 }
 

@@ -38,10 +38,7 @@ pub(crate) async fn authenticate(
     candidate: &Candidate<'_>,
 ) -> Result<(), ConnectionEnd> {
     let now = Instant::now();
-    let known = backend
-        .verifier(candidate.login)
-        .as_deref()
-        .and_then(parse_verifier);
+    let known = backend.verifier(candidate.login).as_deref().and_then(parse_verifier);
     let known = known.filter(|_| !throttle.is_shut(candidate.login, candidate.peer, now));
     let secret = known.unwrap_or_else(|| mock_secret(&backend.mock_secret(), candidate.login));
 
@@ -51,32 +48,20 @@ pub(crate) async fn authenticate(
     {
         tracing::warn!(%error, "no channel binding: the certificate's signature algorithm is not supported");
     }
-    let mechanisms = if server.supports_channel_binding() {
-        vec![BOUND, PLAIN]
-    } else {
-        vec![PLAIN]
-    };
-    link.put(&Authentication::SASL(
-        mechanisms.iter().map(|name| (*name).to_owned()).collect(),
-    ));
+    let mechanisms = if server.supports_channel_binding() { vec![BOUND, PLAIN] } else { vec![PLAIN] };
+    link.put(&Authentication::SASL(mechanisms.iter().map(|name| (*name).to_owned()).collect()));
     link.flush().await?;
 
     let (mechanism, first) = initial_response(read_password_message(link).await?)?;
     // "p" is the flag of a client that binds; a mechanism and a flag that disagree are an attempt at something.
-    if !mechanisms.contains(&mechanism.as_str()) || (mechanism == BOUND) != first.starts_with(b"p=")
-    {
-        return Err(refused(
-            "08P01",
-            "client selected an invalid SASL authentication mechanism",
-        ));
+    if !mechanisms.contains(&mechanism.as_str()) || (mechanism == BOUND) != first.starts_with(b"p=") {
+        return Err(refused("08P01", "client selected an invalid SASL authentication mechanism"));
     }
     let malformed = |error| {
         tracing::debug!(%error, "malformed SCRAM message");
         refused("08P01", "malformed SCRAM message")
     };
-    let (server_first, waiting) = server
-        .on_client_first_message_with_secret(&first, secret)
-        .map_err(malformed)?;
+    let (server_first, waiting) = server.on_client_first_message_with_secret(&first, secret).map_err(malformed)?;
     link.put(&Authentication::SASLContinue(Bytes::from(server_first)));
     link.flush().await?;
 
@@ -98,10 +83,7 @@ pub(crate) async fn authenticate(
 
 /// The one error of every failed login.
 pub(crate) fn wrong_password(login: &str) -> ConnectionEnd {
-    refused(
-        "28P01",
-        &format!("password authentication failed for user \"{login}\""),
-    )
+    refused("28P01", &format!("password authentication failed for user \"{login}\""))
 }
 
 fn refused(sqlstate: &'static str, message: &str) -> ConnectionEnd {
@@ -109,30 +91,16 @@ fn refused(sqlstate: &'static str, message: &str) -> ConnectionEnd {
 }
 
 async fn read_password_message(link: &mut Link) -> Result<Bytes, ConnectionEnd> {
-    let frame = link
-        .frame(MESSAGE_BYTES_MAX, |tag| tag == b'p' || tag == b'X')
-        .await?;
-    if frame.tag == b'X' {
-        Err(ConnectionEnd::Terminated)
-    } else {
-        Ok(frame.body)
-    }
+    let frame = link.frame(MESSAGE_BYTES_MAX, |tag| tag == b'p' || tag == b'X').await?;
+    if frame.tag == b'X' { Err(ConnectionEnd::Terminated) } else { Ok(frame.body) }
 }
 
 /// Reads SASLInitialResponse: the mechanism's name, a length, that many bytes.
 fn initial_response(mut body: Bytes) -> Result<(String, Bytes), ConnectionEnd> {
     let malformed = || refused("08P01", "malformed SASLInitialResponse message");
-    let end = body
-        .iter()
-        .position(|byte| *byte == 0)
-        .ok_or_else(malformed)?;
+    let end = body.iter().position(|byte| *byte == 0).ok_or_else(malformed)?;
     let mechanism = String::from_utf8_lossy(&body.split_to(end)).into_owned();
     body.advance(1);
-    let length =
-        usize::try_from(body.try_get_i32().map_err(|_| malformed())?).map_err(|_| malformed())?;
-    if length == body.remaining() {
-        Ok((mechanism, body))
-    } else {
-        Err(malformed())
-    }
+    let length = usize::try_from(body.try_get_i32().map_err(|_| malformed())?).map_err(|_| malformed())?;
+    if length == body.remaining() { Ok((mechanism, body)) } else { Err(malformed()) }
 }

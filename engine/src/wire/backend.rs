@@ -41,13 +41,7 @@ pub struct Failure {
 impl Failure {
     /// Makes an error of a SQLSTATE and its primary text.
     pub fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            sqlstate,
-            message: message.into(),
-            detail: None,
-            hint: None,
-            position: None,
-        }
+        Self { sqlstate, message: message.into(), detail: None, hint: None, position: None }
     }
 
     /// Adds a detail line.
@@ -178,10 +172,7 @@ pub trait BackendSession: Send + Sync + 'static {
 #[async_trait]
 pub trait Statement: Send + Sync {
     /// Plans without running. `parameter_types` are what the client declared; the plan decides the others.
-    async fn prepare(
-        &self,
-        parameter_types: &[Option<DataType>],
-    ) -> Result<Arc<dyn Prepared>, Failure>;
+    async fn prepare(&self, parameter_types: &[Option<DataType>]) -> Result<Arc<dyn Prepared>, Failure>;
 }
 
 /// A planned statement, ready to run any number of times.

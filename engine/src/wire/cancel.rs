@@ -35,9 +35,7 @@ struct Slot {
 
 impl fmt::Debug for CancelRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CancelRegistry")
-            .field("connections", &lock(&self.connections).len())
-            .finish()
+        f.debug_struct("CancelRegistry").field("connections", &lock(&self.connections).len()).finish()
     }
 }
 
@@ -52,11 +50,7 @@ pub(crate) enum KeyLength {
 
 impl CancelRegistry {
     /// Enters a connection; it leaves when the registration is dropped. `closing` is what `terminate` fires.
-    pub(crate) fn register(
-        self: &Arc<Self>,
-        length: KeyLength,
-        closing: CancellationToken,
-    ) -> Registration {
+    pub(crate) fn register(self: &Arc<Self>, length: KeyLength, closing: CancellationToken) -> Registration {
         let secret: [u8; KEY_BYTES_3_2] = rand::random();
         let secret = Bytes::copy_from_slice(match length {
             KeyLength::Short => &secret[..KEY_BYTES_3_0],
@@ -71,20 +65,8 @@ impl CancelRegistry {
                 break candidate;
             }
         };
-        connections.insert(
-            pid,
-            Entry {
-                secret: secret.clone(),
-                slot: Arc::clone(&slot),
-                closing,
-            },
-        );
-        Registration {
-            pid,
-            secret,
-            slot,
-            registry: Arc::clone(self),
-        }
+        connections.insert(pid, Entry { secret: secret.clone(), slot: Arc::clone(&slot), closing });
+        Registration { pid, secret, slot, registry: Arc::clone(self) }
     }
 
     /// Cancels the running statement of a connection whose secret the caller knows; tells whether there was such a connection.
@@ -101,9 +83,7 @@ impl CancelRegistry {
 
     /// Cancels the running statement of a connection, for `pg_cancel_backend`; the caller checks the right to do so.
     pub fn cancel_pid(&self, pid: i32) -> bool {
-        let slot = lock(&self.connections)
-            .get(&pid)
-            .map(|entry| Arc::clone(&entry.slot));
+        let slot = lock(&self.connections).get(&pid).map(|entry| Arc::clone(&entry.slot));
         slot.is_some_and(|slot| {
             slot.fire();
             true
@@ -117,9 +97,7 @@ impl CancelRegistry {
 
     /// Ends a connection, for `pg_terminate_backend`; the caller checks the right to do so.
     pub fn terminate_pid(&self, pid: i32) -> bool {
-        let closing = lock(&self.connections)
-            .get(&pid)
-            .map(|entry| entry.closing.clone());
+        let closing = lock(&self.connections).get(&pid).map(|entry| entry.closing.clone());
         closing.is_some_and(|closing| {
             closing.cancel();
             true
@@ -148,10 +126,7 @@ impl Registration {
     pub(crate) fn begin_statement(&self) -> StatementWindow {
         let token = CancellationToken::new();
         *lock(&self.slot.running) = Some(token.clone());
-        StatementWindow {
-            token,
-            slot: Arc::clone(&self.slot),
-        }
+        StatementWindow { token, slot: Arc::clone(&self.slot) }
     }
 }
 
@@ -175,12 +150,7 @@ impl Drop for StatementWindow {
 
 /// Compares without stopping at the first difference.
 fn same_bytes(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len()
-        && left
-            .iter()
-            .zip(right)
-            .fold(0, |seen, (a, b)| seen | (a ^ b))
-            == 0
+    left.len() == right.len() && left.iter().zip(right).fold(0, |seen, (a, b)| seen | (a ^ b)) == 0
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -32,13 +32,7 @@ pub struct ServeConfig {
 impl ServeConfig {
     /// Listens at an address with default limits and without a certificate.
     pub fn new(listen: SocketAddr, work: Handle) -> Self {
-        Self {
-            listen,
-            tls: None,
-            encryption: Encryption::UnlessLoopback,
-            limits: Limits::default(),
-            work,
-        }
+        Self { listen, tls: None, encryption: Encryption::UnlessLoopback, limits: Limits::default(), work }
     }
 
     /// Whether a connection in the clear is refused.
@@ -150,18 +144,13 @@ impl Tls {
             .and_then(Iterator::collect)
             .map_err(failed("a certificate", certificates))?;
         let key = PrivateKeyDer::from_pem_file(key).map_err(failed("a private key", key))?;
-        let first = chain.first().ok_or_else(|| TlsError::Empty {
-            path: certificates.display().to_string(),
-        })?;
+        let first = chain.first().ok_or_else(|| TlsError::Empty { path: certificates.display().to_string() })?;
         let certificate_pem = pem_of(first).into_bytes().into();
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(chain, key)?;
-        Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-            certificate_pem,
-        })
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate_pem })
     }
 }
 

@@ -103,21 +103,13 @@ impl Connection {
     }
 
     async fn next_message(&mut self) -> Result<Frontend, Stop> {
-        let patience = self
-            .session
-            .idle_timeout()
-            .unwrap_or(self.limits.idle_timeout);
+        let patience = self.session.idle_timeout().unwrap_or(self.limits.idle_timeout);
         let frame = tokio::select! {
             biased;
             () = self.closing.cancelled() => return Err(ConnectionEnd::Fatal(shutting_down()).into()),
             frame = timeout(patience, self.link.frame(self.limits.message_bytes_max, is_known)) => frame,
         };
-        let idle = || {
-            ConnectionEnd::Fatal(Failure::new(
-                "57P05",
-                "terminating connection due to idle-session timeout",
-            ))
-        };
+        let idle = || ConnectionEnd::Fatal(Failure::new("57P05", "terminating connection due to idle-session timeout"));
         let frame = frame.map_err(|_| idle())??;
         let is_query = frame.tag == b'Q';
         match Frontend::decode(frame.tag, frame.body) {
@@ -128,9 +120,7 @@ impl Connection {
                 self.ready().await?;
                 Ok(Frontend::Copy)
             }
-            Err(failure) if failure.sqlstate == "08P01" => {
-                Err(ConnectionEnd::Fatal(failure).into())
-            }
+            Err(failure) if failure.sqlstate == "08P01" => Err(ConnectionEnd::Fatal(failure).into()),
             Err(failure) => Err(failure.into()),
         }
     }
@@ -147,11 +137,7 @@ impl Connection {
                 return self.ready().await;
             }
             Frontend::Flush => self.link.flush().await.map_err(Stop::from),
-            Frontend::Parse {
-                name,
-                sql,
-                parameter_oids,
-            } => self.parse(&name, &sql, &parameter_oids).await,
+            Frontend::Parse { name, sql, parameter_oids } => self.parse(&name, &sql, &parameter_oids).await,
             Frontend::Bind(bind) => self.bind(bind),
             Frontend::Describe { target, name } => self.describe(target, &name),
             Frontend::Execute { portal, max_rows } => self.execute(&portal, max_rows).await,
@@ -192,20 +178,13 @@ impl Connection {
     /// Opens the window in which a statement can be cancelled, and starts its clock.
     pub(crate) fn start_statement(&self) -> (Watch, StatementWindow) {
         let window = self.registration.begin_statement();
-        let watch = Watch::start(
-            window.token.clone(),
-            self.session.statement_timeout(),
-            self.closing.clone(),
-        );
+        let watch = Watch::start(window.token.clone(), self.session.statement_timeout(), self.closing.clone());
         self.session.begin_statement(watch.stop().clone());
         (watch, window)
     }
 
     /// Reports a failed statement and applies what that means for the transaction.
-    pub(crate) async fn statement_failed(
-        &mut self,
-        failure: &Failure,
-    ) -> Result<(), ConnectionEnd> {
+    pub(crate) async fn statement_failed(&mut self, failure: &Failure) -> Result<(), ConnectionEnd> {
         self.link.put_notices(self.session.take_notices());
         self.link.put_failure(Severity::Error, failure);
         if self.session.transaction() == TransactionState::Open {
@@ -226,10 +205,8 @@ impl Connection {
 
     /// Refuses everything but the end of a failed block. Errors: 25P02.
     pub(crate) fn check_transaction(&self, verb: Verb) -> Result<(), Failure> {
-        if self.session.transaction() == TransactionState::Failed && !verb.ends_failed_transaction()
-        {
-            let message =
-                "current transaction is aborted, commands ignored until end of transaction block";
+        if self.session.transaction() == TransactionState::Failed && !verb.ends_failed_transaction() {
+            let message = "current transaction is aborted, commands ignored until end of transaction block";
             return Err(Failure::new("25P02", message));
         }
         Ok(())
@@ -248,8 +225,7 @@ impl Connection {
             return;
         }
         if tag == "ROLLBACK" {
-            self.portals
-                .retain(|portal| portal.holds == Hold::Connection);
+            self.portals.retain(|portal| portal.holds == Hold::Connection);
         } else if tag == "COMMIT" {
             self.end_transaction_of_portals();
         }

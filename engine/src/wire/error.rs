@@ -71,11 +71,7 @@ pub(crate) fn response(severity: Severity, failure: &Failure) -> ErrorResponse {
         (b'H', failure.hint.clone()),
         (b'P', failure.position.map(|position| position.to_string())),
     ];
-    fields.extend(
-        optional
-            .into_iter()
-            .filter_map(|(code, text)| text.map(|text| (code, without_zeros(&text)))),
-    );
+    fields.extend(optional.into_iter().filter_map(|(code, text)| text.map(|text| (code, without_zeros(&text)))));
     ErrorResponse::new(fields)
 }
 

@@ -29,36 +29,20 @@ pub(crate) struct Outlet {
 impl Outlet {
     /// The simple protocol: described, in text.
     pub(crate) fn simple() -> Self {
-        Self {
-            describes: true,
-            formats: Vec::new(),
-        }
+        Self { describes: true, formats: Vec::new() }
     }
 }
 
 impl Connection {
     /// Announces a result's columns. Errors: 0A000 for types that cannot be sent, 08P01 for a wrong number of formats.
-    pub(crate) fn shape(
-        &self,
-        schema: &SchemaRef,
-        formats: &[Format],
-    ) -> Result<RowShape, Failure> {
+    pub(crate) fn shape(&self, schema: &SchemaRef, formats: &[Format]) -> Result<RowShape, Failure> {
         let columns = columns_of(schema)?;
         if columns.len() > 1_600 {
-            return Err(Failure::new(
-                "54011",
-                "target lists can have at most 1600 entries",
-            ));
+            return Err(Failure::new("54011", "target lists can have at most 1600 entries"));
         }
         let count = columns.len();
-        let formats = (0..count)
-            .map(|index| format_of(formats, index, count))
-            .collect::<Result<_, _>>()?;
-        Ok(RowShape {
-            columns,
-            formats,
-            settings: self.output_settings(),
-        })
+        let formats = (0..count).map(|index| format_of(formats, index, count)).collect::<Result<_, _>>()?;
+        Ok(RowShape { columns, formats, settings: self.output_settings() })
     }
 
     /// Sends an answer from its description to its tag.
@@ -70,11 +54,7 @@ impl Connection {
         watch: &Watch,
     ) -> Result<(), Stop> {
         match answer {
-            Answer::Rows {
-                schema,
-                stream,
-                failures,
-            } => {
+            Answer::Rows { schema, stream, failures } => {
                 let shape = self.shape(&schema, &outlet.formats)?;
                 if outlet.describes {
                     self.link.put(&rows::description(&schema, &shape));
@@ -85,20 +65,11 @@ impl Connection {
                 self.complete(verb.rows_tag(count));
             }
             Answer::Done { tag } => self.complete(tag),
-            Answer::CopyOut {
-                schema,
-                stream,
-                format,
-                failures,
-            } => {
+            Answer::CopyOut { schema, stream, format, failures } => {
                 let rows = Rows::new(self.work.rows(stream, failures, watch), Scroll::Forward);
                 self.copy_out(&schema, rows, format, watch).await?;
             }
-            Answer::CopyIn {
-                columns,
-                format,
-                sink,
-            } => self.copy_in(columns, &format, sink, watch).await?,
+            Answer::CopyIn { columns, format, sink } => self.copy_in(columns, &format, sink, watch).await?,
         }
         Ok(())
     }
@@ -111,25 +82,15 @@ impl Connection {
         format: CopyFormat,
         watch: &Watch,
     ) -> Result<(), Stop> {
-        let code = if format.kind == CopyKind::Binary {
-            Format::Binary
-        } else {
-            Format::Text
-        };
+        let code = if format.kind == CopyKind::Binary { Format::Binary } else { Format::Text };
         let shape = RowShape::of(schema, code, self.output_settings())?;
         let mut writer = CopyWriter::new(format, schema)?;
         let (overall, columns) = copy_formats(code, shape.columns.len());
-        self.link
-            .put(&CopyOutResponse::new(overall, count_of(&columns), columns));
+        self.link.put(&CopyOutResponse::new(overall, count_of(&columns), columns));
         writer.open(&mut self.link.out);
-        let count = rows::drain(
-            &mut rows,
-            &shape,
-            &mut self.link,
-            watch,
-            |batch, row, out| writer.write_row(batch, row, out),
-        )
-        .await?;
+        let count =
+            rows::drain(&mut rows, &shape, &mut self.link, watch, |batch, row, out| writer.write_row(batch, row, out))
+                .await?;
         writer.close(&mut self.link.out);
         self.link.put(&CopyDone::new());
         self.complete(format!("COPY {count}"));
@@ -137,12 +98,7 @@ impl Connection {
     }
 
     /// Opens the stream of a query for COPY.
-    pub(crate) fn rows_of(
-        &self,
-        stream: SendableRecordBatchStream,
-        failures: FailureMap,
-        watch: &Watch,
-    ) -> Rows {
+    pub(crate) fn rows_of(&self, stream: SendableRecordBatchStream, failures: FailureMap, watch: &Watch) -> Rows {
         Rows::new(self.work.rows(stream, failures, watch), Scroll::Forward)
     }
 
@@ -154,14 +110,9 @@ impl Connection {
         sink: Box<dyn CopySink>,
         watch: &Watch,
     ) -> Result<(), Stop> {
-        let code = if format.kind == CopyKind::Binary {
-            Format::Binary
-        } else {
-            Format::Text
-        };
+        let code = if format.kind == CopyKind::Binary { Format::Binary } else { Format::Text };
         let (overall, columns) = copy_formats(code, columns);
-        self.link
-            .put(&CopyInResponse::new(overall, count_of(&columns), columns));
+        self.link.put(&CopyInResponse::new(overall, count_of(&columns), columns));
         flush_watched(&mut self.link, watch).await?;
         let mut sink = Some(sink);
         loop {
@@ -181,18 +132,13 @@ impl Connection {
                 }
                 CopyPiece::Done => break,
                 CopyPiece::Failed(reason) => {
-                    return Err(
-                        Failure::new("57014", format!("COPY from stdin failed: {reason}")).into(),
-                    );
+                    return Err(Failure::new("57014", format!("COPY from stdin failed: {reason}")).into());
                 }
                 CopyPiece::Ignored => {}
             }
         }
         if let Some(sink) = sink {
-            let tag = self
-                .work
-                .run(&mut self.link, watch, async move { sink.finish().await })
-                .await?;
+            let tag = self.work.run(&mut self.link, watch, async move { sink.finish().await }).await?;
             self.complete(tag);
         }
         Ok(())
@@ -201,10 +147,7 @@ impl Connection {
 
 /// The overall format and that of every column, as the COPY responses carry them.
 fn copy_formats(format: Format, columns: usize) -> (i8, Vec<i16>) {
-    (
-        i8::from(format == Format::Binary),
-        vec![format.code(); columns],
-    )
+    (i8::from(format == Format::Binary), vec![format.code(); columns])
 }
 
 fn count_of(columns: &[i16]) -> i16 {

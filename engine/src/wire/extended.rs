@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use pgwire::messages::data::{NoData, ParameterDescription};
-use pgwire::messages::extendedquery::{
-    BindComplete, CloseComplete, ParseComplete, PortalSuspended,
-};
+use pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete, PortalSuspended};
 use pgwire::messages::response::EmptyQueryResponse;
 
 use super::backend::{Answer, Failure};
@@ -17,9 +15,7 @@ use super::connection::Connection;
 use super::error::Stop;
 use super::execute::Outlet;
 use super::message::{Bind, Target, format_of};
-use super::portal::{
-    Hold, Portal, PortalState, PreparedStatement, UNNAMED, unknown_portal, unknown_statement,
-};
+use super::portal::{Hold, Portal, PortalState, PreparedStatement, UNNAMED, unknown_portal, unknown_statement};
 use super::rows::{self, Rows, Scroll};
 use super::types::parameter::ParameterType;
 use super::types::presentation::to_arrow;
@@ -32,36 +28,22 @@ impl Connection {
         if name == UNNAMED {
             self.statements.remove(UNNAMED);
         } else if self.statements.contains(name) {
-            return Err(Failure::new(
-                "42P05",
-                format!("prepared statement \"{name}\" already exists"),
-            )
-            .into());
+            return Err(Failure::new("42P05", format!("prepared statement \"{name}\" already exists")).into());
         }
         let mut units = split(sql)?;
         if units.len() > 1 {
-            return Err(Failure::new(
-                "42601",
-                "cannot insert multiple commands into a prepared statement",
-            )
-            .into());
+            return Err(Failure::new("42601", "cannot insert multiple commands into a prepared statement").into());
         }
         let (watch, _window) = self.start_statement();
         let statement = match units.pop() {
-            None => PreparedStatement {
-                unit: None,
-                prepared: None,
-                parameters: Vec::new(),
-            },
+            None => PreparedStatement { unit: None, prepared: None, parameters: Vec::new() },
             Some(unit) => {
                 self.check_transaction(unit.verb)?;
                 let before = unit.characters_before;
-                self.prepare_unit(unit, oids, &watch)
-                    .await
-                    .map_err(|stop| match stop {
-                        Stop::Statement(failure) => Stop::Statement(failure.shifted(before)),
-                        other => other,
-                    })?
+                self.prepare_unit(unit, oids, &watch).await.map_err(|stop| match stop {
+                    Stop::Statement(failure) => Stop::Statement(failure.shifted(before)),
+                    other => other,
+                })?
             }
         };
         self.statements.insert(name, statement)?;
@@ -80,67 +62,38 @@ impl Connection {
             Command::Plain => unit.sql.as_str(),
             Command::Declare(declare) => &unit.sql[declare.query.clone()],
             _ => {
-                return Ok(PreparedStatement {
-                    unit: Some(Arc::new(unit)),
-                    prepared: None,
-                    parameters: Vec::new(),
-                });
+                return Ok(PreparedStatement { unit: Some(Arc::new(unit)), prepared: None, parameters: Vec::new() });
             }
         };
         let skipped = unit.sql.len() - query.len();
         let before = unit.sql[..skipped].chars().count();
-        let statement = self
-            .session
-            .parse(query)
-            .map_err(|failure| failure.shifted(before))?;
+        let statement = self.session.parse(query).map_err(|failure| failure.shifted(before))?;
         let types: Vec<_> = oids.iter().map(|oid| to_arrow(*oid)).collect();
-        let prepared = self
-            .work
-            .run(&mut self.link, watch, async move {
-                statement.prepare(&types).await
-            })
-            .await
-            .map_err(|stop| match stop {
-                Stop::Statement(failure) => Stop::Statement(failure.shifted(before)),
-                other => other,
-            })?;
+        let prepared =
+            self.work.run(&mut self.link, watch, async move { statement.prepare(&types).await }).await.map_err(
+                |stop| match stop {
+                    Stop::Statement(failure) => Stop::Statement(failure.shifted(before)),
+                    other => other,
+                },
+            )?;
         let mut parameters = Vec::with_capacity(prepared.parameters().len());
         for (index, data_type) in prepared.parameters().iter().enumerate() {
-            parameters.push(ParameterType::new(
-                oids.get(index).copied().unwrap_or(0),
-                data_type,
-            )?);
+            parameters.push(ParameterType::new(oids.get(index).copied().unwrap_or(0), data_type)?);
         }
         if let Some(schema) = prepared.columns() {
             // What cannot be sent is refused now, not at the first row.
             columns_of(&schema)?;
         }
-        Ok(PreparedStatement {
-            unit: Some(Arc::new(unit)),
-            prepared: Some(prepared),
-            parameters,
-        })
+        Ok(PreparedStatement { unit: Some(Arc::new(unit)), prepared: Some(prepared), parameters })
     }
 
     /// Makes a portal.
     pub(crate) fn bind(&mut self, bind: Bind) -> Result<(), Stop> {
-        let Bind {
-            portal,
-            statement,
-            parameter_formats,
-            parameters,
-            result_formats,
-        } = bind;
-        let found = self
-            .statements
-            .get(&statement)
-            .cloned()
-            .ok_or_else(|| unknown_statement(&statement))?;
+        let Bind { portal, statement, parameter_formats, parameters, result_formats } = bind;
+        let found = self.statements.get(&statement).cloned().ok_or_else(|| unknown_statement(&statement))?;
         self.check_transaction(found.verb())?;
         if portal != UNNAMED && self.portals.contains(&portal) {
-            return Err(
-                Failure::new("42P03", format!("cursor \"{portal}\" already exists")).into(),
-            );
+            return Err(Failure::new("42P03", format!("cursor \"{portal}\" already exists")).into());
         }
         if parameters.len() != found.parameters.len() {
             let message = format!(
@@ -157,23 +110,13 @@ impl Connection {
             let value = parameter.read(bytes.as_deref(), format, zone);
             values.push(value.map_err(|failure| {
                 let place = format!("portal \"{portal}\" parameter ${}", index + 1);
-                if failure.detail.is_none() {
-                    failure.with_detail(place)
-                } else {
-                    failure
-                }
+                if failure.detail.is_none() { failure.with_detail(place) } else { failure }
             })?);
         }
         let schema = self.columns_of_statement(&found);
         let empty = arrow::datatypes::Schema::empty().into();
-        let shape = self.shape(
-            schema.as_ref().unwrap_or(&empty),
-            if schema.is_some() {
-                &result_formats
-            } else {
-                &[]
-            },
-        )?;
+        let shape =
+            self.shape(schema.as_ref().unwrap_or(&empty), if schema.is_some() { &result_formats } else { &[] })?;
         let made = Portal {
             statement: found,
             parameters: values,
@@ -188,17 +131,10 @@ impl Connection {
     }
 
     /// The columns that a statement will return, those of its cursor for FETCH.
-    fn columns_of_statement(
-        &self,
-        statement: &PreparedStatement,
-    ) -> Option<arrow::datatypes::SchemaRef> {
+    fn columns_of_statement(&self, statement: &PreparedStatement) -> Option<arrow::datatypes::SchemaRef> {
         match &statement.unit.as_ref()?.command {
             Command::Plain => statement.prepared.as_ref()?.columns(),
-            Command::Fetch {
-                moves_only: false,
-                cursor,
-                ..
-            } => self.portals.get(cursor)?.schema.clone(),
+            Command::Fetch { moves_only: false, cursor, .. } => self.portals.get(cursor)?.schema.clone(),
             Command::Execute { name, .. } => {
                 let inner = self.statements.get(name)?;
                 // A statement cannot execute itself, so this does not go deeper.
@@ -212,22 +148,13 @@ impl Connection {
     pub(crate) fn describe(&mut self, target: Target, name: &str) -> Result<(), Stop> {
         let (schema, shape) = match target {
             Target::Statement => {
-                let found = self
-                    .statements
-                    .get(name)
-                    .cloned()
-                    .ok_or_else(|| unknown_statement(name))?;
+                let found = self.statements.get(name).cloned().ok_or_else(|| unknown_statement(name))?;
                 let schema = self.columns_of_statement(&found);
                 if schema.is_some() {
                     self.check_transaction(found.verb())?;
                 }
-                self.link.put(&ParameterDescription::new(
-                    found.parameters.iter().map(|ty| ty.oid).collect(),
-                ));
-                let shape = schema
-                    .as_ref()
-                    .map(|schema| self.shape(schema, &[]))
-                    .transpose()?;
+                self.link.put(&ParameterDescription::new(found.parameters.iter().map(|ty| ty.oid).collect()));
+                let shape = schema.as_ref().map(|schema| self.shape(schema, &[])).transpose()?;
                 (schema, shape)
             }
             Target::Portal => {
@@ -245,10 +172,7 @@ impl Connection {
     /// Runs a portal, or goes on with it.
     pub(crate) async fn execute(&mut self, name: &str, max_rows: i32) -> Result<(), Stop> {
         let (watch, _window) = self.start_statement();
-        let mut portal = self
-            .portals
-            .remove(name)
-            .ok_or_else(|| unknown_portal(name))?;
+        let mut portal = self.portals.remove(name).ok_or_else(|| unknown_portal(name))?;
         let done = self.execute_portal(&mut portal, max_rows, &watch).await;
         // A portal that failed is kept, closed, so that its name still says what it was.
         if done.is_err() {
@@ -258,12 +182,7 @@ impl Connection {
         done
     }
 
-    async fn execute_portal(
-        &mut self,
-        portal: &mut Portal,
-        max_rows: i32,
-        watch: &Watch,
-    ) -> Result<(), Stop> {
+    async fn execute_portal(&mut self, portal: &mut Portal, max_rows: i32, watch: &Watch) -> Result<(), Stop> {
         let Some(unit) = portal.statement.unit.clone() else {
             self.link.put(&EmptyQueryResponse::new());
             return Ok(());
@@ -272,55 +191,23 @@ impl Connection {
         let limit = u64::try_from(max_rows).ok().filter(|limit| *limit > 0);
         if let PortalState::New = portal.state {
             let alone = self.link.sync_is_next() || matches!(unit.command, Command::Discard(_));
-            if self
-                .enter_block(&unit, unit.verb.may_write() && !alone, watch)
-                .await?
-            {
+            if self.enter_block(&unit, unit.verb.may_write() && !alone, watch).await? {
                 portal.state = PortalState::Finished;
                 return Ok(());
             }
-            let outlet = Outlet {
-                describes: false,
-                formats: portal.shape.formats.clone(),
-            };
-            let Some(prepared) = portal
-                .statement
-                .prepared
-                .clone()
-                .filter(|_| unit.command == Command::Plain)
-            else {
+            let outlet = Outlet { describes: false, formats: portal.shape.formats.clone() };
+            let Some(prepared) = portal.statement.prepared.clone().filter(|_| unit.command == Command::Plain) else {
                 portal.state = PortalState::Finished;
-                let inner = portal
-                    .statement
-                    .prepared
-                    .clone()
-                    .map(|prepared| (prepared, portal.parameters.clone()));
+                let inner = portal.statement.prepared.clone().map(|prepared| (prepared, portal.parameters.clone()));
                 return self.run_command(&unit, inner, &outlet, watch).await;
             };
             let parameters = portal.parameters.clone();
-            let answer = self
-                .work
-                .run(&mut self.link, watch, async move {
-                    prepared.run(parameters).await
-                })
-                .await?;
+            let answer = self.work.run(&mut self.link, watch, async move { prepared.run(parameters).await }).await?;
             match answer {
-                Answer::Rows {
-                    schema,
-                    stream,
-                    failures,
-                } => {
+                Answer::Rows { schema, stream, failures } => {
                     let announced = portal.shape.columns.iter().map(|column| column.oid);
-                    if !columns_of(&schema)?
-                        .iter()
-                        .map(|column| column.oid)
-                        .eq(announced)
-                    {
-                        return Err(Failure::new(
-                            "0A000",
-                            "cached plan must not change result type",
-                        )
-                        .into());
+                    if !columns_of(&schema)?.iter().map(|column| column.oid).eq(announced) {
+                        return Err(Failure::new("0A000", "cached plan must not change result type").into());
                     }
                     let rows = Rows::new(self.work.rows(stream, failures, watch), Scroll::Forward);
                     portal.state = PortalState::Running(Box::new(rows));
@@ -334,9 +221,7 @@ impl Connection {
         match &mut portal.state {
             PortalState::Running(rows) => {
                 let direction = Direction::Forward(limit);
-                let count = rows
-                    .fetch(direction, Some(&portal.shape), &mut self.link, watch)
-                    .await?;
+                let count = rows.fetch(direction, Some(&portal.shape), &mut self.link, watch).await?;
                 if limit == Some(count) {
                     self.link.put(&PortalSuspended::new());
                 } else {
@@ -349,11 +234,9 @@ impl Connection {
                 self.complete(unit.verb.rows_tag(0));
                 Ok(())
             }
-            PortalState::New | PortalState::Finished => Err(Failure::new(
-                "55000",
-                "portal cannot be run: it has already been run, or failed",
-            )
-            .into()),
+            PortalState::New | PortalState::Finished => {
+                Err(Failure::new("55000", "portal cannot be run: it has already been run, or failed").into())
+            }
         }
     }
 

@@ -67,11 +67,7 @@ impl Token {
         }
         let open = text.find('\'')?;
         let inner = text.get(open + 1..text.len() - 1)?.replace("''", "'");
-        if text.starts_with(['e', 'E']) {
-            unescape(&inner)
-        } else {
-            Some(inner)
-        }
+        if text.starts_with(['e', 'E']) { unescape(&inner) } else { Some(inner) }
     }
 }
 
@@ -90,24 +86,14 @@ fn unescape(text: &str) -> Option<String> {
             'r' => out.push('\r'),
             't' => out.push('\t'),
             'x' => out.push(char::from_u32(digits(&mut chars, 0, 16, 2)?)?),
-            octal @ '0'..='7' => out.push(char::from_u32(digits(
-                &mut chars,
-                octal.to_digit(8)?,
-                8,
-                2,
-            )?)?),
+            octal @ '0'..='7' => out.push(char::from_u32(digits(&mut chars, octal.to_digit(8)?, 8, 2)?)?),
             other => out.push(other),
         }
     }
     Some(out)
 }
 
-fn digits(
-    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    first: u32,
-    radix: u32,
-    most: usize,
-) -> Option<u32> {
+fn digits(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, first: u32, radix: u32, most: usize) -> Option<u32> {
     let mut value = first;
     for _ in 0..most {
         let Some(digit) = chars.peek().and_then(|found| found.to_digit(radix)) else {
@@ -135,11 +121,7 @@ pub(crate) fn tokens(sql: &str) -> Result<Vec<Token>, Failure> {
             at += comment(rest).ok_or_else(|| unterminated(sql, at, "/* comment"))?;
         } else {
             let (kind, length) = token(rest, first).map_err(|what| unterminated(sql, at, what))?;
-            found.push(Token {
-                kind,
-                start: at,
-                end: at + length,
-            });
+            found.push(Token { kind, start: at, end: at + length });
             at += length;
         }
     }
@@ -155,44 +137,26 @@ fn token(rest: &str, first: char) -> Result<(Kind, usize), &'static str> {
     let quoted_string = "quoted string";
     let prefixed = rest.as_bytes().get(1) == Some(&b'\'');
     match first {
-        '\'' => Ok((
-            Kind::String,
-            quoted(rest, '\'', false).ok_or(quoted_string)?,
-        )),
-        'e' | 'E' if prefixed => Ok((
-            Kind::String,
-            1 + quoted(&rest[1..], '\'', true).ok_or(quoted_string)?,
-        )),
-        'b' | 'B' | 'x' | 'X' | 'n' | 'N' if prefixed => Ok((
-            Kind::String,
-            1 + quoted(&rest[1..], '\'', false).ok_or(quoted_string)?,
-        )),
-        'u' | 'U' if rest[1..].starts_with("&'") => Ok((
-            Kind::String,
-            2 + quoted(&rest[2..], '\'', false).ok_or(quoted_string)?,
-        )),
-        '"' => Ok((
-            Kind::Quoted,
-            quoted(rest, '"', false).ok_or("quoted identifier")?,
-        )),
+        '\'' => Ok((Kind::String, quoted(rest, '\'', false).ok_or(quoted_string)?)),
+        'e' | 'E' if prefixed => Ok((Kind::String, 1 + quoted(&rest[1..], '\'', true).ok_or(quoted_string)?)),
+        'b' | 'B' | 'x' | 'X' | 'n' | 'N' if prefixed => {
+            Ok((Kind::String, 1 + quoted(&rest[1..], '\'', false).ok_or(quoted_string)?))
+        }
+        'u' | 'U' if rest[1..].starts_with("&'") => {
+            Ok((Kind::String, 2 + quoted(&rest[2..], '\'', false).ok_or(quoted_string)?))
+        }
+        '"' => Ok((Kind::Quoted, quoted(rest, '"', false).ok_or("quoted identifier")?)),
         '$' => match dollar_quoted(rest) {
             Some(length) => Ok((Kind::String, length.ok_or("dollar-quoted string")?)),
             None => Ok((Kind::Symbol, 1)),
         },
         digit if digit.is_ascii_digit() => {
-            let in_number =
-                |found: char| found.is_ascii_alphanumeric() || found == '.' || found == '_';
-            Ok((
-                Kind::Number,
-                rest.find(|found| !in_number(found)).unwrap_or(rest.len()),
-            ))
+            let in_number = |found: char| found.is_ascii_alphanumeric() || found == '.' || found == '_';
+            Ok((Kind::Number, rest.find(|found| !in_number(found)).unwrap_or(rest.len())))
         }
         letter if letter.is_alphabetic() || letter == '_' => {
             let in_word = |found: char| found.is_alphanumeric() || found == '_' || found == '$';
-            Ok((
-                Kind::Word,
-                rest.find(|found| !in_word(found)).unwrap_or(rest.len()),
-            ))
+            Ok((Kind::Word, rest.find(|found| !in_word(found)).unwrap_or(rest.len())))
         }
         other => Ok((Kind::Symbol, other.len_utf8())),
     }
@@ -248,23 +212,13 @@ mod tests {
     use super::*;
 
     fn texts(sql: &str) -> Vec<&str> {
-        tokens(sql)
-            .expect("tokens")
-            .iter()
-            .map(|token| token.text(sql))
-            .collect()
+        tokens(sql).expect("tokens").iter().map(|token| token.text(sql)).collect()
     }
 
     #[test]
     fn semicolons_inside_strings_identifiers_and_comments_are_no_tokens() {
-        assert_eq!(
-            texts("a ';' ; \";\" -- ;\n /* ; /* ; */ */ b"),
-            ["a", "';'", ";", "\";\"", "b"]
-        );
-        assert_eq!(
-            texts("E'\\';' ; $x$;$x$ $1"),
-            ["E'\\';'", ";", "$x$;$x$", "$", "1"]
-        );
+        assert_eq!(texts("a ';' ; \";\" -- ;\n /* ; /* ; */ */ b"), ["a", "';'", ";", "\";\"", "b"]);
+        assert_eq!(texts("E'\\';' ; $x$;$x$ $1"), ["E'\\';'", ";", "$x$;$x$", "$", "1"]);
     }
 
     #[test]

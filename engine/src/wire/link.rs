@@ -57,24 +57,13 @@ impl Link {
     /// Takes over a stream. A write that makes no progress for `write_stall` ends the connection.
     pub(crate) fn new(stream: Box<dyn Stream>, write_stall: Duration) -> Self {
         let out = BytesMut::with_capacity(8 * 1024);
-        Self {
-            stream,
-            input: BytesMut::with_capacity(8 * 1024),
-            out,
-            copy_left: 0,
-            ended: false,
-            write_stall,
-        }
+        Self { stream, input: BytesMut::with_capacity(8 * 1024), out, copy_left: 0, ended: false, write_stall }
     }
 
     /// Reads the next message, of at most `limit` bytes.
     ///
     /// The length and the type byte are checked before the body is awaited, so a client cannot make the server keep more.
-    pub(crate) async fn frame(
-        &mut self,
-        limit: usize,
-        is_known: fn(u8) -> bool,
-    ) -> Result<Frame, ConnectionEnd> {
+    pub(crate) async fn frame(&mut self, limit: usize, is_known: fn(u8) -> bool) -> Result<Frame, ConnectionEnd> {
         self.skip_copy_rest().await?;
         self.fill_to(5).await?;
         let length = self.frame_length(is_known)?;
@@ -82,10 +71,7 @@ impl Link {
         if self.input[0] == b'd' {
             self.input.advance(5);
             self.copy_left = length;
-            return Ok(Frame {
-                tag: b'd',
-                body: Bytes::new(),
-            });
+            return Ok(Frame { tag: b'd', body: Bytes::new() });
         }
         if length > limit {
             let message = format!("a message of {length} bytes exceeds the limit of {limit} bytes");
@@ -94,10 +80,7 @@ impl Link {
         self.fill_to(5 + length).await?;
         let tag = self.input[0];
         self.input.advance(5);
-        Ok(Frame {
-            tag,
-            body: self.input.split_to(length).freeze(),
-        })
+        Ok(Frame { tag, body: self.input.split_to(length).freeze() })
     }
 
     fn frame_length(&self, is_known: fn(u8) -> bool) -> Result<usize, ConnectionEnd> {
@@ -120,19 +103,13 @@ impl Link {
                 b'd' => {
                     self.input.advance(5);
                     self.copy_left = length;
-                    return if length == 0 {
-                        Ok(CopyPiece::Ignored)
-                    } else {
-                        self.copy_data().await
-                    };
+                    return if length == 0 { Ok(CopyPiece::Ignored) } else { self.copy_data().await };
                 }
                 b'c' | b'f' | b'H' | b'S' => {
                     let frame = self.frame(limit, super::message::is_known).await?;
                     return Ok(match frame.tag {
                         b'c' => CopyPiece::Done,
-                        b'f' => CopyPiece::Failed(
-                            super::message::Body(frame.body).text().unwrap_or_default(),
-                        ),
+                        b'f' => CopyPiece::Failed(super::message::Body(frame.body).text().unwrap_or_default()),
                         _ => CopyPiece::Ignored,
                     });
                 }
@@ -219,22 +196,14 @@ impl Link {
     /// Dropping the future half-way loses nothing: what was not sent is still in the buffer.
     pub(crate) async fn flush(&mut self) -> Result<(), ConnectionEnd> {
         while !self.out.is_empty() {
-            let stalled = || {
-                io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "the client does not read its answers",
-                )
-            };
-            let written = timeout(self.write_stall, self.stream.write_buf(&mut self.out))
-                .await
-                .map_err(|_| stalled())??;
+            let stalled = || io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answers");
+            let written =
+                timeout(self.write_stall, self.stream.write_buf(&mut self.out)).await.map_err(|_| stalled())??;
             if written == 0 {
                 return Err(ConnectionEnd::Gone);
             }
         }
-        timeout(self.write_stall, self.stream.flush())
-            .await
-            .map_err(|_| ConnectionEnd::Gone)??;
+        timeout(self.write_stall, self.stream.flush()).await.map_err(|_| ConnectionEnd::Gone)??;
         Ok(())
     }
 

@@ -22,11 +22,7 @@ pub(crate) enum Frontend {
     /// Simple query.
     Query(String),
     /// Prepares a statement.
-    Parse {
-        name: String,
-        sql: String,
-        parameter_oids: Vec<u32>,
-    },
+    Parse { name: String, sql: String, parameter_oids: Vec<u32> },
     /// Makes a portal of a statement and parameters.
     Bind(Bind),
     /// Asks for types and columns.
@@ -74,42 +70,22 @@ impl Frontend {
                 let (name, sql) = (body.text()?, body.text()?);
                 let count = body.count(4)?;
                 let parameter_oids = (0..count).map(|_| body.u32()).collect::<Result<_, _>>()?;
-                Self::Parse {
-                    name,
-                    sql,
-                    parameter_oids,
-                }
+                Self::Parse { name, sql, parameter_oids }
             }
             b'B' => Self::Bind(body.bind()?),
-            b'D' => Self::Describe {
-                target: body.target()?,
-                name: body.text()?,
-            },
-            b'E' => Self::Execute {
-                portal: body.text()?,
-                max_rows: body.u32()?.cast_signed(),
-            },
-            b'C' => Self::Close {
-                target: body.target()?,
-                name: body.text()?,
-            },
+            b'D' => Self::Describe { target: body.target()?, name: body.text()? },
+            b'E' => Self::Execute { portal: body.text()?, max_rows: body.u32()?.cast_signed() },
+            b'C' => Self::Close { target: body.target()?, name: body.text()? },
             b'H' => Self::Flush,
             b'S' => Self::Sync,
             b'X' => Self::Terminate,
             b'F' => return Ok(Self::FunctionCall),
             b'd' | b'c' | b'f' => return Ok(Self::Copy),
             _ => {
-                return Err(Failure::new(
-                    "08P01",
-                    format!("invalid frontend message type {tag}"),
-                ));
+                return Err(Failure::new("08P01", format!("invalid frontend message type {tag}")));
             }
         };
-        if body.0.has_remaining() {
-            Err(malformed())
-        } else {
-            Ok(message)
-        }
+        if body.0.has_remaining() { Err(malformed()) } else { Ok(message) }
     }
 }
 
@@ -123,19 +99,12 @@ pub(crate) struct Body(pub(crate) Bytes);
 impl Body {
     /// Reads a text up to its terminating zero.
     pub(crate) fn text(&mut self) -> Result<String, Failure> {
-        let end = self
-            .0
-            .iter()
-            .position(|byte| *byte == 0)
-            .ok_or_else(malformed)?;
+        let end = self.0.iter().position(|byte| *byte == 0).ok_or_else(malformed)?;
         let text = self.0.split_to(end);
         self.0.advance(1);
         match std::str::from_utf8(&text) {
             Ok(text) => Ok(text.to_owned()),
-            Err(_) => Err(Failure::new(
-                "22021",
-                "invalid byte sequence for encoding \"UTF8\"",
-            )),
+            Err(_) => Err(Failure::new("22021", "invalid byte sequence for encoding \"UTF8\"")),
         }
     }
 
@@ -150,11 +119,7 @@ impl Body {
     /// Reads a count of things of at least `size` bytes each; more than the body can hold is an error before anything is reserved.
     fn count(&mut self, size: usize) -> Result<usize, Failure> {
         let count = usize::from(self.u16()?);
-        if count * size > self.0.remaining() {
-            Err(malformed())
-        } else {
-            Ok(count)
-        }
+        if count * size > self.0.remaining() { Err(malformed()) } else { Ok(count) }
     }
 
     fn target(&mut self) -> Result<Target, Failure> {
@@ -170,10 +135,7 @@ impl Body {
         let format = |code| match code {
             0 => Ok(Format::Text),
             1 => Ok(Format::Binary),
-            other => Err(Failure::new(
-                "22023",
-                format!("unsupported format code: {other}"),
-            )),
+            other => Err(Failure::new("22023", format!("unsupported format code: {other}"))),
         };
         (0..count).map(|_| self.u16().and_then(format)).collect()
     }
@@ -196,13 +158,7 @@ impl Body {
             });
         }
         let result_formats = self.formats()?;
-        Ok(Bind {
-            portal,
-            statement,
-            parameter_formats,
-            parameters,
-            result_formats,
-        })
+        Ok(Bind { portal, statement, parameter_formats, parameters, result_formats })
     }
 }
 

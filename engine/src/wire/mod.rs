@@ -2,10 +2,10 @@
 //!
 //! | part | files |
 //! |---|---|
-//! | listener, encryption, login | `server`, `startup`, `auth`, `verifier`, `throttle`, `config` |
+//! | listener, encryption, login | `server`, `startup`, `login`, `auth`, `verifier`, `throttle`, `config` |
 //! | bytes and messages | `link`, `message`, `error` |
-//! | a connection | `connection`, `simple`, `extended`, `execute`, `cursor`, `portal`, `rows`, `work`, `cancel`, `settings` |
-//! | statements of the protocol layer | `lex`, `command`, `copy` |
+//! | a connection | `connection`, `simple`, `extended`, `execute`, `cursor`, `prepared`, `portal`, `rows`, `work`, `cancel`, `settings` |
+//! | statements of the protocol layer | `lex`, `command`, `grammar`, `copy` |
 //! | values | `types` |
 //!
 //! What it never does: plan or run SQL itself (that is [`backend`]'s), read a message before the login has ended that is not part of
@@ -22,10 +22,13 @@ mod cursor;
 mod error;
 mod execute;
 mod extended;
+mod grammar;
 mod lex;
 mod link;
+mod login;
 mod message;
 mod portal;
+mod prepared;
 mod rows;
 mod server;
 pub mod settings;

@@ -81,20 +81,14 @@ pub(crate) struct Named<T> {
 impl<T> Named<T> {
     /// Makes an empty set of at most `most` things; `what` names them in errors.
     pub(crate) fn new(most: usize, what: &'static str) -> Self {
-        Self {
-            items: HashMap::new(),
-            most,
-            what,
-        }
+        Self { items: HashMap::new(), most, what }
     }
 
     /// Adds one. Errors: 53400 when there are too many.
     pub(crate) fn insert(&mut self, name: &str, item: T) -> Result<(), Failure> {
         if self.items.len() >= self.most && !self.items.contains_key(name) {
             let message = format!("a connection may have {} {}", self.most, self.what);
-            return Err(
-                Failure::new("53400", message).with_hint("Close those that are no longer needed.")
-            );
+            return Err(Failure::new("53400", message).with_hint("Close those that are no longer needed."));
         }
         self.items.insert(name.to_owned(), item);
         Ok(())
@@ -134,10 +128,7 @@ pub(crate) const UNNAMED: &str = "";
 pub(crate) fn unknown_statement(name: &str) -> Failure {
     match name {
         UNNAMED => Failure::new("26000", "unnamed prepared statement does not exist"),
-        name => Failure::new(
-            "26000",
-            format!("prepared statement \"{name}\" does not exist"),
-        ),
+        name => Failure::new("26000", format!("prepared statement \"{name}\" does not exist")),
     }
 }
 

@@ -68,14 +68,7 @@ impl Run {
 impl Rows {
     /// Stands before the first row.
     pub(crate) fn new(source: RowSource, scroll: Scroll) -> Self {
-        Self {
-            source: Some(source),
-            pages: VecDeque::new(),
-            loaded: 0,
-            position: 0,
-            scroll,
-            kept_bytes: 0,
-        }
+        Self { source: Some(source), pages: VecDeque::new(), loaded: 0, position: 0, scroll, kept_bytes: 0 }
     }
 
     /// Reads one more batch; tells whether there was one.
@@ -93,9 +86,7 @@ impl Rows {
                 self.kept_bytes += batch.get_array_memory_size();
                 if self.kept_bytes > bytes_max {
                     let message = format!("a scrollable cursor may keep {bytes_max} bytes of rows");
-                    return Err(Failure::new("53400", message)
-                        .with_hint("Declare it with NO SCROLL.")
-                        .into());
+                    return Err(Failure::new("53400", message).with_hint("Declare it with NO SCROLL.").into());
                 }
             }
         }
@@ -106,26 +97,14 @@ impl Rows {
     }
 
     fn run_from(&self, row: u64, most: u64) -> Option<Run> {
-        let page = self
-            .pages
-            .iter()
-            .find(|page| (page.first..page.end()).contains(&row))?;
+        let page = self.pages.iter().find(|page| (page.first..page.end()).contains(&row))?;
         let start = usize::try_from(row - page.first).ok()?;
         let count = usize::try_from(most.min(page.end() - row)).ok()?;
-        Some(Run {
-            batch: page.batch.clone(),
-            rows: start..start + count,
-            backward: false,
-        })
+        Some(Run { batch: page.batch.clone(), rows: start..start + count, backward: false })
     }
 
     /// Goes forward over at most `most` rows of one batch and gives them; `None` at the end.
-    pub(crate) async fn forward(
-        &mut self,
-        most: u64,
-        link: &mut Link,
-        watch: &Watch,
-    ) -> Result<Option<Run>, Stop> {
+    pub(crate) async fn forward(&mut self, most: u64, link: &mut Link, watch: &Watch) -> Result<Option<Run>, Stop> {
         if self.position >= self.loaded && !self.load(link, watch).await? {
             self.position = self.loaded + 1;
             return Ok(None);
@@ -142,18 +121,11 @@ impl Rows {
             self.position = 0;
             return Ok(None);
         };
-        let Some(page) = self
-            .pages
-            .iter()
-            .find(|page| (page.first..page.end()).contains(&last))
-        else {
+        let Some(page) = self.pages.iter().find(|page| (page.first..page.end()).contains(&last)) else {
             return Ok(None);
         };
         let first = page.first.max((last + 1).saturating_sub(most));
-        let run = self.run_from(first, last + 1 - first).map(|run| Run {
-            backward: true,
-            ..run
-        });
+        let run = self.run_from(first, last + 1 - first).map(|run| Run { backward: true, ..run });
         self.position = first;
         Ok(run)
     }
@@ -167,12 +139,7 @@ impl Rows {
     }
 
     /// Goes to a row by its number and gives it; beyond either end there is none.
-    async fn go_to(
-        &mut self,
-        row: u64,
-        link: &mut Link,
-        watch: &Watch,
-    ) -> Result<Option<Run>, Stop> {
+    async fn go_to(&mut self, row: u64, link: &mut Link, watch: &Watch) -> Result<Option<Run>, Stop> {
         if row < self.position {
             self.must_scroll()?;
         }
@@ -259,20 +226,11 @@ impl Rows {
     }
 }
 
-async fn send_run(
-    run: &Run,
-    outlet: Option<&RowShape>,
-    link: &mut Link,
-    watch: &Watch,
-) -> Result<(), Stop> {
+async fn send_run(run: &Run, outlet: Option<&RowShape>, link: &mut Link, watch: &Watch) -> Result<(), Stop> {
     let Some(shape) = outlet else { return Ok(()) };
     let mut writer = BatchWriter::new(&run.batch, shape)?;
     for step in 0..run.rows.len() {
-        let row = if run.backward {
-            run.rows.end - 1 - step
-        } else {
-            run.rows.start + step
-        };
+        let row = if run.backward { run.rows.end - 1 - step } else { run.rows.start + step };
         writer.write_row(row, &mut link.out)?;
         if link.out.len() >= FLUSH_BYTES {
             flush_watched(link, watch).await?;
@@ -296,8 +254,7 @@ pub(crate) async fn drain(
     shape: &RowShape,
     link: &mut Link,
     watch: &Watch,
-    mut write: impl FnMut(&mut BatchWriter<'_>, usize, &mut bytes::BytesMut) -> Result<(), Failure>
-    + Send,
+    mut write: impl FnMut(&mut BatchWriter<'_>, usize, &mut bytes::BytesMut) -> Result<(), Failure> + Send,
 ) -> Result<u64, Stop> {
     let mut count = 0;
     while let Some(run) = rows.forward(u64::MAX, link, watch).await? {
@@ -315,21 +272,16 @@ pub(crate) async fn drain(
 
 /// Makes the RowDescription of a result.
 pub(crate) fn description(schema: &SchemaRef, shape: &RowShape) -> RowDescription {
-    let fields = schema
-        .fields()
-        .iter()
-        .zip(&shape.columns)
-        .zip(&shape.formats)
-        .map(|((field, column), format)| {
-            FieldDescription::new(
-                field.name().clone(),
-                column.table.cast_signed(),
-                column.number,
-                column.oid,
-                column.size,
-                column.modifier,
-                format.code(),
-            )
-        });
+    let fields = schema.fields().iter().zip(&shape.columns).zip(&shape.formats).map(|((field, column), format)| {
+        FieldDescription::new(
+            field.name().clone(),
+            column.table.cast_signed(),
+            column.number,
+            column.oid,
+            column.size,
+            column.modifier,
+            format.code(),
+        )
+    });
     RowDescription::new(fields.collect())
 }

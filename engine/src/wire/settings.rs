@@ -16,10 +16,7 @@ const REPORTED: &[(&str, &str)] = &[
     ("IntervalStyle", "postgres"),
     ("is_superuser", "off"),
     ("server_encoding", "UTF8"),
-    (
-        "server_version",
-        concat!("15.8 (Ratehouse ", env!("CARGO_PKG_VERSION"), ")"),
-    ),
+    ("server_version", concat!("15.8 (Ratehouse ", env!("CARGO_PKG_VERSION"), ")")),
     ("session_authorization", ""),
     ("standard_conforming_strings", "on"),
     ("TimeZone", "UTC"),
@@ -37,23 +34,14 @@ pub(crate) struct Reported {
 impl Reported {
     /// Starts with nothing sent.
     pub(crate) fn new(login: &str) -> Self {
-        Self {
-            sent: vec![None; REPORTED.len()],
-            login: login.to_owned(),
-        }
+        Self { sent: vec![None; REPORTED.len()], login: login.to_owned() }
     }
 
     /// Appends a ParameterStatus for every parameter whose value is not the one last sent.
     pub(crate) fn send_changes(&mut self, session: &dyn BackendSession, link: &mut Link) {
         for ((name, default), sent) in REPORTED.iter().zip(&mut self.sent) {
-            let fallback = if *name == "session_authorization" {
-                &self.login
-            } else {
-                *default
-            };
-            let value = session
-                .setting(&name.to_lowercase())
-                .unwrap_or_else(|| fallback.to_owned());
+            let fallback = if *name == "session_authorization" { &self.login } else { *default };
+            let value = session.setting(&name.to_lowercase()).unwrap_or_else(|| fallback.to_owned());
             if sent.as_ref() != Some(&value) {
                 link.put(&ParameterStatus::new((*name).to_owned(), value.clone()));
                 *sent = Some(value);

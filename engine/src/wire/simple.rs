@@ -46,12 +46,10 @@ impl Connection {
                 continue;
             }
             let before = unit.characters_before;
-            self.run_unit(&unit, statement, &watch)
-                .await
-                .map_err(|stop| match stop {
-                    Stop::Statement(failure) => Stop::Statement(failure.shifted(before)),
-                    other => other,
-                })?;
+            self.run_unit(&unit, statement, &watch).await.map_err(|stop| match stop {
+                Stop::Statement(failure) => Stop::Statement(failure.shifted(before)),
+                other => other,
+            })?;
         }
         Ok(())
     }
@@ -68,19 +66,11 @@ impl Connection {
     }
 
     /// Applies the rules of the implicit block before a statement; tells whether they have answered it.
-    pub(crate) async fn enter_block(
-        &mut self,
-        unit: &Unit,
-        together: bool,
-        watch: &Watch,
-    ) -> Result<bool, Stop> {
+    pub(crate) async fn enter_block(&mut self, unit: &Unit, together: bool, watch: &Watch) -> Result<bool, Stop> {
         match unit.verb {
             Verb::Begin if self.implicit_block => {
                 self.implicit_block = false;
-                let starts = unit
-                    .sql
-                    .get(..5)
-                    .is_some_and(|word| word.eq_ignore_ascii_case("start"));
+                let starts = unit.sql.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("start"));
                 self.complete(if starts { "START TRANSACTION" } else { "BEGIN" }.to_owned());
                 return Ok(true);
             }
@@ -108,21 +98,11 @@ impl Connection {
         let Some(statement) = statement else {
             return self.run_command(unit, None, &outlet, watch).await;
         };
-        let prepared = self
-            .work
-            .run(&mut self.link, watch, async move {
-                statement.prepare(&[]).await
-            })
-            .await?;
+        let prepared = self.work.run(&mut self.link, watch, async move { statement.prepare(&[]).await }).await?;
         if !prepared.parameters().is_empty() {
             return Err(super::backend::Failure::new("42P02", "there is no parameter $1").into());
         }
-        let answer = self
-            .work
-            .run(&mut self.link, watch, async move {
-                prepared.run(Vec::new()).await
-            })
-            .await?;
+        let answer = self.work.run(&mut self.link, watch, async move { prepared.run(Vec::new()).await }).await?;
         self.send_answer(answer, unit.verb, &outlet, watch).await
     }
 

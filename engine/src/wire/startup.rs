@@ -55,10 +55,7 @@ pub(crate) struct SessionRequest {
 }
 
 /// Reads up to the start-up packet, encrypting where the client asks and a certificate is there.
-pub(crate) async fn open(
-    mut socket: TcpStream,
-    tls: Option<&TlsAcceptor>,
-) -> Result<Opening, ConnectionEnd> {
+pub(crate) async fn open(mut socket: TcpStream, tls: Option<&TlsAcceptor>) -> Result<Opening, ConnectionEnd> {
     let mut gss_refused = false;
     loop {
         let packet = read_packet(&mut socket).await?;
@@ -68,22 +65,14 @@ pub(crate) async fn open(
                 socket.write_all(b"S").await?;
                 let mut stream = tls.accept(socket).await?;
                 let packet = read_packet(&mut stream).await?;
-                return Ok(Opening {
-                    request: packet.request(),
-                    stream: Box::new(stream),
-                    encrypted: true,
-                });
+                return Ok(Opening { request: packet.request(), stream: Box::new(stream), encrypted: true });
             }
             (SSL_REQUEST, None) => {
                 expect_bare(&packet)?;
                 socket.write_all(b"N").await?;
                 // After a refusal the client may go on in the clear, or leave; it may not ask again and again.
                 let packet = read_packet(&mut socket).await?;
-                return Ok(Opening {
-                    request: packet.request(),
-                    stream: Box::new(socket),
-                    encrypted: false,
-                });
+                return Ok(Opening { request: packet.request(), stream: Box::new(socket), encrypted: false });
             }
             (GSSENC_REQUEST, _) if !gss_refused => {
                 expect_bare(&packet)?;
@@ -91,11 +80,7 @@ pub(crate) async fn open(
                 gss_refused = true;
             }
             _ => {
-                return Ok(Opening {
-                    request: packet.request(),
-                    stream: Box::new(socket),
-                    encrypted: false,
-                });
+                return Ok(Opening { request: packet.request(), stream: Box::new(socket), encrypted: false });
             }
         }
     }
@@ -116,32 +101,19 @@ async fn read_packet(stream: &mut (impl AsyncReadExt + Unpin)) -> Result<Packet,
     let code = stream.read_u32().await?;
     let mut body = vec![0; length - 8];
     stream.read_exact(&mut body).await?;
-    Ok(Packet {
-        code,
-        body: Bytes::from(body),
-    })
+    Ok(Packet { code, body: Bytes::from(body) })
 }
 
 fn expect_bare(packet: &Packet) -> Result<(), ConnectionEnd> {
-    if packet.body.is_empty() {
-        Ok(())
-    } else {
-        Err(ConnectionEnd::Gone)
-    }
+    if packet.body.is_empty() { Ok(()) } else { Err(ConnectionEnd::Gone) }
 }
 
 impl Packet {
     fn request(mut self) -> Request {
         match self.code {
             CANCEL_REQUEST => match self.body.try_get_i32() {
-                Ok(pid) => Request::Cancel {
-                    pid,
-                    secret: self.body,
-                },
-                Err(_) => Request::Refused(Failure::new(
-                    "08P01",
-                    "invalid length of cancel request packet",
-                )),
+                Ok(pid) => Request::Cancel { pid, secret: self.body },
+                Err(_) => Request::Refused(Failure::new("08P01", "invalid length of cancel request packet")),
             },
             version if version >> 16 == 3 => match self.session(version) {
                 Ok(session) => Request::Session(session),
@@ -149,9 +121,7 @@ impl Packet {
             },
             version => {
                 let (major, minor) = (version >> 16, version & 0xffff);
-                let message = format!(
-                    "unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.2"
-                );
+                let message = format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.2");
                 Request::Refused(Failure::new("0A000", message))
             }
         }
@@ -174,29 +144,13 @@ impl Packet {
             }
         }
         if body.0.has_remaining() {
-            return Err(Failure::new(
-                "08P01",
-                "invalid startup packet layout: expected terminator as last byte",
-            ));
+            return Err(Failure::new("08P01", "invalid startup packet layout: expected terminator as last byte"));
         }
         // Version 3.1 was never given out: who asks for it gets 3.0.
-        let served = if version >= PROTOCOL_3_2 {
-            PROTOCOL_3_2
-        } else {
-            PROTOCOL_3_0
-        };
-        let negotiate =
-            (served != version || !unknown.is_empty()).then(|| (served.cast_signed(), unknown));
-        let key_length = if served == PROTOCOL_3_2 {
-            KeyLength::Long
-        } else {
-            KeyLength::Short
-        };
-        Ok(SessionRequest {
-            key_length,
-            negotiate,
-            parameters,
-        })
+        let served = if version >= PROTOCOL_3_2 { PROTOCOL_3_2 } else { PROTOCOL_3_0 };
+        let negotiate = (served != version || !unknown.is_empty()).then(|| (served.cast_signed(), unknown));
+        let key_length = if served == PROTOCOL_3_2 { KeyLength::Long } else { KeyLength::Short };
+        Ok(SessionRequest { key_length, negotiate, parameters })
     }
 }
 
@@ -234,10 +188,7 @@ pub(crate) fn parse_options(options: &str) -> Result<Vec<(String, String)>, Fail
             None => word.strip_prefix("-c").unwrap_or_default().to_owned(),
         };
         let Some((name, value)) = setting.split_once('=') else {
-            return Err(Failure::new(
-                "42601",
-                format!("invalid command-line argument for server process: {word}"),
-            ));
+            return Err(Failure::new("42601", format!("invalid command-line argument for server process: {word}")));
         };
         settings.push((name.replace('-', "_").to_lowercase(), value.to_owned()));
     }
@@ -251,17 +202,9 @@ mod tests {
     #[test]
     fn options_are_read_in_every_spelling() {
         let settings =
-            parse_options(r"-c statement_timeout=7s -csearch_path=a\ b --extra-float-digits=3")
-                .expect("options");
-        let expected = [
-            ("statement_timeout", "7s"),
-            ("search_path", "a b"),
-            ("extra_float_digits", "3"),
-        ];
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+            parse_options(r"-c statement_timeout=7s -csearch_path=a\ b --extra-float-digits=3").expect("options");
+        let expected = [("statement_timeout", "7s"), ("search_path", "a b"), ("extra_float_digits", "3")];
+        let expected: Vec<_> = expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         assert_eq!(settings, expected);
         assert!(parse_options("-d 5").is_err());
     }

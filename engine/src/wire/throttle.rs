@@ -42,9 +42,7 @@ impl Throttle {
     /// Whether a login from there is shut out at `now`.
     pub(crate) fn is_shut(&self, login: &str, peer: IpAddr, now: Instant) -> bool {
         let pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
-        pairs
-            .get(&(login.to_owned(), network(peer)))
-            .is_some_and(|failures| now < failures.shut_until())
+        pairs.get(&(login.to_owned(), network(peer))).is_some_and(|failures| now < failures.shut_until())
     }
 
     /// Notes a failure.
@@ -52,18 +50,10 @@ impl Throttle {
         let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
         pairs.retain(|_, failures| now.saturating_duration_since(failures.last) < FORGET_AFTER);
         if pairs.len() >= PAIRS_MAX {
-            let oldest = pairs
-                .iter()
-                .min_by_key(|(_, failures)| failures.last)
-                .map(|(pair, _)| pair.clone());
+            let oldest = pairs.iter().min_by_key(|(_, failures)| failures.last).map(|(pair, _)| pair.clone());
             oldest.and_then(|pair| pairs.remove(&pair));
         }
-        let failures = pairs
-            .entry((login.to_owned(), network(peer)))
-            .or_insert(Failures {
-                count: 0,
-                last: now,
-            });
+        let failures = pairs.entry((login.to_owned(), network(peer))).or_insert(Failures { count: 0, last: now });
         failures.count = failures.count.saturating_add(1);
         failures.last = now;
     }

@@ -27,12 +27,7 @@ pub fn make_verifier(password: &str, salt: &[u8], iterations: usize) -> String {
     let salted = gen_salted_password(password, salt, iterations);
     let secret = ScramSecret::verifier_from_salted_password(salt.to_vec(), salted, iterations);
     match secret {
-        ScramSecret::Verifier {
-            salt,
-            iterations,
-            stored_key,
-            server_key,
-        } => format!(
+        ScramSecret::Verifier { salt, iterations, stored_key, server_key } => format!(
             "SCRAM-SHA-256${iterations}:{}${}:{}",
             STANDARD.encode(salt),
             STANDARD.encode(stored_key),
@@ -47,24 +42,11 @@ pub(crate) fn parse_verifier(text: &str) -> Option<ScramSecret> {
     let mut parts = text.strip_prefix("SCRAM-SHA-256$")?.split('$');
     let (iterations, salt) = parts.next()?.split_once(':')?;
     let (stored_key, server_key) = parts.next()?.split_once(':')?;
-    let key = |text: &str| {
-        STANDARD
-            .decode(text)
-            .ok()
-            .filter(|key| key.len() == HASH_BYTES)
-    };
-    let iterations = iterations
-        .parse()
-        .ok()
-        .filter(|count| (1..=ITERATIONS_MAX).contains(count))?;
+    let key = |text: &str| STANDARD.decode(text).ok().filter(|key| key.len() == HASH_BYTES);
+    let iterations = iterations.parse().ok().filter(|count| (1..=ITERATIONS_MAX).contains(count))?;
     let salt = STANDARD.decode(salt).ok().filter(|salt| !salt.is_empty())?;
     parts.next().is_none().then_some(())?;
-    Some(ScramSecret::Verifier {
-        salt,
-        iterations,
-        stored_key: key(stored_key)?,
-        server_key: key(server_key)?,
-    })
+    Some(ScramSecret::Verifier { salt, iterations, stored_key: key(stored_key)?, server_key: key(server_key)? })
 }
 
 /// The verifier of a login that does not exist: its salt never changes, and no password fits.
@@ -98,12 +80,7 @@ mod tests {
 
     #[test]
     fn texts_that_are_no_verifier_are_refused() {
-        for text in [
-            "",
-            "md5abc",
-            "SCRAM-SHA-256$4096:AA==$AA==:AA==",
-            "SCRAM-SHA-256$0:AA==$AA==:AA==",
-        ] {
+        for text in ["", "md5abc", "SCRAM-SHA-256$4096:AA==$AA==:AA==", "SCRAM-SHA-256$0:AA==$AA==:AA=="] {
             assert!(parse_verifier(text).is_none(), "{text}");
         }
     }

@@ -35,20 +35,9 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Starts the clock of a statement.
-    pub(crate) fn start(
-        token: CancellationToken,
-        limit: Option<Duration>,
-        closing: CancellationToken,
-    ) -> Self {
-        let deadline = limit
-            .filter(|limit| !limit.is_zero())
-            .and_then(|limit| Instant::now().checked_add(limit));
-        Self {
-            token,
-            deadline,
-            closing,
-            stop: CancellationToken::new(),
-        }
+    pub(crate) fn start(token: CancellationToken, limit: Option<Duration>, closing: CancellationToken) -> Self {
+        let deadline = limit.filter(|limit| !limit.is_zero()).and_then(|limit| Instant::now().checked_add(limit));
+        Self { token, deadline, closing, stop: CancellationToken::new() }
     }
 
     /// The token that the engine may ask.
@@ -75,9 +64,7 @@ impl Watch {
 
     /// Stops here if the statement has to stop; for loops that do not wait.
     pub(crate) fn check(&self) -> Result<(), Stop> {
-        let expired = self
-            .deadline
-            .is_some_and(|deadline| deadline <= Instant::now());
+        let expired = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
         if self.closing.is_cancelled() {
             Err(Stop::Connection(ConnectionEnd::Fatal(shutting_down())))
         } else if self.token.is_cancelled() {
@@ -92,10 +79,7 @@ impl Watch {
 
 /// The error of a connection that an administrator ends.
 pub(crate) fn shutting_down() -> Failure {
-    Failure::new(
-        "57P01",
-        "terminating connection due to administrator command",
-    )
+    Failure::new("57P01", "terminating connection due to administrator command")
 }
 
 fn lost_job() -> Failure {
@@ -113,10 +97,7 @@ pub(crate) struct Work {
 impl Work {
     /// Uses the threads of a runtime other than the one that serves sockets.
     pub(crate) fn new(handle: Handle) -> Self {
-        Self {
-            handle,
-            unfinished: None,
-        }
+        Self { handle, unfinished: None }
     }
 
     /// Runs a job to its end, or until something stops it.
@@ -161,12 +142,7 @@ impl Work {
     }
 
     /// Starts a stream of rows.
-    pub(crate) fn rows(
-        &self,
-        mut stream: SendableRecordBatchStream,
-        failures: FailureMap,
-        watch: &Watch,
-    ) -> RowSource {
+    pub(crate) fn rows(&self, mut stream: SendableRecordBatchStream, failures: FailureMap, watch: &Watch) -> RowSource {
         let (sender, receiver) = mpsc::channel(1);
         let task = self.handle.spawn(async move {
             while let Some(item) = stream.next().await {
@@ -179,11 +155,7 @@ impl Work {
             // Nobody may be listening any more.
             let _ended = sender.send(Ok(None)).await;
         });
-        RowSource {
-            receiver,
-            task: task.abort_handle(),
-            stop: watch.stop.clone(),
-        }
+        RowSource { receiver, task: task.abort_handle(), stop: watch.stop.clone() }
     }
 }
 
@@ -196,11 +168,7 @@ pub(crate) struct RowSource {
 
 impl RowSource {
     /// Waits for the next batch with rows in it; `None` at the end.
-    pub(crate) async fn next(
-        &mut self,
-        link: &mut Link,
-        watch: &Watch,
-    ) -> Result<Option<RecordBatch>, Stop> {
+    pub(crate) async fn next(&mut self, link: &mut Link, watch: &Watch) -> Result<Option<RecordBatch>, Stop> {
         loop {
             let received = tokio::select! {
                 biased;

@@ -17,6 +17,8 @@ pub(super) enum Direction {
     Down,
     /// Toward zero.
     Zero,
+    /// To the nearest value, a tie away from zero.
+    Nearest,
 }
 
 /// Returns the type of a decimal that keeps `places` digits after the point, with room for a carry.
@@ -86,12 +88,13 @@ pub(super) fn drop_digits(
     Ok(ColumnarValue::Array(array))
 }
 
-/// Tells whether a truncated value moves one away from zero.
-fn moves(is_negative: bool, direction: Direction) -> bool {
+/// Tells whether a truncated value moves one away from zero; `is_half` tells whether at least half a unit was dropped.
+fn moves(is_negative: bool, is_half: bool, direction: Direction) -> bool {
     match direction {
         Direction::Up => !is_negative,
         Direction::Down => is_negative,
         Direction::Zero => false,
+        Direction::Nearest => is_half,
     }
 }
 
@@ -100,7 +103,8 @@ fn narrow(value: i128, dropped: u32, zeroed: u32, direction: Direction) -> i128 
         return 0;
     };
     let mut whole = value / unit;
-    if value % unit != 0 && moves(value < 0, direction) {
+    let rest = (value % unit).unsigned_abs();
+    if rest != 0 && moves(value < 0, rest >= unit.unsigned_abs().div_ceil(2), direction) {
         whole += value.signum();
     }
     whole * power_of_ten(zeroed).unwrap_or(0)
@@ -117,7 +121,11 @@ fn wide(
         .checked_mul_power_of_ten(dropped)
         .ok_or(ArithmeticError::Overflow)?;
     let (mut whole, rest) = U512::from_magnitude(value).div_rem(&unit);
-    if !rest.is_zero() && moves(is_negative, direction) {
+    let half = U512::from_u128(5)
+        .checked_mul_power_of_ten(dropped.saturating_sub(1))
+        .ok_or(ArithmeticError::Overflow)?;
+    let is_half = !rest.div_rem(&half).0.is_zero();
+    if !rest.is_zero() && moves(is_negative, is_half, direction) {
         whole = whole.incremented();
     }
     let scaled = whole

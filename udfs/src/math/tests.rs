@@ -47,6 +47,12 @@ fn round_goes_half_away_from_zero_at_both_widths() {
         rows("select round(2.5), round(-2.5), round(1.005, 2), round(1250, -2)"),
         ["3 -3 1.01 1300"]
     );
+    // The number of places types the result, also where it is compared before constants are folded.
+    assert_eq!(rows("select round(cast(1.234 as decimal(38,4)), 2) = 1.23, round(1.235, 2) = 1.24"), ["true true"]);
+    assert_eq!(
+        rows("select round(x, n) from (values (1.25::numeric(38,18), 1), (1250.5, -2)) as t(x, n)"),
+        ["1.300000000000000000", "1300.000000000000000000"]
+    );
     // 1.5^2 = 2.25, (-2.25)^2 = 5.0625
     assert_eq!(
         rows("select round(x * x, 1) from (values (1.5::numeric(38,18)), (-2.25)) as t(x)"),

@@ -6,10 +6,7 @@ use crate::billing::BillingError;
 /// One row a line; the amounts of a document add up to its `invoice_total`.
 pub(super) fn csv(document: &Document) -> Result<String, BillingError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let failed = |error: csv::Error| BillingError::Template {
-        name: "csv".to_owned(),
-        reason: error.to_string(),
-    };
+    let failed = |error: csv::Error| BillingError::Template { name: "csv".to_owned(), reason: error.to_string() };
     writer
         .write_record([
             "number",
@@ -60,28 +57,19 @@ pub(super) fn csv(document: &Document) -> Result<String, BillingError> {
     }
     let bytes = writer
         .into_inner()
-        .map_err(|error| BillingError::Template {
-            name: "csv".to_owned(),
-            reason: error.to_string(),
-        })?;
+        .map_err(|error| BillingError::Template { name: "csv".to_owned(), reason: error.to_string() })?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Keeps a spreadsheet from running a text as a formula: names of services come from providers' files.
 fn text(value: &str) -> String {
-    if value.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{value}")
-    } else {
-        value.to_owned()
-    }
+    if value.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{value}") } else { value.to_owned() }
 }
 
 /// The whole document; amounts are text, so that no reader makes floats of them.
 pub(super) fn json(document: &Document) -> Result<String, BillingError> {
-    let failed = |error: serde_json::Error| BillingError::Template {
-        name: "json".to_owned(),
-        reason: error.to_string(),
-    };
+    let failed =
+        |error: serde_json::Error| BillingError::Template { name: "json".to_owned(), reason: error.to_string() };
     let mut value = serde_json::to_value(document).map_err(failed)?;
     remove_texts(&mut value);
     let mut text = serde_json::to_string_pretty(&value).map_err(failed)?;

@@ -24,12 +24,10 @@ impl Renderer {
     pub fn new(directory: Option<&Path>) -> Self {
         let mut environment = Environment::new();
         let folder = directory.map(|directory| directory.join("templates"));
-        environment.set_loader(move |name| {
-            match folder.as_deref().map(|folder| read(folder, name)) {
-                Some(Ok(Some(own))) => Ok(Some(own)),
-                Some(Err(error)) => Err(error),
-                Some(Ok(None)) | None => Ok((name == INVOICE).then(|| BUILT_IN.to_owned())),
-            }
+        environment.set_loader(move |name| match folder.as_deref().map(|folder| read(folder, name)) {
+            Some(Ok(Some(own))) => Ok(Some(own)),
+            Some(Err(error)) => Err(error),
+            Some(Ok(None)) | None => Ok((name == INVOICE).then(|| BUILT_IN.to_owned())),
         });
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -43,11 +41,7 @@ impl Renderer {
     ///
     /// # Errors
     /// [`BillingError::Template`] with the line of the template that is wrong.
-    pub fn render(
-        &self,
-        document: &Document,
-        format: DocumentFormat,
-    ) -> Result<String, BillingError> {
+    pub fn render(&self, document: &Document, format: DocumentFormat) -> Result<String, BillingError> {
         match format {
             DocumentFormat::Html => self.html(document),
             DocumentFormat::Csv => export::csv(document),
@@ -58,9 +52,7 @@ impl Renderer {
     fn html(&self, document: &Document) -> Result<String, BillingError> {
         let failed = |error: minijinja::Error| BillingError::Template {
             name: INVOICE.to_owned(),
-            reason: error
-                .line()
-                .map_or_else(|| error.to_string(), |line| format!("line {line}: {error}")),
+            reason: error.line().map_or_else(|| error.to_string(), |line| format!("line {line}: {error}")),
         };
         self.environment
             .get_template(INVOICE)
@@ -72,9 +64,7 @@ impl Renderer {
 /// A template of the warehouse's own; names are those that the product knows, so no path can leave the folder.
 fn read(folder: &Path, name: &str) -> Result<Option<String>, minijinja::Error> {
     let is_plain = !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
         && !name.starts_with('.');
     if !is_plain {
         return Ok(None);
@@ -83,9 +73,6 @@ fn read(folder: &Path, name: &str) -> Result<Option<String>, minijinja::Error> {
     match std::fs::read_to_string(&path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(minijinja::Error::new(
-            ErrorKind::TemplateNotFound,
-            format!("{}: {error}", path.display()),
-        )),
+        Err(error) => Err(minijinja::Error::new(ErrorKind::TemplateNotFound, format!("{}: {error}", path.display()))),
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 pub use html::Renderer;
 
 use super::error::BillingError;
-use super::period::BillingPeriod;
+use crate::period::BillingPeriod;
 use super::{minor_digits, nodes};
 use crate::catalog::{CatalogError, Row, SnapshotId, Tx};
 
@@ -133,14 +133,10 @@ impl Document {
     /// # Errors
     /// [`BillingError::NoInvoice`] when there is none.
     pub fn by_number(tx: &dyn Tx, number: &str) -> Result<Self, BillingError> {
-        let sql = format!(
-            "select {HEADING} from invoice i where i.number = ?1 and i.end_snapshot is null"
-        );
+        let sql = format!("select {HEADING} from invoice i where i.number = ?1 and i.end_snapshot is null");
         match tx.row(&sql, &[number.into()])? {
             Some(row) => load(tx, &row, crate::catalog::head(tx)?),
-            None => Err(BillingError::NoInvoice {
-                number: number.to_owned(),
-            }),
+            None => Err(BillingError::NoInvoice { number: number.to_owned() }),
         }
     }
 
@@ -151,10 +147,7 @@ impl Document {
              order by i.seller_node_id, i.buyer_node_id, i.currency, i.number"
         );
         let head = crate::catalog::head(tx)?;
-        tx.rows(&sql, &[period.to_string().into()])?
-            .iter()
-            .map(|row| load(tx, row, head))
-            .collect()
+        tx.rows(&sql, &[period.to_string().into()])?.iter().map(|row| load(tx, row, head)).collect()
     }
 
     /// Where a document of a period is written below a folder: `seller/buyer/0001.html`.
@@ -170,9 +163,7 @@ fn load(tx: &dyn Tx, heading: &Row, snapshot: SnapshotId) -> Result<Document, Bi
     let period: BillingPeriod = heading.text(5)?.parse()?;
     let nodes = nodes::at_end(tx, snapshot, period)?;
     let party = |node_id: String| {
-        let name = nodes
-            .get(&node_id)
-            .map_or_else(|| node_id.clone(), |node| node.name.clone());
+        let name = nodes.get(&node_id).map_or_else(|| node_id.clone(), |node| node.name.clone());
         Party { node_id, name }
     };
     let lines = load_lines(tx, heading.text(0)?, digits)?;
@@ -190,10 +181,7 @@ fn load(tx: &dyn Tx, heading: &Row, snapshot: SnapshotId) -> Result<Document, Bi
         credits: text(10)?,
         tax: text(11)?,
         rounding: money::sum(
-            lines
-                .iter()
-                .filter(|line| line.kind == "rounding")
-                .map(|line| line.amount.as_str()),
+            lines.iter().filter(|line| line.kind == "rounding").map(|line| line.amount.as_str()),
             digits,
         )?,
         total: text(12)?,
@@ -223,23 +211,14 @@ fn day(instant: &str) -> String {
 
 /// A document whose lines do not add up is not shown to anybody.
 fn check(document: &Document, digits: u8) -> Result<(), BillingError> {
-    let listed = money::sum(
-        document.lines.iter().map(|line| line.amount.as_str()),
-        digits,
-    )?;
+    let listed = money::sum(document.lines.iter().map(|line| line.amount.as_str()), digits)?;
     if listed == document.total {
         return Ok(());
     }
-    Err(BillingError::Altered {
-        number: document.number.clone(),
-    })
+    Err(BillingError::Altered { number: document.number.clone() })
 }
 
-fn load_lines(
-    tx: &dyn Tx,
-    invoice_id: &str,
-    digits: u8,
-) -> Result<Vec<DocumentLine>, BillingError> {
+fn load_lines(tx: &dyn Tx, invoice_id: &str, digits: u8) -> Result<Vec<DocumentLine>, BillingError> {
     let mut lines = Vec::new();
     tx.each(
         "select line_no, kind, service_name, charge_category, description, quantity, unit, amount from invoice_line \
@@ -269,26 +248,15 @@ fn load_lines(
 /// Sums by service over what makes the subtotal, largest first, ties by name.
 fn service_totals(lines: &[DocumentLine], digits: u8) -> Result<Vec<ServiceTotal>, BillingError> {
     let mut sums: HashMap<&str, i128> = HashMap::new();
-    for line in lines
-        .iter()
-        .filter(|line| !matches!(line.kind.as_str(), "credit" | "tax" | "rounding"))
-    {
-        let sum = sums
-            .entry(line.service_name.as_deref().unwrap_or("Other"))
-            .or_default();
-        *sum = sum
-            .checked_add(money::parse(&line.amount, digits)?)
-            .ok_or(BillingError::Overflow)?;
+    for line in lines.iter().filter(|line| !matches!(line.kind.as_str(), "credit" | "tax" | "rounding")) {
+        let sum = sums.entry(line.service_name.as_deref().unwrap_or("Other")).or_default();
+        *sum = sum.checked_add(money::parse(&line.amount, digits)?).ok_or(BillingError::Overflow)?;
     }
     let mut sums: Vec<(&str, i128)> = sums.into_iter().collect();
     sums.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
     let total = |(service, amount)| {
         let amount = ratehouse_udfs::decimal::format_decimal(amount, digits);
-        ServiceTotal {
-            service_name: str::to_owned(service),
-            amount_text: money::grouped(&amount),
-            amount,
-        }
+        ServiceTotal { service_name: str::to_owned(service), amount_text: money::grouped(&amount), amount }
     };
     Ok(sums.into_iter().map(total).collect())
 }
@@ -310,10 +278,7 @@ pub fn write_document(
         }
         std::fs::write(path, content)
     };
-    write().map_err(|source| BillingError::Write {
-        path: path.display().to_string(),
-        source,
-    })
+    write().map_err(|source| BillingError::Write { path: path.display().to_string(), source })
 }
 
 #[cfg(test)]

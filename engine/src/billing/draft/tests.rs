@@ -2,11 +2,7 @@ use super::*;
 use crate::billing::fixture::money;
 
 fn edge(currency: &str) -> EdgeKey {
-    EdgeKey {
-        seller: "reseller".to_owned(),
-        buyer: "acme".to_owned(),
-        currency: currency.to_owned(),
-    }
+    EdgeKey { seller: "reseller".to_owned(), buyer: "acme".to_owned(), currency: currency.to_owned() }
 }
 
 fn charge(service: &str, category: &str, amount: &str) -> EdgeCharge {
@@ -26,11 +22,7 @@ fn make(currency: &str, mode: Rounding, charges: Vec<EdgeCharge>) -> Draft {
 }
 
 fn amounts(draft: &Draft) -> Vec<(&str, &str)> {
-    draft
-        .lines
-        .iter()
-        .map(|line| (line.kind, line.amount.as_str()))
-        .collect()
+    draft.lines.iter().map(|line| (line.kind, line.amount.as_str())).collect()
 }
 
 #[test]
@@ -38,9 +30,8 @@ fn a_credit_stands_as_it_is_beside_eighty_one_rounded_lines() {
     // F11. 80 lines of 284.8464 and one of 284.8176: 22,787.712 + 284.8176 = 23,072.5296.
     // Each of the 80 shows 284.85 (22,788.00 together), the last 284.82: 23,072.82 listed.
     // Total: 23,072.5296 - 100 = 22,972.5296, shown 22,972.53. Rounding: 22,972.53 - (23,072.82 - 100.00) = -0.29.
-    let mut charges: Vec<EdgeCharge> = (0..80)
-        .map(|n| charge(&format!("service {n:02}"), "Usage", "284.8464"))
-        .collect();
+    let mut charges: Vec<EdgeCharge> =
+        (0..80).map(|n| charge(&format!("service {n:02}"), "Usage", "284.8464")).collect();
     charges.push(charge("service 80", "Usage", "284.8176"));
     charges.push(charge("service 80", "Credit", "-100"));
     let draft = make("USD", Rounding::HalfEven, charges);
@@ -57,71 +48,33 @@ fn a_credit_stands_as_it_is_beside_eighty_one_rounded_lines() {
 #[test]
 fn labour_and_usage_share_one_invoice() {
     // F2. 10 hours of 150 are 1,500; with 8,200 of Azure usage 9,700.00.
-    let labour = EdgeCharge {
-        origin: "labour".to_owned(),
-        ..charge("Migration", "Usage", "1500")
-    };
-    let draft = make(
-        "USD",
-        Rounding::HalfEven,
-        vec![labour, charge("Azure", "Usage", "8200")],
-    );
-    assert_eq!(
-        amounts(&draft),
-        [("usage", "8200.00"), ("labour", "1500.00")]
-    );
+    let labour = EdgeCharge { origin: "labour".to_owned(), ..charge("Migration", "Usage", "1500") };
+    let draft = make("USD", Rounding::HalfEven, vec![labour, charge("Azure", "Usage", "8200")]);
+    assert_eq!(amounts(&draft), [("usage", "8200.00"), ("labour", "1500.00")]);
     assert_eq!(draft.total, "9700.00");
 }
 
 #[test]
 fn yen_have_no_minor_unit() {
-    let charges = || {
-        vec![
-            charge("a", "Usage", "0.5"),
-            charge("b", "Usage", "1.5"),
-            charge("c", "Usage", "2.5"),
-        ]
-    };
+    let charges = || vec![charge("a", "Usage", "0.5"), charge("b", "Usage", "1.5"), charge("c", "Usage", "2.5")];
     // To even: 0 + 2 + 2 = 4; the sum 4.5 is 4: nothing left over.
     let even = make("JPY", Rounding::HalfEven, charges());
-    assert_eq!(
-        amounts(&even),
-        [("usage", "0"), ("usage", "2"), ("usage", "2")]
-    );
+    assert_eq!(amounts(&even), [("usage", "0"), ("usage", "2"), ("usage", "2")]);
     assert_eq!(even.total, "4");
     // Up: 1 + 2 + 3 = 6; the sum 4.5 is 5: one yen too many on the lines.
     let up = make("JPY", Rounding::HalfUp, charges());
-    assert_eq!(
-        amounts(&up),
-        [
-            ("usage", "1"),
-            ("usage", "2"),
-            ("usage", "3"),
-            ("rounding", "-1")
-        ]
-    );
+    assert_eq!(amounts(&up), [("usage", "1"), ("usage", "2"), ("usage", "3"), ("rounding", "-1")]);
     assert_eq!(up.total, "5");
 }
 
 #[test]
 fn dinars_have_three_digits() {
     // 1.2345 and 2.3455 to even: 1.234 and 2.346; their sum 3.5800 is 3.580.
-    let exact = make(
-        "KWD",
-        Rounding::HalfEven,
-        vec![
-            charge("a", "Usage", "1.2345"),
-            charge("b", "Usage", "2.3455"),
-        ],
-    );
+    let exact = make("KWD", Rounding::HalfEven, vec![charge("a", "Usage", "1.2345"), charge("b", "Usage", "2.3455")]);
     assert_eq!(amounts(&exact), [("usage", "1.234"), ("usage", "2.346")]);
     assert_eq!(exact.total, "3.580");
     // Three times 0.0004: every line shows nothing, the sum 0.0012 shows 0.001.
-    let small = make(
-        "KWD",
-        Rounding::HalfEven,
-        ["a", "b", "c"].map(|s| charge(s, "Usage", "0.0004")).into(),
-    );
+    let small = make("KWD", Rounding::HalfEven, ["a", "b", "c"].map(|s| charge(s, "Usage", "0.0004")).into());
     assert_eq!(amounts(&small)[3], ("rounding", "0.001"));
     assert_eq!(small.total, "0.001");
 }
@@ -129,40 +82,19 @@ fn dinars_have_three_digits() {
 #[test]
 fn a_document_of_credits_only_is_negative() {
     // Up is away from zero on both sides: -0.005 is -0.01.
-    let draft = make(
-        "USD",
-        Rounding::HalfUp,
-        vec![charge("a", "Credit", "-0.005")],
-    );
-    assert_eq!(
-        (
-            draft.total.as_str(),
-            draft.credits.as_str(),
-            draft.subtotal.as_str()
-        ),
-        ("-0.01", "-0.01", "0.00")
-    );
+    let draft = make("USD", Rounding::HalfUp, vec![charge("a", "Credit", "-0.005")]);
+    assert_eq!((draft.total.as_str(), draft.credits.as_str(), draft.subtotal.as_str()), ("-0.01", "-0.01", "0.00"));
     assert_eq!(amounts(&draft), [("credit", "-0.01")]);
 }
 
 #[test]
 fn a_reported_charge_is_shown_and_not_billed() {
-    let reported = EdgeCharge {
-        is_billed: false,
-        ..charge("Support", "Purchase", "12.345")
-    };
-    let draft = make(
-        "USD",
-        Rounding::HalfEven,
-        vec![charge("Compute", "Usage", "1"), reported],
-    );
+    let reported = EdgeCharge { is_billed: false, ..charge("Support", "Purchase", "12.345") };
+    let draft = make("USD", Rounding::HalfEven, vec![charge("Compute", "Usage", "1"), reported]);
     assert_eq!(draft.total, "1.00");
     assert_eq!(draft.lines[1].amount, "0.00");
     // 12.345 to even is 12.34.
-    assert_eq!(
-        draft.lines[1].description,
-        "AWS purchase (for information, not billed: 12.34)"
-    );
+    assert_eq!(draft.lines[1].description, "AWS purchase (for information, not billed: 12.34)");
 }
 
 #[test]
@@ -176,32 +108,19 @@ fn lines_do_not_depend_on_the_order_of_charges() {
         charge("c", "Usage", "0"),
     ];
     let forward = make("USD", Rounding::HalfEven, charges.clone());
-    let backward = make(
-        "USD",
-        Rounding::HalfEven,
-        charges.into_iter().rev().collect(),
-    );
+    let backward = make("USD", Rounding::HalfEven, charges.into_iter().rev().collect());
     assert_eq!(forward, backward);
     // A charge of exactly zero has no line.
     let kinds: Vec<&str> = forward.lines.iter().map(|line| line.kind).collect();
     assert_eq!(kinds, ["usage", "usage", "adjustment", "credit", "tax"]);
     let period = "2026-10".parse().expect("a period");
-    assert_eq!(
-        forward.content_hash("n", period),
-        backward.content_hash("n", period)
-    );
-    assert_ne!(
-        forward.content_hash("n", period),
-        forward.content_hash("m", period)
-    );
+    assert_eq!(forward.content_hash("n", period), backward.content_hash("n", period));
+    assert_ne!(forward.content_hash("n", period), forward.content_hash("m", period));
 }
 
 #[test]
 fn a_correction_is_an_adjustment() {
-    let correction = EdgeCharge {
-        charge_class: Some("Correction".to_owned()),
-        ..charge("a", "Usage", "-7.10")
-    };
+    let correction = EdgeCharge { charge_class: Some("Correction".to_owned()), ..charge("a", "Usage", "-7.10") };
     let draft = make("USD", Rounding::HalfEven, vec![correction]);
     assert_eq!(amounts(&draft), [("adjustment", "-7.10")]);
     assert_eq!(draft.lines[0].description, "AWS usage, correction");
@@ -210,10 +129,7 @@ fn a_correction_is_an_adjustment() {
 
 #[test]
 fn a_sum_beyond_the_range_is_an_error() {
-    let most = EdgeCharge {
-        amount: i128::MAX,
-        ..charge("a", "Usage", "1")
-    };
+    let most = EdgeCharge { amount: i128::MAX, ..charge("a", "Usage", "1") };
     let result = draft(edge("USD"), vec![most.clone(), most], Rounding::HalfEven);
     assert!(matches!(result, Err(BillingError::Overflow)));
 }

@@ -34,14 +34,12 @@ async fn a_callers_margins_leave_out_what_it_buys_itself() {
     let (_warehouse, session) = session(&tiers);
     register(&session, "reseller", &[]);
     view(&session, "public", "margins", false).await;
-    let found = rows(&session, "select seller_node_id, buyer_node_id, basis, sum(margin) from margins group by 1, 2, 3 order by 1, 2").await;
-    assert_eq!(
-        found,
-        [
-            "acme | team | billed | 0.00",
-            "reseller | acme | billed | 5.20"
-        ]
-    );
+    let found = rows(
+        &session,
+        "select seller_node_id, buyer_node_id, basis, sum(margin) from margins group by 1, 2, 3 order by 1, 2",
+    )
+    .await;
+    assert_eq!(found, ["acme | team | billed | 0.00", "reseller | acme | billed | 5.20"]);
 }
 
 #[tokio::test]
@@ -50,10 +48,7 @@ async fn reissued_focus_rows_have_the_callers_cost_only() {
     register(&session, "acme", &[("charges", root_charges("9"))]);
     view(&session, "focus", "cost_and_usage_1_4", false).await;
     let sql = "select \"BilledCost\", \"EffectiveCost\", \"InvoiceIssuerName\", \"BillingAccountId\", \"BillingPeriodEnd\" from focus.cost_and_usage_1_4";
-    assert_eq!(
-        rows(&session, sql).await,
-        ["9.00 | 9.00 | Reseller | acme | 2026-11-01T00:00:00Z"]
-    );
+    assert_eq!(rows(&session, sql).await, ["9.00 | 9.00 | Reseller | acme | 2026-11-01T00:00:00Z"]);
 }
 
 #[tokio::test]
@@ -68,16 +63,6 @@ async fn unallocated_cost_is_in_one_view_and_everything_else_in_the_other() {
     register(&session, "dist", &[("charges_monthly", both)]);
     view(&session, "public", "allocations", false).await;
     view(&session, "public", "unallocated", false).await;
-    assert_eq!(
-        rows(&session, "select fate, cost, usage_rows from allocations").await,
-        ["direct | 9.00 | 4"]
-    );
-    assert_eq!(
-        rows(
-            &session,
-            "select node_id, cost, usage_rows from unallocated"
-        )
-        .await,
-        ["acme | 9.00 | 4"]
-    );
+    assert_eq!(rows(&session, "select fate, cost, usage_rows from allocations").await, ["direct | 9.00 | 4"]);
+    assert_eq!(rows(&session, "select node_id, cost, usage_rows from unallocated").await, ["acme | 9.00 | 4"]);
 }

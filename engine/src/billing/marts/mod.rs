@@ -105,26 +105,11 @@ async fn every_view_plans_and_its_header_names_its_columns() {
         let (_warehouse, session) = session(&[]);
         register(&session, "dist", &[]);
         let name = format!("{}.{}", mart.schema, mart.name);
-        let plan = session
-            .context
-            .sql(mart.sql)
-            .await
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let planned: Vec<&str> = plan
-            .schema()
-            .fields()
-            .iter()
-            .map(|f| f.name().as_str())
-            .collect();
+        let plan = session.context.sql(mart.sql).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let planned: Vec<&str> = plan.schema().fields().iter().map(|f| f.name().as_str()).collect();
         let described: BTreeSet<&str> = mart.columns.iter().map(|column| column.0).collect();
-        assert_eq!(
-            described.len(),
-            mart.columns.len(),
-            "{name}: a column is described twice"
-        );
+        assert_eq!(described.len(), mart.columns.len(), "{name}: a column is described twice");
         assert_eq!(described, planned.into_iter().collect(), "{name}");
-        plan.collect()
-            .await
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        plan.collect().await.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }

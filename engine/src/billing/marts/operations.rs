@@ -9,20 +9,12 @@ use crate::billing::fixture::{Tier, amounts, texts, usage};
 
 const ACME: &str = super::tables::ACME;
 
-const BLOCKERS: &str =
-    "select blocker, scope, currency, expected, actual from ops.close_blockers order by 1, 2";
+const BLOCKERS: &str = "select blocker, scope, currency, expected, actual from ops.close_blockers order by 1, 2";
 
 #[tokio::test]
 async fn a_settled_period_has_no_blockers() {
     let (_warehouse, session) = session(&month());
-    register(
-        &session,
-        "dist",
-        &[
-            ("ops.slices", slice("9", None)),
-            ("charges_monthly", root_charges("9")),
-        ],
-    );
+    register(&session, "dist", &[("ops.slices", slice("9", None)), ("charges_monthly", root_charges("9"))]);
     view(&session, "ops", "close_blockers", false).await;
     assert_eq!(rows(&session, BLOCKERS).await, Vec::<String>::new());
 }
@@ -31,22 +23,12 @@ async fn a_settled_period_has_no_blockers() {
 async fn stale_rejected_missing_and_unreconciled_slices_block() {
     let (_warehouse, session) = session(&month());
     let instants = |text: &str| {
-        let at = chrono::DateTime::parse_from_rfc3339(text)
-            .expect("an instant")
-            .timestamp_micros();
+        let at = chrono::DateTime::parse_from_rfc3339(text).expect("an instant").timestamp_micros();
         Arc::new(TimestampMicrosecondArray::from(vec![at]).with_timezone("UTC")) as ArrayRef
     };
     let accounts = RecordBatch::try_from_iter_with_nullable([
-        (
-            "provider_name",
-            texts([Some("Microsoft")].into_iter()),
-            true,
-        ),
-        (
-            "billing_account_id",
-            texts([Some("8611537")].into_iter()),
-            true,
-        ),
+        ("provider_name", texts([Some("Microsoft")].into_iter()), true),
+        ("billing_account_id", texts([Some("8611537")].into_iter()), true),
         ("node_id", texts([Some("acme")].into_iter()), true),
         // It ends with the first instant of the period's last day: it is expected.
         ("valid_from", instants("2026-01-01T00:00:00Z"), true),
@@ -54,21 +36,9 @@ async fn stale_rejected_missing_and_unreconciled_slices_block() {
     ])
     .expect("a batch");
     let rejects = RecordBatch::try_from_iter_with_nullable([
-        (
-            "reason",
-            texts([Some("no number"), Some("no date")].into_iter()),
-            true,
-        ),
-        (
-            "state",
-            texts([Some("open"), Some("open")].into_iter()),
-            true,
-        ),
-        (
-            "delivery_id",
-            Arc::new(Int64Array::from(vec![5, 5])) as ArrayRef,
-            true,
-        ),
+        ("reason", texts([Some("no number"), Some("no date")].into_iter()), true),
+        ("state", texts([Some("open"), Some("open")].into_iter()), true),
+        ("delivery_id", Arc::new(Int64Array::from(vec![5, 5])) as ArrayRef, true),
     ])
     .expect("a batch");
     let tables = [
@@ -97,38 +67,19 @@ async fn unrated_edges_missing_rates_and_lost_rows_block() {
         // The reseller has no rule for Backup.
         usage(0, ACME, "Backup", "4"),
         usage(1, ACME, "Backup", "5"),
-        Tier {
-            outcome: "unrated",
-            ..usage(2, ACME, "Backup", "0")
-        },
+        Tier { outcome: "unrated", ..usage(2, ACME, "Backup", "0") },
         // Bolt pays EUR and nobody knows the rate.
         usage(0, "dist/reseller/bolt", "Compute", "6"),
         usage(1, "dist/reseller/bolt", "Compute", "7"),
-        Tier {
-            outcome: "unrated",
-            currency: "EUR",
-            ..usage(2, "dist/reseller/bolt", "Compute", "0")
-        },
+        Tier { outcome: "unrated", currency: "EUR", ..usage(2, "dist/reseller/bolt", "Compute", "0") },
     ]);
     // The team's row is missing below acme: acme pays 16.3 and passes on 15.
     tiers.retain(|tier| tier.depth != 3);
     let (_warehouse, session) = session(&tiers);
     let nodes = RecordBatch::try_from_iter_with_nullable([
-        (
-            "node_id",
-            texts([Some("acme"), Some("bolt")].into_iter()),
-            true,
-        ),
-        (
-            "currency",
-            texts([Some("USD"), Some("EUR")].into_iter()),
-            true,
-        ),
-        (
-            "fx_policy",
-            texts([Some("market"), Some("market")].into_iter()),
-            true,
-        ),
+        ("node_id", texts([Some("acme"), Some("bolt")].into_iter()), true),
+        ("currency", texts([Some("USD"), Some("EUR")].into_iter()), true),
+        ("fx_policy", texts([Some("market"), Some("market")].into_iter()), true),
     ])
     .expect("a batch");
     register(&session, "dist", &[("ref.nodes", nodes)]);
@@ -148,45 +99,25 @@ async fn reconciliation_names_every_difference() {
     let (_warehouse, session) = session(&month());
     let ids = || texts([Some("a"), Some("b")].into_iter());
     let one = |text| texts([Some(text), Some(text)].into_iter());
-    let schema = relation(
-        "invoice_id number seller_node_id buyer_node_id billing_period currency status",
-        "total",
-        "",
-        "",
-    );
+    let schema =
+        relation("invoice_id number seller_node_id buyer_node_id billing_period currency status", "total", "", "");
     let invoices = filled(
         &schema,
         &[
             ("invoice_id", ids()),
-            (
-                "number",
-                texts([Some("dist/reseller/0001"), Some("reseller/acme/0001")].into_iter()),
-            ),
-            (
-                "seller_node_id",
-                texts([Some("dist"), Some("reseller")].into_iter()),
-            ),
-            (
-                "buyer_node_id",
-                texts([Some("reseller"), Some("acme")].into_iter()),
-            ),
+            ("number", texts([Some("dist/reseller/0001"), Some("reseller/acme/0001")].into_iter())),
+            ("seller_node_id", texts([Some("dist"), Some("reseller")].into_iter())),
+            ("buyer_node_id", texts([Some("reseller"), Some("acme")].into_iter())),
             ("currency", one("USD")),
             ("status", texts([Some("draft"), Some("issued")].into_iter())),
             // dist bills 12 - 2 + 1.1 = 11.10 and shows a cent more; the reseller billed 16.00 where charges are now 16.30.
-            (
-                "total",
-                amounts([Some("11.105"), Some("16.00")].into_iter()),
-            ),
+            ("total", amounts([Some("11.105"), Some("16.00")].into_iter())),
             ("billing_period", one("2026-10")),
         ],
     );
     let lines = RecordBatch::try_from_iter_with_nullable([
         ("invoice_id", ids(), true),
-        (
-            "amount",
-            amounts([Some("11.105"), Some("15.99")].into_iter()),
-            true,
-        ),
+        ("amount", amounts([Some("11.105"), Some("15.99")].into_iter()), true),
     ])
     .expect("a batch");
     let tables = [
@@ -198,7 +129,11 @@ async fn reconciliation_names_every_difference() {
     ];
     register(&session, "dist", &tables);
     view(&session, "ops", "reconciliation", false).await;
-    let found = rows(&session, "select \"check\", scope, expected, actual, difference, status from ops.reconciliation order by 1, 2").await;
+    let found = rows(
+        &session,
+        "select \"check\", scope, expected, actual, difference, status from ops.reconciliation order by 1, 2",
+    )
+    .await;
     assert_eq!(
         found,
         [

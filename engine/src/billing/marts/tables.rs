@@ -18,10 +18,7 @@ pub(super) fn field(name: &str, kind: DataType) -> Field {
 }
 
 pub(super) fn columns(kind: &DataType, names: &str) -> Vec<Field> {
-    names
-        .split_whitespace()
-        .map(|name| field(name, kind.clone()))
-        .collect()
+    names.split_whitespace().map(|name| field(name, kind.clone())).collect()
 }
 
 /// A relation of a session with these text, money, date and integer columns.
@@ -43,42 +40,22 @@ pub(super) fn charges() -> SchemaRef {
         "usage_rows",
     );
     let mut fields: Vec<Field> = base.fields().iter().map(|f| f.as_ref().clone()).collect();
-    fields.extend(columns(
-        &schema::instant(),
-        "charge_period_start charge_period_end",
-    ));
+    fields.extend(columns(&schema::instant(), "charge_period_start charge_period_end"));
     Arc::new(Schema::new(fields))
 }
 
 /// A text function without arguments.
 pub(super) fn function(context: &SessionContext, name: &'static str, value: Option<&'static str>) {
-    let body = move |_: &[ColumnarValue]| {
-        Ok(ColumnarValue::Scalar(ScalarValue::Utf8(
-            value.map(str::to_owned),
-        )))
-    };
-    context.register_udf(create_udf(
-        name,
-        Vec::new(),
-        DataType::Utf8,
-        Volatility::Stable,
-        Arc::new(body),
-    ));
+    let body = move |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(ScalarValue::Utf8(value.map(str::to_owned))));
+    context.register_udf(create_udf(name, Vec::new(), DataType::Utf8, Volatility::Stable, Arc::new(body)));
 }
 
 /// Tables of a session; those given replace the empty ones.
-pub(super) fn register(
-    session: &Session,
-    caller: &'static str,
-    filled: &[(&'static str, RecordBatch)],
-) {
+pub(super) fn register(session: &Session, caller: &'static str, filled: &[(&'static str, RecordBatch)]) {
     let context = &session.context;
     function(context, "current_node", Some(caller));
     function(context, "current_seller", Some("Reseller"));
-    let mut accounts: Vec<Field> = columns(
-        &DataType::Utf8View,
-        "provider_name billing_account_id node_id",
-    );
+    let mut accounts: Vec<Field> = columns(&DataType::Utf8View, "provider_name billing_account_id node_id");
     accounts.extend(columns(&schema::instant(), "valid_from valid_to"));
     let empty = [
         ("charges", charges()),
@@ -86,23 +63,9 @@ pub(super) fn register(
         ("charges_monthly", charges()),
         ("usage", schema::usage()),
         ("ref.accounts", Arc::new(Schema::new(accounts))),
-        (
-            "ref.nodes",
-            relation("node_id currency fx_policy", "", "", ""),
-        ),
-        (
-            "ref.fx_rates",
-            relation(
-                "fx_rate_id source base_currency quote_currency",
-                "rate",
-                "",
-                "",
-            ),
-        ),
-        (
-            "ops.rejected_rows",
-            relation("reason state", "", "", "delivery_id"),
-        ),
+        ("ref.nodes", relation("node_id currency fx_policy", "", "", "")),
+        ("ref.fx_rates", relation("fx_rate_id source base_currency quote_currency", "rate", "", "")),
+        ("ops.rejected_rows", relation("reason state", "", "", "delivery_id")),
         (
             "ops.slices",
             relation(
@@ -114,12 +77,7 @@ pub(super) fn register(
         ),
         (
             "invoices",
-            relation(
-                "invoice_id number seller_node_id buyer_node_id billing_period currency status",
-                "total",
-                "",
-                "",
-            ),
+            relation("invoice_id number seller_node_id buyer_node_id billing_period currency status", "total", "", ""),
         ),
         ("invoice_lines", relation("invoice_id", "amount", "", "")),
     ];
@@ -127,10 +85,7 @@ pub(super) fn register(
         let batch = filled
             .iter()
             .find(|(filled, _)| *filled == name)
-            .map_or_else(
-                || RecordBatch::new_empty(schema),
-                |(_, batch)| batch.clone(),
-            );
+            .map_or_else(|| RecordBatch::new_empty(schema), |(_, batch)| batch.clone());
         context.register_batch(name, batch).expect("a new table");
     }
 }
@@ -139,10 +94,7 @@ pub(super) fn session(tiers: &[Tier]) -> (Warehouse, Session) {
     let warehouse = Warehouse::new();
     let session = Session::new(&warehouse.catalog, october(), tiers);
     // The view under test takes the place of the canned one.
-    session
-        .context
-        .deregister_table("ops.close_blockers")
-        .expect("the canned blockers");
+    session.context.deregister_table("ops.close_blockers").expect("the canned blockers");
     (warehouse, session)
 }
 
@@ -152,22 +104,12 @@ pub(super) async fn view(session: &Session, schema: &str, name: &str, is_root_va
         .find(|m| (m.schema, m.name, m.is_root_variant) == (schema, name, is_root_variant))
         .expect("a mart");
     let plan = session.context.sql(mart.sql).await.expect("a plan");
-    session
-        .context
-        .register_table(format!("{schema}.{name}"), plan.into_view())
-        .expect("a new view");
+    session.context.register_table(format!("{schema}.{name}"), plan.into_view()).expect("a new view");
 }
 
 /// Rows of a query as text: one string a row, cells separated by ` | `.
 pub(super) async fn rows(session: &Session, sql: &str) -> Vec<String> {
-    let batches = session
-        .context
-        .sql(sql)
-        .await
-        .expect("a plan")
-        .collect()
-        .await
-        .expect("rows");
+    let batches = session.context.sql(sql).await.expect("a plan").collect().await.expect("rows");
     let mut rows = Vec::new();
     for batch in &batches {
         for row in 0..batch.num_rows() {
@@ -183,14 +125,7 @@ pub(super) async fn rows(session: &Session, sql: &str) -> Vec<String> {
                     _ => arrow::util::display::array_value_to_string(array, row).expect("a text"),
                 }
             };
-            rows.push(
-                batch
-                    .columns()
-                    .iter()
-                    .map(cell)
-                    .collect::<Vec<_>>()
-                    .join(" | "),
-            );
+            rows.push(batch.columns().iter().map(cell).collect::<Vec<_>>().join(" | "));
         }
     }
     rows
@@ -201,22 +136,14 @@ pub(super) const TEAM: &str = "dist/reseller/acme/team";
 
 /// 10 bought by dist, sold for 12 and 15; 1 more to acme's team; a credit that dist passes on and the reseller keeps.
 pub(super) fn month() -> Vec<Tier> {
-    let credit = Tier {
-        category: "Credit",
-        ..usage(0, ACME, "Compute", "-2")
-    };
+    let credit = Tier { category: "Credit", ..usage(0, ACME, "Compute", "-2") };
     vec![
         usage(0, ACME, "Compute", "10"),
         usage(1, ACME, "Compute", "12"),
         usage(2, ACME, "Compute", "15"),
         credit,
         Tier { depth: 1, ..credit },
-        Tier {
-            depth: 2,
-            outcome: "retained",
-            amount: "0",
-            ..credit
-        },
+        Tier { depth: 2, outcome: "retained", amount: "0", ..credit },
         usage(0, TEAM, "Storage", "1"),
         usage(1, TEAM, "Storage", "1.1"),
         usage(2, TEAM, "Storage", "1.3"),
@@ -245,16 +172,9 @@ pub(super) fn filled(schema: &SchemaRef, values: &[(&str, ArrayRef)]) -> RecordB
     let rows = values.first().map_or(0, |(_, array)| array.len());
     let column = |field: &Arc<Field>| {
         let given = values.iter().find(|(name, _)| name == field.name());
-        given.map_or_else(
-            || arrow::array::new_null_array(field.data_type(), rows),
-            |(_, array)| Arc::clone(array),
-        )
+        given.map_or_else(|| arrow::array::new_null_array(field.data_type(), rows), |(_, array)| Arc::clone(array))
     };
-    RecordBatch::try_new(
-        Arc::clone(schema),
-        schema.fields().iter().map(column).collect(),
-    )
-    .expect("a batch")
+    RecordBatch::try_new(Arc::clone(schema), schema.fields().iter().map(column).collect()).expect("a batch")
 }
 
 pub(super) fn slice(billed: &'static str, stale_since: Option<i64>) -> RecordBatch {

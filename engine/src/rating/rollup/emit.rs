@@ -4,8 +4,8 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringViewArray,
-    UInt32Array, new_null_array,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringViewArray, UInt32Array,
+    new_null_array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::take;
@@ -14,10 +14,7 @@ use hashbrown::HashMap;
 
 use super::groups::{Groups, Record, Records};
 use super::log::{LOGS, Logs};
-use super::{
-    DAILY_KEY, FIRST_PRICE, MONTHLY_KEY, RollUpShared, SUMS_MAX, TERMS_HEAD, TERMS_STEP, Terms,
-    monthly_key,
-};
+use super::{DAILY_KEY, FIRST_PRICE, MONTHLY_KEY, RollUpShared, SUMS_MAX, TERMS_HEAD, TERMS_STEP, Terms, monthly_key};
 use crate::lake::schema::{LakeTable, MAX_POSITIONS, MONEY_PRECISION, MONEY_SCALE, money};
 use crate::rating::error::RatingError;
 use crate::rating::places::{Placement, SliceName};
@@ -72,8 +69,7 @@ pub(crate) struct Emitter {
 }
 
 /// Receives the batches of a roll-up.
-pub(crate) type Give<'a> =
-    &'a mut dyn FnMut(LakeTable, RecordBatch, Placement) -> Result<(), RatingError>;
+pub(crate) type Give<'a> = &'a mut dyn FnMut(LakeTable, RecordBatch, Placement) -> Result<(), RatingError>;
 
 impl Emitter {
     pub(crate) fn new(run: &Arc<RatingRun>, shared: &Arc<RollUpShared>) -> Self {
@@ -92,12 +88,7 @@ impl Emitter {
     pub(crate) const PARTS: usize = LOGS;
 
     /// Sums one part of the logs of all workers and writes its daily and monthly groups.
-    pub(crate) fn part(
-        &self,
-        logs: &[Logs],
-        part: usize,
-        give: Give<'_>,
-    ) -> Result<(), RatingError> {
+    pub(crate) fn part(&self, logs: &[Logs], part: usize, give: Give<'_>) -> Result<(), RatingError> {
         let hasher = &self.shared.hasher;
         let mut daily = Groups::<DAILY_KEY>::new();
         let mut sums = [0; SUMS_MAX];
@@ -120,17 +111,11 @@ impl Emitter {
         self.write(LakeTable::ChargesMonthly, &monthly, give)
     }
 
-    fn write<const K: usize>(
-        &self,
-        table: LakeTable,
-        groups: &Groups<K>,
-        give: Give<'_>,
-    ) -> Result<(), RatingError> {
+    fn write<const K: usize>(&self, table: LakeTable, groups: &Groups<K>, give: Give<'_>) -> Result<(), RatingError> {
         let mut slices = HashMap::new();
         let mut at = 0;
         while at < groups.len() {
-            let rows: Vec<Record<'_, K>> =
-                (at..groups.len().min(at + BATCH_ROWS)).map(|row| groups.get(row)).collect();
+            let rows: Vec<Record<'_, K>> = (at..groups.len().min(at + BATCH_ROWS)).map(|row| groups.get(row)).collect();
             at += rows.len();
             let place = self.place(table, &rows, &mut slices);
             give(table, self.batch(table, &rows)?, place)?;
@@ -169,11 +154,7 @@ impl Emitter {
         place
     }
 
-    fn batch<const K: usize>(
-        &self,
-        table: LakeTable,
-        rows: &[Record<'_, K>],
-    ) -> Result<RecordBatch, RatingError> {
+    fn batch<const K: usize>(&self, table: LakeTable, rows: &[Record<'_, K>]) -> Result<RecordBatch, RatingError> {
         let schema = table.schema();
         let is_daily = table == LakeTable::ChargesDaily;
         let texts: &[(&str, usize)] = if is_daily { &DAILY_TEXTS } else { &MONTHLY_TEXTS };
@@ -187,29 +168,23 @@ impl Emitter {
                 continue;
             }
             let name = field.name().as_str();
-            let named = |list: &[(&str, usize)]| {
-                list.iter().find(|(own, _)| *own == name).map(|(_, place)| *place)
-            };
+            let named = |list: &[(&str, usize)]| list.iter().find(|(own, _)| *own == name).map(|(_, place)| *place);
             let array: ArrayRef = if let Some(place) = named(texts) {
                 self.take(&self.value_texts, rows.iter().map(|row| row.key[place]))?
             } else if let Some(place) = named(&TERMS_TEXTS) {
                 self.take(&self.term_texts, rows.iter().map(|row| self.terms_of(row)[place]))?
             } else {
                 match name {
-                    "origin" => Arc::new(StringViewArray::from_iter_values(
-                        std::iter::repeat_n("usage", rows.len()),
-                    )),
+                    "origin" => Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n("usage", rows.len()))),
                     "billing_period" => dates(rows.iter().map(|row| row.key[0])),
                     "charge_date" => dates(rows.iter().map(|row| row.key[1])),
-                    "marketplace" => Arc::new(BooleanArray::from_iter(
-                        rows.iter().map(|row| Some(row.key[DAILY_MARKETPLACE] != 0)),
-                    )),
+                    "marketplace" => {
+                        Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.key[DAILY_MARKETPLACE] != 0))))
+                    }
                     "quantity" => sums(rows, 0)?,
                     "list_cost" => sums(rows, 1)?,
                     "effective_cost" => sums(rows, 2)?,
-                    "usage_rows" => {
-                        Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.rows)))
-                    }
+                    "usage_rows" => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.rows))),
                     _ => self.position(name, rows)?,
                 }
             };
@@ -219,11 +194,7 @@ impl Emitter {
     }
 
     /// A column of a position: `price_2`, `currency_2`, `outcome_2`, `rule_2` or `fx_rate_2`.
-    fn position<const K: usize>(
-        &self,
-        name: &str,
-        rows: &[Record<'_, K>],
-    ) -> Result<ArrayRef, RatingError> {
+    fn position<const K: usize>(&self, name: &str, rows: &[Record<'_, K>]) -> Result<ArrayRef, RatingError> {
         let (what, k) = name.rsplit_once('_').unwrap_or((name, ""));
         let k: usize = k.parse().unwrap_or(MAX_POSITIONS);
         let place = match (what, k) {
@@ -237,16 +208,11 @@ impl Emitter {
             ("fx_rate", _) => TERMS_HEAD + (k - 1) * TERMS_STEP + 3,
             _ => return Err(RatingError::Column("of a roll-up")),
         };
-        let numbers =
-            rows.iter().map(|row| self.terms_of(row).get(place).copied().unwrap_or(NULL));
+        let numbers = rows.iter().map(|row| self.terms_of(row).get(place).copied().unwrap_or(NULL));
         self.take(&self.term_texts, numbers)
     }
 
-    fn take(
-        &self,
-        texts: &StringViewArray,
-        numbers: impl Iterator<Item = u32>,
-    ) -> Result<ArrayRef, RatingError> {
+    fn take(&self, texts: &StringViewArray, numbers: impl Iterator<Item = u32>) -> Result<ArrayRef, RatingError> {
         Ok(take(texts, &UInt32Array::from_iter_values(numbers), None)?)
     }
 }
@@ -256,8 +222,7 @@ fn dates(days: impl Iterator<Item = u32>) -> ArrayRef {
 }
 
 fn sums<const K: usize>(rows: &[Record<'_, K>], place: usize) -> Result<ArrayRef, RatingError> {
-    let values: Vec<i128> =
-        rows.iter().map(|row| row.sums.get(place).copied().unwrap_or_default()).collect();
+    let values: Vec<i128> = rows.iter().map(|row| row.sums.get(place).copied().unwrap_or_default()).collect();
     let nulls: NullBuffer = rows.iter().map(|row| row.mask & 1 << place != 0).collect();
     let array = Decimal128Array::new(values.into(), Some(nulls));
     Ok(Arc::new(array.with_precision_and_scale(MONEY_PRECISION, MONEY_SCALE)?))

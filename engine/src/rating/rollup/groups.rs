@@ -45,10 +45,7 @@ pub(crate) struct Records<'a> {
 
 impl Records<'_> {
     /// The next record, its sums put into `sums`; none at the end.
-    pub(crate) fn next<'s, const K: usize>(
-        &mut self,
-        sums: &'s mut [i128; SUMS_MAX],
-    ) -> Option<Record<'s, K>> {
+    pub(crate) fn next<'s, const K: usize>(&mut self, sums: &'s mut [i128; SUMS_MAX]) -> Option<Record<'s, K>> {
         let mut key = [0; K];
         for number in &mut key {
             *number = u32::from_le_bytes(self.take()?);

@@ -67,11 +67,7 @@ impl LogWriter {
 
     /// Appends a record to the log of its hash.
     #[inline]
-    pub(crate) fn append<const K: usize>(
-        &mut self,
-        hash: u64,
-        record: &Record<'_, K>,
-    ) -> Result<(), RatingError> {
+    pub(crate) fn append<const K: usize>(&mut self, hash: u64, record: &Record<'_, K>) -> Result<(), RatingError> {
         let log = &mut self.logs[log_of(hash)];
         if log.open.capacity() - log.open.len() < Record::<K>::BYTES_MAX {
             self.grow(log_of(hash))?;
@@ -148,9 +144,8 @@ impl Logs {
         if let Some(spilled) = &self.file
             && !log.spilled.is_empty()
         {
-            let path = spilled.path().ok_or_else(|| {
-                std::io::Error::other("the temporary files must be local to rate")
-            })?;
+            let path =
+                spilled.path().ok_or_else(|| std::io::Error::other("the temporary files must be local to rate"))?;
             let mut file = File::open(path)?;
             let mut chunk = Vec::with_capacity(CHUNK_BYTES);
             for extent in &log.spilled {
@@ -173,8 +168,7 @@ mod tests {
 
     #[test]
     fn what_memory_does_not_hold_is_read_back_from_the_file() {
-        let runtime =
-            RuntimeEnvBuilder::new().with_memory_limit(1 << 20, 1.0).build_arc().expect("a runtime");
+        let runtime = RuntimeEnvBuilder::new().with_memory_limit(1 << 20, 1.0).build_arc().expect("a runtime");
         let mut writer = LogWriter::new(&runtime);
         let records = 200_000_u32;
         for number in 0..records {

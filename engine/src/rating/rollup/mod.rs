@@ -25,7 +25,7 @@ use log::{LogWriter, Logs};
 use super::error::RatingError;
 use super::lanes::Lane;
 use super::outcome::Outcome;
-use super::price::{Portion, Step};
+use super::portion::{Portion, Step};
 use super::reader::{Column, Reader};
 use crate::lake::schema::MAX_POSITIONS;
 
@@ -172,8 +172,7 @@ impl RollUps {
 
         self.added = 0;
         let (logs, hasher) = (&mut self.logs, &self.shared.hasher);
-        self.groups
-            .drain(|record| logs.append(hasher.hash_one(monthly_key(&record.key)), record))
+        self.groups.drain(|record| logs.append(hasher.hash_one(monthly_key(&record.key)), record))
     }
 
     /// The logs of everything that was added.
@@ -183,8 +182,7 @@ impl RollUps {
     }
 
     fn terms(&mut self, lane: &Lane, portion: &Portion<'_>, steps: &[Step]) -> u32 {
-        let first =
-            if portion.amounts.billed.is_some() { Outcome::Billed } else { Outcome::Unrated };
+        let first = if portion.amounts.billed.is_some() { Outcome::Billed } else { Outcome::Unrated };
         self.scratch.clear();
         self.scratch.extend([
             lane.node_id,

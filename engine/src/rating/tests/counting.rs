@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::fixtures::{Charge, Line, PERIOD, World, chain, usage};
+use super::charge::Charge;
+use super::fixtures::{Line, PERIOD, World, chain, usage};
 use crate::rating::{BandTotals, Rater, RatingRun, RuleRow, Span};
 
 const TWO: &str = r#"[{"up_to": "100", "price": "0.10"}, {"up_to": null, "price": "0.08"}]"#;
@@ -43,30 +44,21 @@ fn the_total_is_priced_once_and_spread_by_quantity() {
         ["7.20 USD billed", "7.20 USD billed", "3.60 USD billed"]
     );
     // node: a has 160: 10.00 + 60 x 0.08 = 14.80, a half each: 7.40; b has 40: 4.00
-    assert_eq!(
-        prices(&banded("graduated", "node"), &lines),
-        ["7.40 USD billed", "7.40 USD billed", "4.00 USD billed"]
-    );
+    assert_eq!(prices(&banded("graduated", "node"), &lines), ["7.40 USD billed", "7.40 USD billed", "4.00 USD billed"]);
     // account: 80 each: 8.00; 40: 4.00
     assert_eq!(
         prices(&banded("graduated", "account"), &lines),
         ["8.00 USD billed", "8.00 USD billed", "4.00 USD billed"]
     );
     // volume, subtree: all 200 at 0.08: 6.40, 6.40, 3.20
-    assert_eq!(
-        prices(&banded("volume", "subtree"), &lines),
-        ["6.40 USD billed", "6.40 USD billed", "3.20 USD billed"]
-    );
+    assert_eq!(prices(&banded("volume", "subtree"), &lines), ["6.40 USD billed", "6.40 USD billed", "3.20 USD billed"]);
 }
 
 #[test]
 fn a_correction_changes_the_total() {
     let lines = [line("a1", "150"), line("a1", "-50").set("charge_class", "Correction")];
     // 100 in all at 0.10 = 10.00: 15.00 and -5.00
-    assert_eq!(
-        prices(&banded("graduated", "node"), &lines),
-        ["15.00 USD billed", "-5.00 USD billed"]
-    );
+    assert_eq!(prices(&banded("graduated", "node"), &lines), ["15.00 USD billed", "-5.00 USD billed"]);
 }
 
 #[test]

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array,
-    RecordBatch, StringViewArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringViewArray,
+    TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int32Type, TimestampMicrosecondType};
-use ratehouse_udfs::decimal::{format_trimmed, parse_decimal};
+use arrow::datatypes::DataType;
+use ratehouse_udfs::decimal::parse_decimal;
 
+use super::charge::Charge;
 use crate::lake::schema;
 use crate::rating::span::parse_instant;
 use crate::rating::{
-    AccountRow, BandTotals, CardRow, FxRow, NodeKind, NodeRow, PolicyRow, RateBook, Rater,
-    RatingRun, RefFacts, RuleRow, Span, VersionRow,
+    AccountRow, BandTotals, CardRow, FxRow, NodeKind, NodeRow, PolicyRow, RateBook, Rater, RatingRun, RefFacts,
+    RuleRow, Span, VersionRow,
 };
 
 /// A decimal text at scale 18.
@@ -164,6 +165,10 @@ impl World {
 
     /// Rates lines in one batch, counting first where bands need it.
     pub(crate) fn rate(&self, lines: &[Line]) -> Vec<Charge> {
+        Charge::read(&self.rate_batch(lines))
+    }
+
+    pub(crate) fn rate_batch(&self, lines: &[Line]) -> RecordBatch {
         let book = self.book();
         let usage = usage(lines);
         let mut totals = BandTotals::default();
@@ -176,8 +181,7 @@ impl World {
             }
         }
         let run = RatingRun::new(book, totals);
-        let rated = Rater::new(&run).rate(&usage).expect("rates");
-        Charge::read(&rated.charges)
+        Rater::new(&run).rate(&usage).expect("rates").charges
     }
 }
 
@@ -250,9 +254,7 @@ pub(crate) fn usage(lines: &[Line]) -> RecordBatch {
             ("charge_period_start", _) => instants(lines.iter().map(|line| line.start)),
             ("charge_period_end", _) => instants(lines.iter().map(|line| line.end)),
             (_, DataType::Timestamp(..)) => instants(lines.iter().map(|_| at("2026-10-01"))),
-            ("marketplace", _) => {
-                Arc::new(lines.iter().map(|line| line.marketplace).collect::<BooleanArray>())
-            }
+            ("marketplace", _) => Arc::new(lines.iter().map(|line| line.marketplace).collect::<BooleanArray>()),
             ("billing_period", _) => Arc::new(Date32Array::from_value(PERIOD, lines.len())),
             ("source_row", _) => Arc::new(Int64Array::from_iter_values(1..=rows)),
             (_, DataType::Int32) => Arc::new(Int32Array::from_value(0, lines.len())),
@@ -265,87 +267,6 @@ pub(crate) fn usage(lines: &[Line]) -> RecordBatch {
 
 fn instants(values: impl Iterator<Item = i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter_values(values).with_timezone("UTC"))
-}
-
-/// A charge as text, for assertions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Charge {
-    pub(crate) path: String,
-    pub(crate) fate: String,
-    pub(crate) portion: i32,
-    pub(crate) date: i32,
-    pub(crate) start: i64,
-    pub(crate) end: i64,
-    pub(crate) quantity: Option<String>,
-    pub(crate) steps: Vec<Position>,
-}
-
-/// One position of a charge: price, currency, outcome, rule, rate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Position {
-    pub(crate) price: Option<String>,
-    pub(crate) currency: String,
-    pub(crate) outcome: String,
-    pub(crate) rule: Option<String>,
-    pub(crate) fx_rate: Option<String>,
-}
-
-impl Charge {
-    pub(crate) fn read(charges: &RecordBatch) -> Vec<Self> {
-        (0..charges.num_rows()).map(|row| Self::at(charges, row)).collect()
-    }
-
-    fn at(charges: &RecordBatch, row: usize) -> Self {
-        let column = |name: &str| charges.column_by_name(name).expect("a column");
-        let text = |name: &str| {
-            let array = column(name).as_string_view();
-            (!array.is_null(row)).then(|| array.value(row).to_owned())
-        };
-        let money = |name: &str| {
-            let array = column(name).as_primitive::<Decimal128Type>();
-            (!array.is_null(row)).then(|| format_trimmed(array.value(row), 18, 2))
-        };
-        let instant =
-            |name: &str| column(name).as_primitive::<TimestampMicrosecondType>().value(row);
-        let steps = (0..schema::MAX_POSITIONS)
-            .map_while(|k| {
-                Some(Position {
-                    price: money(&format!("price_{k}")),
-                    currency: text(&format!("currency_{k}")).unwrap_or_default(),
-                    outcome: text(&format!("outcome_{k}"))?,
-                    rule: text(&format!("rule_{k}")),
-                    fx_rate: text(&format!("fx_rate_{k}")),
-                })
-            })
-            .collect();
-        Self {
-            path: text("node_path").expect("a path"),
-            fate: text("fate").expect("a fate"),
-            portion: column("portion").as_primitive::<Int32Type>().value(row),
-            date: column("charge_date").as_primitive::<Date32Type>().value(row),
-            start: instant("charge_period_start"),
-            end: instant("charge_period_end"),
-            quantity: money("quantity"),
-            steps,
-        }
-    }
-
-    /// `10.00 USD billed` at a position; a missing price is `-`.
-    pub(crate) fn step(&self, k: usize) -> String {
-        self.steps.get(k).map_or_else(
-            || "absent".to_owned(),
-            |step| {
-                let price = step.price.as_deref().unwrap_or("-");
-                format!("{price} {} {}", step.currency, step.outcome)
-            },
-        )
-    }
-
-    /// The rule at a position, without card and version.
-    pub(crate) fn rule(&self, k: usize) -> &str {
-        let rule = self.steps.get(k).and_then(|step| step.rule.as_deref()).unwrap_or("-");
-        rule.rsplit('/').next().unwrap_or("-")
-    }
 }
 
 /// Distributor, reseller and customer, one account of the customer.

@@ -37,9 +37,11 @@ fn unknown_accounts_stay_at_the_root_unallocated() {
 
 #[test]
 fn a_sub_account_without_a_row_belongs_to_the_billing_account() {
-    let world = chain()
-        .account("aws/payer", "res", Span::ALWAYS)
-        .account("aws/payer/late", "cust", span("2026-10-05T10:30:00", ""));
+    let world = chain().account("aws/payer", "res", Span::ALWAYS).account(
+        "aws/payer/late",
+        "cust",
+        span("2026-10-05T10:30:00", ""),
+    );
     let line = |sub: &str| Line::new("1").set("sub_account_id", sub);
     assert_eq!(paths(&world, &[line("acct"), line("x"), line("")]), ["dist/res/cust", "dist/res", "dist/res"]);
     // Before its own row begins, the default holds; the hour is cut in the middle.
@@ -64,10 +66,7 @@ fn a_moved_node_keeps_its_past_path() {
     let parts: Vec<_> = charges.iter().map(|c| (c.path.as_str(), c.step(0))).collect();
     assert_eq!(
         parts,
-        [
-            ("dist/res/cust", "2.00 USD billed".to_owned()),
-            ("dist/other/cust", "6.00 USD billed".to_owned())
-        ]
+        [("dist/res/cust", "2.00 USD billed".to_owned()), ("dist/other/cust", "6.00 USD billed".to_owned())]
     );
 }
 
@@ -133,13 +132,7 @@ fn rules_of_the_root_and_then_of_each_node_reassign_within_their_subtree() {
     ];
     assert_eq!(
         paths(&world, &lines),
-        [
-            "dist/res/cust2",
-            "dist/res/cust2/web",
-            "dist/res/cust",
-            "dist/res/cust",
-            "dist/res/cust2"
-        ]
+        ["dist/res/cust2", "dist/res/cust2/web", "dist/res/cust", "dist/res/cust", "dist/res/cust2"]
     );
 }
 
@@ -153,13 +146,7 @@ fn the_rule_of_highest_priority_comes_first_and_rules_have_their_time() {
     let charges = world.rate(&[Line::new("4")]);
     let parts: Vec<_> = charges.iter().map(|c| (c.path.as_str(), c.step(0))).collect();
     // Three quarters of the hour, then the stronger rule begins.
-    assert_eq!(
-        parts,
-        [
-            ("dist/res/a", "3.00 USD billed".to_owned()),
-            ("dist/res/b", "1.00 USD billed".to_owned())
-        ]
-    );
+    assert_eq!(parts, [("dist/res/a", "3.00 USD billed".to_owned()), ("dist/res/b", "1.00 USD billed".to_owned())]);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The pipeline and the SQL say the same; pricing happens once; memory may be short.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -14,8 +13,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use super::fixtures::{Line, World, chain, dec, usage};
 use crate::lake::schema::{self, LakeTable};
 use crate::rating::{
-    BandTotals, ChargeSink, Outcome, Placement, PricedUsage, RatingError, RatingOptions,
-    RatingOutcome, RatingRun, Reason, Span, rate, rule_tags,
+    BandTotals, ChargeSink, Outcome, Placement, PricedUsage, RatingError, RatingOptions, RatingOutcome, RatingRun,
+    Reason, Span, rate, rule_tags,
 };
 
 const CHARGES: &str = include_str!("../../../../sql/rating/charges.sql");
@@ -142,15 +141,12 @@ async fn assert_same_as_sql(collected: &[(LakeTable, RecordBatch, Placement)], c
     context.register_table("charges", Arc::new(table)).expect("registers");
     for (table, text) in [(LakeTable::ChargesDaily, DAILY), (LakeTable::ChargesMonthly, MONTHLY)] {
         let expected = sql(context, text).await;
-        let order: Vec<String> =
-            table.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let order: Vec<String> = table.schema().fields().iter().map(|field| field.name().clone()).collect();
         let expected: Vec<RecordBatch> = expected
             .iter()
             .map(|batch| {
-                let places: Vec<usize> = order
-                    .iter()
-                    .map(|name| batch.schema().index_of(name).expect("the same columns"))
-                    .collect();
+                let places: Vec<usize> =
+                    order.iter().map(|name| batch.schema().index_of(name).expect("the same columns")).collect();
                 batch.project(&places).expect("projects")
             })
             .collect();
@@ -163,8 +159,7 @@ async fn assert_same_as_sql(collected: &[(LakeTable, RecordBatch, Placement)], c
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roll_ups_are_what_the_sql_says() {
     let lines = lines(3000);
-    let (outcome, collected, _) =
-        run_pipeline(&world(), batches(&lines), Arc::new(RuntimeEnv::default())).await;
+    let (outcome, collected, _) = run_pipeline(&world(), batches(&lines), Arc::new(RuntimeEnv::default())).await;
     assert_eq!((outcome.rows(), outcome.portions()), (3000, 3000));
     assert_same_as_sql(&collected, &session(&world(), batches(&lines))).await;
 }
@@ -177,8 +172,7 @@ async fn short_memory_goes_to_disk_and_changes_nothing() {
         .enumerate()
         .map(|(n, line)| line.set("resource_type", &format!("type-{n}")))
         .collect();
-    let runtime =
-        RuntimeEnvBuilder::new().with_memory_limit(64 << 10, 1.0).build_arc().expect("a runtime");
+    let runtime = RuntimeEnvBuilder::new().with_memory_limit(64 << 10, 1.0).build_arc().expect("a runtime");
     let (_, collected, _) = run_pipeline(&world(), batches(&lines), runtime).await;
     let daily: usize = of(&collected, LakeTable::ChargesDaily).iter().map(|b| b.num_rows()).sum();
     assert_eq!(daily, 20_000);
@@ -188,8 +182,7 @@ async fn short_memory_goes_to_disk_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_on_the_way() {
     let lines = lines(2000);
-    let (outcome, collected, run) =
-        run_pipeline(&world(), batches(&lines), Arc::new(RuntimeEnv::default())).await;
+    let (outcome, collected, run) = run_pipeline(&world(), batches(&lines), Arc::new(RuntimeEnv::default())).await;
     let whole: i128 = lines.iter().map(|line| dec(line.get("billed_cost").expect("a cost"))).sum();
     let summed = outcome
         .slices
@@ -210,8 +203,7 @@ async fn nothing_is_lost_on_the_way() {
         assert_eq!(total, whole, "{}", table.name());
     }
     // Placements name what the rows say.
-    let (slices, children, owners) =
-        (run.places().slices(), run.places().children(), run.places().owners());
+    let (slices, children, owners) = (run.places().slices(), run.places().children(), run.places().owners());
     for (_, batch, place) in &collected {
         let text = |name: &str, row: usize| {
             batch.column_by_name(name).expect("a column").as_string_view().value(row).to_owned()
@@ -234,7 +226,8 @@ async fn nothing_is_lost_on_the_way() {
 #[tokio::test]
 async fn pricing_happens_exactly_once_in_a_plan() {
     let context = session(&world(), batches(&lines(10)));
-    let price_fields = "select price_0, price_1, price_2, rule_1, rule_2, price_1 + price_2 from priced_usage where price_1 > 0";
+    let price_fields =
+        "select price_0, price_1, price_2, rule_1, rule_2, price_1 + price_2 from priced_usage where price_1 > 0";
     for text in [CHARGES, price_fields] {
         let plan = context.sql(text).await.expect("plans").create_physical_plan().await.expect("plans");
         let shown = displayable(plan.as_ref()).indent(false).to_string();

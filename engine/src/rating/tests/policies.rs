@@ -4,11 +4,12 @@ use super::fixtures::{Line, World, chain, span};
 use crate::rating::Span;
 
 fn priced() -> World {
-    chain()
-        .card("dist>res", "USD")
-        .rule("dist>res", "r", "markup_pct", "10")
-        .card("res>*", "USD")
-        .rule("res>*", "r", "markup_pct", "10")
+    chain().card("dist>res", "USD").rule("dist>res", "r", "markup_pct", "10").card("res>*", "USD").rule(
+        "res>*",
+        "r",
+        "markup_pct",
+        "10",
+    )
 }
 
 fn line(category: &str) -> Line {
@@ -48,10 +49,11 @@ fn a_policy_passes_retains_or_reports() {
 
 #[test]
 fn the_nearer_policy_holds() {
-    let world = priced()
-        .policy("dist>*", "Tax", "pass")
-        .policy("dist>res", "Tax", "retain")
-        .policy("dist>res", "Tax/Correction", "report");
+    let world = priced().policy("dist>*", "Tax", "pass").policy("dist>res", "Tax", "retain").policy(
+        "dist>res",
+        "Tax/Correction",
+        "report",
+    );
     assert_eq!(steps(&world, line("Tax"))[0], "- USD retained");
     let correction = line("Tax").set("charge_class", "Correction");
     assert_eq!(steps(&world, correction)[0], "100.00 USD reported");
@@ -63,10 +65,13 @@ fn the_nearer_policy_holds() {
 
 #[test]
 fn a_rule_that_names_the_category_states_the_policy() {
-    let world = priced()
-        .policy("dist>*", "Usage", "retain")
-        .policy("dist>*", "Tax", "retain")
-        .rule_with("dist>res", "tax", "pass_through", "", |r| r.charge_category = Some("Tax".into()));
+    let world = priced().policy("dist>*", "Usage", "retain").policy("dist>*", "Tax", "retain").rule_with(
+        "dist>res",
+        "tax",
+        "pass_through",
+        "",
+        |r| r.charge_category = Some("Tax".into()),
+    );
     assert_eq!(steps(&world, line("Tax"))[0], "100.00 USD billed");
     // The rule for usage names no category: the policy holds.
     assert_eq!(steps(&world, line("Usage"))[0], "- USD retained");
@@ -87,8 +92,7 @@ fn commitments_and_what_they_left_unused_stay_with_the_root() {
     let world = priced().policy("dist>*", "Purchase", "pass");
     let bought = line("Purchase").set("commitment_discount_id", "ri-1");
     assert_eq!(steps(&world, bought), ["- USD retained", "absent"]);
-    let unused =
-        line("Usage").set("commitment_discount_id", "ri-1").set("commitment_discount_status", "Unused");
+    let unused = line("Usage").set("commitment_discount_id", "ri-1").set("commitment_discount_status", "Unused");
     assert_eq!(steps(&world, unused), ["- USD retained", "absent"]);
     assert_eq!(steps(&world, line("Purchase"))[0], "100.00 USD billed");
 }
@@ -103,9 +107,7 @@ fn corrections_are_priced_as_what_they_correct() {
         .rule("dist>res#1", "r", "markup_pct", "10")
         .rule("dist>res#2", "r", "markup_pct", "20");
     // Billed in October for September: version 1, -50 x 1.1
-    let late = Line::new("-50")
-        .set("charge_class", "Correction")
-        .during("2026-09-10T00:00:00", "2026-09-10T01:00:00");
+    let late = Line::new("-50").set("charge_class", "Correction").during("2026-09-10T00:00:00", "2026-09-10T01:00:00");
     assert_eq!(steps(&world, late)[0], "-55.00 USD billed");
 }
 
@@ -142,8 +144,5 @@ fn units_of_a_customer_pass_cost_through() {
     assert_eq!(rated(&world, "Usage"), same("121.00"));
     let mut world = world;
     world.0.rate_rules.last_mut().expect("a rule").unit = None;
-    assert_eq!(
-        rated(&world, "Usage"),
-        ["121.00 USD billed", "242.00 USD billed", "242.00 USD billed"]
-    );
+    assert_eq!(rated(&world, "Usage"), ["121.00 USD billed", "242.00 USD billed", "242.00 USD billed"]);
 }

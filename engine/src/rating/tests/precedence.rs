@@ -138,14 +138,18 @@ fn a_rule_without_category_prices_usage_and_purchase_only() {
 #[test]
 fn another_unit_is_unrated_not_another_rule() {
     let edge = "dist>res";
-    let world = chain()
-        .card(edge, "USD")
-        .rule("dist>res", "any", "pass_through", "")
-        .rule_with(edge, "hours", "unit_price", "2", |r| {
+    let world = chain().card(edge, "USD").rule("dist>res", "any", "pass_through", "").rule_with(
+        edge,
+        "hours",
+        "unit_price",
+        "2",
+        |r| {
             (r.sku_id, r.unit) = (Some("sku-1".into()), Some("Hours".into()));
-        });
+        },
+    );
     let line = Line::new("100").set("sku_id", "sku-1").set("pricing_quantity", "3");
-    let charges = world.rate(&[line.clone(), line.clone().set("pricing_unit", "GB-Hours"), line.set("pricing_unit", "")]);
+    let charges =
+        world.rate(&[line.clone(), line.clone().set("pricing_unit", "GB-Hours"), line.set("pricing_unit", "")]);
     // 3 x 2
     assert_eq!(charges[0].step(1), "6.00 USD billed");
     assert_eq!(charges[1].step(1), "- USD unrated");

@@ -1,6 +1,7 @@
 //! Methods, policies, precedence: the worked examples of the domain page and their neighbours.
 
-use super::fixtures::{Charge, Line, World, at, chain, dec, span};
+use super::charge::Charge;
+use super::fixtures::{Line, World, at, chain, dec, span};
 use crate::rating::Span;
 
 /// What the reseller pays for 10,000 of cost under one rule.
@@ -23,11 +24,12 @@ fn cents(price: &str) -> String {
 
 #[test]
 fn one_account_one_card_one_markup() {
-    let world = chain()
-        .card("dist>res", "USD")
-        .rule("dist>res", "base", "markup_pct", "10")
-        .card("res>*", "USD")
-        .rule("res>*", "retail", "markup_pct", "20");
+    let world = chain().card("dist>res", "USD").rule("dist>res", "base", "markup_pct", "10").card("res>*", "USD").rule(
+        "res>*",
+        "retail",
+        "markup_pct",
+        "20",
+    );
     let charges = world.rate(&[Line::new("100")]);
     assert_eq!(charges.len(), 1);
     let charge = &charges[0];
@@ -57,21 +59,18 @@ fn f6_markup_is_not_margin() {
 
 #[test]
 fn f7_compute_and_licences_at_their_own_rates() {
-    let lines = [
-        Line::new("6000").set("service_name", "Compute"),
-        Line::new("4000").set("service_name", "Licences"),
-    ];
+    let lines = [Line::new("6000").set("service_name", "Compute"), Line::new("4000").set("service_name", "Licences")];
     let total = |method: &str| {
         let edge = "dist>res";
-        let world = chain()
-            .card(edge, "USD")
-            .rule(edge, "other", method, "15")
-            .rule_with(edge, "licences", method, "20", |r| r.service_name = Some("Licences".into()));
+        let world = chain().card(edge, "USD").rule(edge, "other", method, "15").rule_with(
+            edge,
+            "licences",
+            method,
+            "20",
+            |r| r.service_name = Some("Licences".into()),
+        );
         let prices = world.rate(&lines);
-        let sum: i128 = prices
-            .iter()
-            .map(|charge| dec(charge.steps[1].price.as_deref().expect("a price")))
-            .sum();
+        let sum: i128 = prices.iter().map(|charge| dec(charge.steps[1].price.as_deref().expect("a price"))).sum();
         cents(&ratehouse_udfs::decimal::format_decimal(sum, 18))
     };
     // 6,000 x 1.15 + 4,000 x 1.20 = 6,900 + 4,800
@@ -92,13 +91,9 @@ fn f8_a_version_changes_mid_month() {
     // October has 744 hours: 15 days = 360 h, 16 days = 384 h.
     let month = Line::new("1").set("pricing_quantity", "744").during("2026-10-01", "2026-11-01");
     let charges = world.rate(&[month]);
-    let parts: Vec<_> =
-        charges.iter().map(|c| (c.quantity.as_deref().unwrap_or("-"), c.step(1))).collect();
+    let parts: Vec<_> = charges.iter().map(|c| (c.quantity.as_deref().unwrap_or("-"), c.step(1))).collect();
     // 360 x 0.192 = 69.12; 384 x 0.21 = 80.64; together 149.76
-    assert_eq!(
-        parts,
-        [("360.00", "69.12 USD billed".to_owned()), ("384.00", "80.64 USD billed".to_owned())]
-    );
+    assert_eq!(parts, [("360.00", "69.12 USD billed".to_owned()), ("384.00", "80.64 USD billed".to_owned())]);
     assert_eq!(charges[0].end, at("2026-10-16"));
     assert_eq!(charges[1].start, at("2026-10-16"));
     assert_eq!(charges[1].portion, 1);
@@ -143,8 +138,7 @@ fn f15_version_and_owner_change_within_one_line() {
     // 31 days, 31.00: one a day. 1st-11th: 11 days, owner a; 12th-14th: 3 days, owner b, version 1;
     // 15th-31st: 17 days, owner b, version 2.
     let charges = world.rate(&[Line::new("31").during("2026-10-01", "2026-11-01")]);
-    let parts: Vec<(String, String, String)> =
-        charges.iter().map(|c| (c.path.clone(), c.step(0), c.step(1))).collect();
+    let parts: Vec<(String, String, String)> = charges.iter().map(|c| (c.path.clone(), c.step(0), c.step(1))).collect();
     let part = |path: &str, cost: &str, price: &str| {
         (path.to_owned(), format!("{cost} USD billed"), format!("{price} USD billed"))
     };
@@ -174,14 +168,7 @@ fn only_usage_is_cut_and_the_last_portion_takes_the_rest() {
     let charges = world.rate(&[line.clone(), line.set("charge_category", "Purchase")]);
     let costs: Vec<String> = charges.iter().map(|c| c.step(0)).collect();
     // A third of 10 at scale 18, then the rest.
-    assert_eq!(
-        costs,
-        [
-            "3.333333333333333333 USD billed",
-            "6.666666666666666667 USD billed",
-            "10.00 USD billed"
-        ]
-    );
+    assert_eq!(costs, ["3.333333333333333333 USD billed", "6.666666666666666667 USD billed", "10.00 USD billed"]);
     assert_eq!(charges[2].path, "dist/a");
 }
 
@@ -219,11 +206,13 @@ fn methods_and_bases() {
 #[test]
 fn below_the_root_only_cost_and_list_can_be_a_base() {
     let world = |base: &str| {
-        chain()
-            .card("dist>res", "USD")
-            .rule("dist>res", "r", "markup_pct", "10")
-            .card("res>*", "USD")
-            .rule_with("res>*", "r", "markup_pct", "10", |r| r.base = Some(base.to_owned()))
+        chain().card("dist>res", "USD").rule("dist>res", "r", "markup_pct", "10").card("res>*", "USD").rule_with(
+            "res>*",
+            "r",
+            "markup_pct",
+            "10",
+            |r| r.base = Some(base.to_owned()),
+        )
     };
     let line = [Line::new("100").set("list_cost", "200")];
     // 100 x 1.1 x 1.1; 200 x 1.1

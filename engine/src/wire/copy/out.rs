@@ -22,30 +22,17 @@ pub(crate) struct CopyWriter {
 impl CopyWriter {
     /// Checks the options against the columns. Errors: 42703 for a FORCE_QUOTE column that does not exist.
     pub(crate) fn new(format: CopyFormat, schema: &Schema) -> Result<Self, Failure> {
-        let names: Vec<String> = schema
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect();
+        let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
         let quoted = match &format.force_quote {
             ForceQuote::All => vec![true; names.len()],
             ForceQuote::Columns(columns) => {
                 if let Some(missing) = columns.iter().find(|column| !names.contains(column)) {
-                    return Err(Failure::new(
-                        "42703",
-                        format!("column \"{missing}\" does not exist"),
-                    ));
+                    return Err(Failure::new("42703", format!("column \"{missing}\" does not exist")));
                 }
                 names.iter().map(|name| columns.contains(name)).collect()
             }
         };
-        Ok(Self {
-            format,
-            quoted,
-            names,
-            signed: false,
-            scratch: BytesMut::new(),
-        })
+        Ok(Self { format, quoted, names, signed: false, scratch: BytesMut::new() })
     }
 
     /// Writes what comes before the first row: a header line, the binary signature or nothing.
@@ -127,9 +114,7 @@ impl CopyWriter {
         let needs = quote_always
             || field == format.null.as_bytes()
             || is_only_end_mark
-            || field.iter().any(|byte| {
-                *byte == format.delimiter || *byte == format.quote || b"\r\n".contains(byte)
-            });
+            || field.iter().any(|byte| *byte == format.delimiter || *byte == format.quote || b"\r\n".contains(byte));
         if !needs {
             return out.put_slice(field);
         }

@@ -18,8 +18,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use crate::wire::backend::{
-    Answer, Backend, BackendSession, ConnectionFacts, CopySink, Failure, Notice, Prepared,
-    Statement, TransactionState,
+    Answer, Backend, BackendSession, ConnectionFacts, CopySink, Failure, Notice, Prepared, Statement, TransactionState,
 };
 use crate::wire::copy::parse_copy_from;
 use crate::wire::verifier::make_verifier;
@@ -41,9 +40,7 @@ pub(crate) struct FakeBackend {
 
 impl FakeBackend {
     pub(crate) fn new() -> Self {
-        let mut config = SessionConfig::new()
-            .with_information_schema(true)
-            .with_target_partitions(2);
+        let mut config = SessionConfig::new().with_information_schema(true).with_target_partitions(2);
         config.options_mut().sql_parser.parse_float_as_decimal = true;
         Self {
             context: SessionContext::new_with_config(config),
@@ -77,15 +74,8 @@ impl Backend for FakeBackend {
             ("timezone", "UTC"),
             ("transaction_isolation", "read committed"),
         ];
-        let settings = settings
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
-        let state = State {
-            settings,
-            transaction: TransactionState::Idle,
-            notices: Vec::new(),
-            copied: Vec::new(),
-        };
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let state = State { settings, transaction: TransactionState::Idle, notices: Vec::new(), copied: Vec::new() };
         Ok(Arc::new(FakeSession {
             context: self.context.clone(),
             state: Arc::new(Mutex::new(state)),
@@ -116,11 +106,7 @@ impl FakeSession {
 
 impl BackendSession for FakeSession {
     fn parse(&self, sql: &str) -> Result<Arc<dyn Statement>, Failure> {
-        let first = sql
-            .split_whitespace()
-            .next()
-            .unwrap_or_default()
-            .to_ascii_uppercase();
+        let first = sql.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
         let own = [
             "SET",
             "SHOW",
@@ -142,11 +128,7 @@ impl BackendSession for FakeSession {
                 .map_err(|error| Failure::new("42601", error.to_string()).at(1))?;
             parsed.pop()
         };
-        Ok(Arc::new(FakeStatement {
-            session: self.clone(),
-            sql: sql.to_owned(),
-            ast,
-        }))
+        Ok(Arc::new(FakeStatement { session: self.clone(), sql: sql.to_owned(), ast }))
     }
 
     fn setting(&self, name: &str) -> Option<String> {
@@ -157,10 +139,7 @@ impl BackendSession for FakeSession {
         match self.lock().settings.get_mut(name) {
             Some(setting) => value.clone_into(setting),
             None => {
-                return Err(Failure::new(
-                    "42704",
-                    format!("unrecognized configuration parameter \"{name}\""),
-                ));
+                return Err(Failure::new("42704", format!("unrecognized configuration parameter \"{name}\"")));
             }
         }
         Ok(())
@@ -198,45 +177,23 @@ impl Statement for FakeStatement {
         let Some(ast) = self.ast.clone() else {
             let columns = self.sql.to_ascii_uppercase().starts_with("SHOW").then(|| {
                 let name = self.sql.split_whitespace().last().unwrap_or_default();
-                Arc::new(arrow::datatypes::Schema::new(vec![
-                    arrow::datatypes::Field::new(name, DataType::Utf8, true),
-                ]))
+                Arc::new(arrow::datatypes::Schema::new(vec![arrow::datatypes::Field::new(name, DataType::Utf8, true)]))
             });
-            return Ok(Arc::new(FakeControl {
-                session: self.session.clone(),
-                sql: self.sql.clone(),
-                columns,
-            }));
+            return Ok(Arc::new(FakeControl { session: self.session.clone(), sql: self.sql.clone(), columns }));
         };
         let state = self.session.context.state();
         let statement = ParsedStatement::Statement(Box::new(ast));
-        let plan = state
-            .statement_to_plan(statement)
-            .await
-            .map_err(|error| failure(&error, &self.sql))?;
-        let found = plan
-            .get_parameter_types()
-            .map_err(|error| failure(&error, &self.sql))?;
-        let count = found
-            .keys()
-            .filter_map(|name| name.trim_start_matches('$').parse::<usize>().ok())
-            .max()
-            .unwrap_or(0);
+        let plan = state.statement_to_plan(statement).await.map_err(|error| failure(&error, &self.sql))?;
+        let found = plan.get_parameter_types().map_err(|error| failure(&error, &self.sql))?;
+        let count =
+            found.keys().filter_map(|name| name.trim_start_matches('$').parse::<usize>().ok()).max().unwrap_or(0);
         let parameters = (0..count).map(|index| {
             let inferred = found.get(&format!("${}", index + 1)).cloned().flatten();
-            inferred
-                .or_else(|| declared.get(index).cloned().flatten())
-                .unwrap_or(DataType::Utf8)
+            inferred.or_else(|| declared.get(index).cloned().flatten()).unwrap_or(DataType::Utf8)
         });
         let parameters: Vec<DataType> = parameters.collect();
         let columns = Arc::new(plan.schema().as_arrow().clone());
-        Ok(Arc::new(FakePlan {
-            session: self.session.clone(),
-            plan,
-            parameters,
-            columns,
-            sql: self.sql.clone(),
-        }))
+        Ok(Arc::new(FakePlan { session: self.session.clone(), plan, parameters, columns, sql: self.sql.clone() }))
     }
 }
 
@@ -265,21 +222,11 @@ impl Prepared for FakePlan {
         let plan = if parameters.is_empty() {
             plan
         } else {
-            plan.with_param_values(ParamValues::from(parameters))
-                .map_err(&shown)?
+            plan.with_param_values(ParamValues::from(parameters)).map_err(&shown)?
         };
-        let frame = self
-            .session
-            .context
-            .execute_logical_plan(plan)
-            .await
-            .map_err(&shown)?;
+        let frame = self.session.context.execute_logical_plan(plan).await.map_err(&shown)?;
         let stream = frame.execute_stream().await.map_err(&shown)?;
-        Ok(Answer::Rows {
-            schema: Arc::clone(&self.columns),
-            stream,
-            failures: Arc::new(shown),
-        })
+        Ok(Answer::Rows { schema: Arc::clone(&self.columns), stream, failures: Arc::new(shown) })
     }
 }
 
@@ -301,74 +248,36 @@ impl Prepared for FakeControl {
 
     async fn run(&self, _parameters: Vec<ScalarValue>) -> Result<Answer, Failure> {
         let words: Vec<&str> = self.sql.split_whitespace().collect();
-        let word = |index: usize| {
-            words
-                .get(index)
-                .map(|word| word.to_ascii_uppercase())
-                .unwrap_or_default()
-        };
-        let done = |tag: &str| {
-            Ok(Answer::Done {
-                tag: tag.to_owned(),
-            })
-        };
+        let word = |index: usize| words.get(index).map(|word| word.to_ascii_uppercase()).unwrap_or_default();
+        let done = |tag: &str| Ok(Answer::Done { tag: tag.to_owned() });
         if word(0) == "COPY" {
-            let copy = parse_copy_from(&self.sql)?
-                .ok_or_else(|| Failure::new("42601", "not a COPY FROM"))?;
-            let sink = Box::new(FakeSink {
-                session: self.session.clone(),
-                lines: 0,
-            });
-            return Ok(Answer::CopyIn {
-                columns: copy.columns.len(),
-                format: copy.format,
-                sink,
-            });
+            let copy = parse_copy_from(&self.sql)?.ok_or_else(|| Failure::new("42601", "not a COPY FROM"))?;
+            let sink = Box::new(FakeSink { session: self.session.clone(), lines: 0 });
+            return Ok(Answer::CopyIn { columns: copy.columns.len(), format: copy.format, sink });
         }
         if word(0) == "SHOW" {
             let name = word(1).to_lowercase();
-            let value = self.session.setting(&name).ok_or_else(|| {
-                Failure::new(
-                    "42704",
-                    format!("unrecognized configuration parameter \"{name}\""),
-                )
-            })?;
-            let value = value.replace('\'', "''");
-            let frame = self
+            let value = self
                 .session
-                .context
-                .sql(&format!("SELECT '{value}' AS \"{name}\""))
-                .await;
-            let stream = frame
-                .map_err(|error| failure(&error, ""))?
-                .execute_stream()
-                .await;
+                .setting(&name)
+                .ok_or_else(|| Failure::new("42704", format!("unrecognized configuration parameter \"{name}\"")))?;
+            let value = value.replace('\'', "''");
+            let frame = self.session.context.sql(&format!("SELECT '{value}' AS \"{name}\"")).await;
+            let stream = frame.map_err(|error| failure(&error, ""))?.execute_stream().await;
             let stream = stream.map_err(|error| failure(&error, ""))?;
             let schema = stream.schema();
-            return Ok(Answer::Rows {
-                schema,
-                stream,
-                failures: Arc::new(|error| failure(&error, "")),
-            });
+            return Ok(Answer::Rows { schema, stream, failures: Arc::new(|error| failure(&error, "")) });
         }
         let mut state = self.session.lock();
         match word(0).as_str() {
             "SET" => {
                 let name = word(1).to_lowercase();
                 let value = words[2..].join(" ");
-                let value = value
-                    .trim_start_matches("TO")
-                    .trim_start_matches('=')
-                    .trim()
-                    .trim_matches('\'')
-                    .to_owned();
+                let value = value.trim_start_matches("TO").trim_start_matches('=').trim().trim_matches('\'').to_owned();
                 match state.settings.get_mut(&name) {
                     Some(setting) => *setting = value,
                     None => {
-                        return Err(Failure::new(
-                            "42704",
-                            format!("unrecognized configuration parameter \"{name}\""),
-                        ));
+                        return Err(Failure::new("42704", format!("unrecognized configuration parameter \"{name}\"")));
                     }
                 }
                 done("SET")
@@ -426,10 +335,7 @@ fn failure(error: &DataFusionError, sql: &str) -> Failure {
     match error.find_root() {
         DataFusionError::SchemaError(inner, _) => match &**inner {
             SchemaError::FieldNotFound { field, .. } => {
-                let found = Failure::new(
-                    "42703",
-                    format!("column \"{}\" does not exist", field.name()),
-                );
+                let found = Failure::new("42703", format!("column \"{}\" does not exist", field.name()));
                 match sql.find(field.name()) {
                     Some(at) => found.at(sql[..at].chars().count() + 1),
                     None => found,

@@ -15,10 +15,7 @@ const GSSENC_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30];
 
 fn test_certificate() -> Tls {
     let folder = tempfile::tempdir().expect("folder");
-    let (certificate, key) = (
-        folder.path().join("cert.pem"),
-        folder.path().join("key.pem"),
-    );
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
     std::fs::write(&certificate, include_str!("localhost.pem")).expect("certificate");
     std::fs::write(&key, include_str!("localhost.key")).expect("key");
     Tls::from_pem_files(&certificate, &key).expect("usable certificate")
@@ -32,20 +29,10 @@ async fn the_right_password_opens_a_session_and_reports_what_postgres_15_reports
     // AuthenticationSASLFinal, AuthenticationOk, 13 parameters, key, ready.
     assert_eq!(tags(&replies), format!("RR{}KZ", "S".repeat(13)));
     let reported = |name: &str| {
-        let status = replies
-            .iter()
-            .find(|reply| reply.tag == 'S' && reply.body.starts_with(&text(name)))?;
-        Some(
-            String::from_utf8_lossy(&status.body[name.len() + 1..])
-                .trim_end_matches('\0')
-                .to_owned(),
-        )
+        let status = replies.iter().find(|reply| reply.tag == 'S' && reply.body.starts_with(&text(name)))?;
+        Some(String::from_utf8_lossy(&status.body[name.len() + 1..]).trim_end_matches('\0').to_owned())
     };
-    assert!(
-        reported("server_version")
-            .expect("version")
-            .starts_with("15.8 (")
-    );
+    assert!(reported("server_version").expect("version").starts_with("15.8 ("));
     assert_eq!(reported("is_superuser").as_deref(), Some("off"));
     assert_eq!(reported("session_authorization").as_deref(), Some(LOGIN));
     assert_eq!(reported("integer_datetimes").as_deref(), Some("on"));
@@ -59,10 +46,7 @@ async fn a_wrong_password_and_an_unknown_login_read_the_same() {
         let mut raw = Raw::connect(fixture.server.local_addr()).await;
         let replies = raw.log_in(login, "wrong").await;
         let error = replies.last().expect("error");
-        assert_eq!(
-            (error.field(b'V').as_deref(), error.field(b'C').as_deref()),
-            (Some("FATAL"), Some("28P01"))
-        );
+        assert_eq!((error.field(b'V').as_deref(), error.field(b'C').as_deref()), (Some("FATAL"), Some("28P01")));
         answers.push(error.field(b'M').expect("message").replace(login, "x"));
         assert_eq!(raw.reply().await, None, "the connection ends");
     }
@@ -74,18 +58,13 @@ async fn a_wrong_password_and_an_unknown_login_read_the_same() {
 async fn messages_pipelined_behind_a_failing_login_are_never_executed() {
     let fixture = Fixture::start().await;
     let mut raw = Raw::connect(fixture.server.local_addr()).await;
-    raw.send(&startup_packet(
-        196_608,
-        &[("user", LOGIN), ("database", DATABASE)],
-    ))
-    .await;
+    raw.send(&startup_packet(196_608, &[("user", LOGIN), ("database", DATABASE)])).await;
     let mut body = text("SCRAM-SHA-256");
     body.extend(14_u32.to_be_bytes());
     body.extend(b"n,,n=,r=client");
     // Everything at once: a first message, a forged final one, a query.
     let forged = message('p', b"c=biws,r=client,p=AAAA");
-    raw.send(&[message('p', &body), forged, message('Q', &text("select 1"))].concat())
-        .await;
+    raw.send(&[message('p', &body), forged, message('Q', &text("select 1"))].concat()).await;
     let replies = raw.until('Z').await;
     assert_eq!(tags(&replies), "RRE");
     assert_eq!(sqlstate(&replies).as_deref(), Some("28P01"));
@@ -96,17 +75,10 @@ async fn messages_pipelined_behind_a_failing_login_are_never_executed() {
 async fn only_password_messages_are_read_before_the_login() {
     let fixture = Fixture::start().await;
     let mut raw = Raw::connect(fixture.server.local_addr()).await;
-    raw.send(&startup_packet(
-        196_608,
-        &[("user", LOGIN), ("database", DATABASE)],
-    ))
-    .await;
+    raw.send(&startup_packet(196_608, &[("user", LOGIN), ("database", DATABASE)])).await;
     raw.send(&message('Q', &text("select 1"))).await;
     let replies = raw.until('Z').await;
-    assert_eq!(
-        (tags(&replies).as_str(), sqlstate(&replies).as_deref()),
-        ("RE", Some("08P01"))
-    );
+    assert_eq!((tags(&replies).as_str(), sqlstate(&replies).as_deref()), ("RE", Some("08P01")));
     assert_eq!(fixture.backend.prepared.load(Ordering::SeqCst), 0);
 }
 
@@ -144,10 +116,7 @@ async fn a_connection_in_the_clear_is_refused_where_encryption_is_required() {
     .await;
     let mut raw = Raw::connect(fixture.server.local_addr()).await;
     let replies = raw.log_in(LOGIN, PASSWORD).await;
-    assert_eq!(
-        (tags(&replies).as_str(), sqlstate(&replies).as_deref()),
-        ("E", Some("28000"))
-    );
+    assert_eq!((tags(&replies).as_str(), sqlstate(&replies).as_deref()), ("E", Some("28000")));
 }
 
 #[tokio::test]
@@ -163,11 +132,7 @@ async fn a_half_open_login_is_closed_at_the_deadline() {
     let deadline = Duration::from_millis(200);
     let fixture = Fixture::start_with(|config| config.limits.login_timeout = deadline).await;
     let mut raw = Raw::connect(fixture.server.local_addr()).await;
-    raw.send(&startup_packet(
-        196_608,
-        &[("user", LOGIN), ("database", DATABASE)],
-    ))
-    .await;
+    raw.send(&startup_packet(196_608, &[("user", LOGIN), ("database", DATABASE)])).await;
     assert_eq!(raw.reply().await.map(|reply| reply.tag), Some('R'));
     assert_eq!(raw.reply().await, None);
 }
@@ -185,11 +150,7 @@ async fn one_connection_too_many_is_told_53300() {
 async fn an_unknown_database_is_3d000_after_the_password_was_right() {
     let fixture = Fixture::start().await;
     let mut raw = Raw::connect(fixture.server.local_addr()).await;
-    raw.send(&startup_packet(
-        196_608,
-        &[("user", LOGIN), ("database", "other")],
-    ))
-    .await;
+    raw.send(&startup_packet(196_608, &[("user", LOGIN), ("database", "other")])).await;
     let replies = raw.authenticate(PASSWORD).await;
     assert_eq!(sqlstate(&replies).as_deref(), Some("3D000"));
 }
@@ -197,21 +158,14 @@ async fn an_unknown_database_is_3d000_after_the_password_was_right() {
 #[tokio::test]
 async fn protocol_versions_are_negotiated() {
     let fixture = Fixture::start().await;
-    let parameters = [
-        ("user", LOGIN),
-        ("database", DATABASE),
-        ("_pq_.unknown", "1"),
-    ];
+    let parameters = [("user", LOGIN), ("database", DATABASE), ("_pq_.unknown", "1")];
     // 3.2 is served as it is, 3.9 as 3.2, and unknown protocol options are named.
     for (version, key_bytes) in [(196_608, 4), (196_610, 32), (196_617, 32)] {
         let mut raw = Raw::connect(fixture.server.local_addr()).await;
         raw.send(&startup_packet(version, &parameters)).await;
         let negotiated = raw.reply().await.expect("negotiation");
         assert_eq!(negotiated.tag, 'v');
-        assert!(
-            negotiated.body.ends_with(b"\0\0\0\x01_pq_.unknown\0"),
-            "{negotiated:?}"
-        );
+        assert!(negotiated.body.ends_with(b"\0\0\0\x01_pq_.unknown\0"), "{negotiated:?}");
         let replies = raw.authenticate(PASSWORD).await;
         assert_eq!(tags(&replies).chars().last(), Some('Z'));
         assert_eq!(raw.key.len(), 4 + key_bytes);
@@ -226,37 +180,16 @@ async fn start_up_settings_apply_and_unknown_ones_are_fatal() {
     let fixture = Fixture::start().await;
     let base = [("user", LOGIN), ("database", DATABASE)];
     let mut raw = Raw::connect(fixture.server.local_addr()).await;
-    let options = [
-        &base[..],
-        &[
-            ("options", "-c statement_timeout=54321"),
-            ("application_name", "t"),
-        ],
-    ]
-    .concat();
+    let options = [&base[..], &[("options", "-c statement_timeout=54321"), ("application_name", "t")]].concat();
     raw.send(&startup_packet(196_608, &options)).await;
     raw.authenticate(PASSWORD).await;
     let replies = raw.query("SHOW statement_timeout").await;
     assert_eq!(super::raw::row(&replies[1]), [Some("54321".to_owned())]);
 
     let mut raw = Raw::connect(fixture.server.local_addr()).await;
-    raw.send(&startup_packet(
-        196_608,
-        &[&base[..], &[("no_such", "1")]].concat(),
-    ))
-    .await;
-    assert_eq!(
-        sqlstate(&raw.authenticate(PASSWORD).await).as_deref(),
-        Some("42704")
-    );
+    raw.send(&startup_packet(196_608, &[&base[..], &[("no_such", "1")]].concat())).await;
+    assert_eq!(sqlstate(&raw.authenticate(PASSWORD).await).as_deref(), Some("42704"));
     let mut raw = Raw::connect(fixture.server.local_addr()).await;
-    raw.send(&startup_packet(
-        196_608,
-        &[&base[..], &[("client_encoding", "LATIN1")]].concat(),
-    ))
-    .await;
-    assert_eq!(
-        sqlstate(&raw.authenticate(PASSWORD).await).as_deref(),
-        Some("22023")
-    );
+    raw.send(&startup_packet(196_608, &[&base[..], &[("client_encoding", "LATIN1")]].concat())).await;
+    assert_eq!(sqlstate(&raw.authenticate(PASSWORD).await).as_deref(), Some("22023"));
 }

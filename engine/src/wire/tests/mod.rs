@@ -30,12 +30,7 @@ impl Fixture {
         let any_port = ([127, 0, 0, 1], 0).into();
         let mut config = ServeConfig::new(any_port, tokio::runtime::Handle::current());
         change(&mut config);
-        let server = serve(
-            Arc::clone(&backend) as Arc<dyn super::backend::Backend>,
-            config,
-        )
-        .await
-        .expect("listen");
+        let server = serve(Arc::clone(&backend) as Arc<dyn super::backend::Backend>, config).await.expect("listen");
         Self { server, backend }
     }
 
@@ -48,9 +43,7 @@ impl Fixture {
             fake::PASSWORD,
             fake::DATABASE
         );
-        let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls)
-            .await
-            .expect("login");
+        let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls).await.expect("login");
         tokio::spawn(async move {
             // It ends with its client.
             drop(connection.await);

@@ -4,14 +4,8 @@ use super::Fixture;
 use super::raw::{Raw, Reply, message, row, sqlstate, tags, text};
 
 fn tag_of(replies: &[Reply]) -> String {
-    let complete = replies
-        .iter()
-        .rev()
-        .find(|reply| reply.tag == 'C')
-        .expect("a completed command");
-    String::from_utf8_lossy(&complete.body)
-        .trim_end_matches('\0')
-        .to_owned()
+    let complete = replies.iter().rev().find(|reply| reply.tag == 'C').expect("a completed command");
+    String::from_utf8_lossy(&complete.body).trim_end_matches('\0').to_owned()
 }
 
 fn status(replies: &[Reply]) -> u8 {
@@ -40,10 +34,7 @@ async fn error_positions_count_from_the_start_of_the_whole_text() {
     let fixture = Fixture::start().await;
     let mut raw = Raw::session(fixture.server.local_addr()).await;
     let replies = raw.query("select 1; select nothing").await;
-    let error = replies
-        .iter()
-        .find(|reply| reply.tag == 'E')
-        .expect("error");
+    let error = replies.iter().find(|reply| reply.tag == 'E').expect("error");
     // `nothing` starts at the 18th character.
     assert_eq!(error.field(b'P').as_deref(), Some("18"));
     assert_eq!(error.field(b'S').as_deref(), Some("ERROR"));
@@ -59,15 +50,7 @@ async fn a_failed_block_accepts_only_its_end() {
         seen.push((status(&replies), sqlstate(&replies)));
     }
     let code = |code: &str| Some(code.to_owned());
-    assert_eq!(
-        seen,
-        [
-            (b'T', None),
-            (b'E', code("42703")),
-            (b'E', code("25P02")),
-            (b'I', None)
-        ]
-    );
+    assert_eq!(seen, [(b'T', None), (b'E', code("42703")), (b'E', code("25P02")), (b'I', None)]);
     raw.query("begin; select nothing").await;
     raw.parse("", "select 1").await;
     assert_eq!(sqlstate(&raw.sync().await).as_deref(), Some("25P02"));
@@ -79,26 +62,15 @@ async fn several_writing_statements_are_one_transaction() {
     let fixture = Fixture::start().await;
     let mut raw = Raw::session(fixture.server.local_addr()).await;
     // DECLARE needs a block, which the text itself is.
-    let replies = raw
-        .query("declare c cursor for select 7 as a; fetch 1 from c")
-        .await;
+    let replies = raw.query("declare c cursor for select 7 as a; fetch 1 from c").await;
     assert_eq!(tags(&replies), "CTDCZ");
     assert_eq!(status(&replies), b'I');
-    assert_eq!(
-        sqlstate(&raw.query("fetch 1 from c").await).as_deref(),
-        Some("34000")
-    );
+    assert_eq!(sqlstate(&raw.query("fetch 1 from c").await).as_deref(), Some("34000"));
     // BEGIN inside makes it an ordinary block; COMMIT without one warns.
-    assert_eq!(
-        status(&raw.query("set search_path = 'a'; begin; select 1").await),
-        b'T'
-    );
+    assert_eq!(status(&raw.query("set search_path = 'a'; begin; select 1").await), b'T');
     assert_eq!(status(&raw.query("commit").await), b'I');
     let replies = raw.query("set search_path = 'a'; commit; select 1").await;
-    let warning = replies
-        .iter()
-        .find(|reply| reply.tag == 'N')
-        .expect("a warning");
+    let warning = replies.iter().find(|reply| reply.tag == 'N').expect("a warning");
     assert_eq!(warning.field(b'C').as_deref(), Some("25P01"));
 }
 
@@ -175,10 +147,7 @@ async fn statements_and_portals_are_bounded() {
         raw.parse(name, "select 1").await;
     }
     let replies = raw.sync().await;
-    assert_eq!(
-        (tags(&replies).as_str(), sqlstate(&replies).as_deref()),
-        ("11EZ", Some("53400"))
-    );
+    assert_eq!((tags(&replies).as_str(), sqlstate(&replies).as_deref()), ("11EZ", Some("53400")));
     raw.query("begin").await;
     for name in ["a", "b", "c"] {
         raw.bind(name, "a").await;
@@ -202,10 +171,7 @@ async fn a_row_limit_suspends_the_portal_and_sync_in_a_block_keeps_it() {
     assert_eq!(tags(&raw.sync().await), "2DDDDsZ");
     raw.execute("q", 0).await;
     let replies = raw.sync().await;
-    assert_eq!(
-        (tags(&replies).as_str(), tag_of(&replies).as_str()),
-        ("DDDDDDCZ", "SELECT 6")
-    );
+    assert_eq!((tags(&replies).as_str(), tag_of(&replies).as_str()), ("DDDDDDCZ", "SELECT 6"));
     raw.query("commit").await;
     raw.execute("q", 0).await;
     assert_eq!(sqlstate(&raw.sync().await).as_deref(), Some("34000"));
@@ -215,13 +181,9 @@ async fn a_row_limit_suspends_the_portal_and_sync_in_a_block_keeps_it() {
 async fn cursors_move_as_their_declaration_lets_them() {
     let fixture = Fixture::start().await;
     let mut raw = Raw::session(fixture.server.local_addr()).await;
-    assert_eq!(
-        sqlstate(&raw.query("declare c cursor for select 1").await).as_deref(),
-        Some("25P01")
-    );
+    assert_eq!(sqlstate(&raw.query("declare c cursor for select 1").await).as_deref(), Some("25P01"));
     raw.query("begin").await;
-    raw.query("declare s scroll cursor for select * from generate_series(1, 30)")
-        .await;
+    raw.query("declare s scroll cursor for select * from generate_series(1, 30)").await;
     let steps = [
         ("fetch 3 from s", "FETCH 3", Some("3")),
         ("fetch prior from s", "FETCH 1", Some("2")),
@@ -240,21 +202,13 @@ async fn cursors_move_as_their_declaration_lets_them() {
     for (sql, tag, last) in steps {
         let replies = raw.query(sql).await;
         assert_eq!(sqlstate(&replies), None, "{sql}");
-        let rows: Vec<_> = replies
-            .iter()
-            .filter(|reply| reply.tag == 'D')
-            .map(row)
-            .collect();
+        let rows: Vec<_> = replies.iter().filter(|reply| reply.tag == 'D').map(row).collect();
         assert_eq!(tag_of(&replies), tag, "{sql}");
         assert_eq!(rows.last().and_then(|row| row[0].as_deref()), last, "{sql}");
     }
-    raw.query("declare f no scroll cursor for select * from generate_series(1, 3)")
-        .await;
+    raw.query("declare f no scroll cursor for select * from generate_series(1, 3)").await;
     assert_eq!(tag_of(&raw.query("fetch all from f").await), "FETCH 3");
-    assert_eq!(
-        sqlstate(&raw.query("fetch prior from f").await).as_deref(),
-        Some("55000")
-    );
+    assert_eq!(sqlstate(&raw.query("fetch prior from f").await).as_deref(), Some("55000"));
     raw.query("rollback").await;
 }
 
@@ -264,15 +218,10 @@ async fn a_held_cursor_outlives_its_transaction_unless_that_is_rolled_back() {
     let mut raw = Raw::session(fixture.server.local_addr()).await;
     for (end, found) in [("commit", None), ("rollback", Some("34000"))] {
         raw.query("begin").await;
-        raw.query("declare h cursor with hold for select * from generate_series(1, 3)")
-            .await;
+        raw.query("declare h cursor with hold for select * from generate_series(1, 3)").await;
         raw.query("fetch 1 from h").await;
         raw.query(end).await;
-        assert_eq!(
-            sqlstate(&raw.query("fetch 1 from h").await).as_deref(),
-            found,
-            "{end}"
-        );
+        assert_eq!(sqlstate(&raw.query("fetch 1 from h").await).as_deref(), found, "{end}");
         raw.query("close all").await;
     }
 }
@@ -281,27 +230,12 @@ async fn a_held_cursor_outlives_its_transaction_unless_that_is_rolled_back() {
 async fn sql_prepare_takes_arguments_of_any_expression() {
     let fixture = Fixture::start().await;
     let mut raw = Raw::session(fixture.server.local_addr()).await;
-    assert_eq!(
-        tag_of(
-            &raw.query("prepare p (bigint, text) as select $1 + 1 as a, $2 || '!' as b")
-                .await
-        ),
-        "PREPARE"
-    );
+    assert_eq!(tag_of(&raw.query("prepare p (bigint, text) as select $1 + 1 as a, $2 || '!' as b").await), "PREPARE");
     let replies = raw.query("execute p (2 * 20, 'it''s')").await;
-    assert_eq!(
-        row(&replies[1]),
-        [Some("41".to_owned()), Some("it's!".to_owned())]
-    );
-    assert_eq!(
-        sqlstate(&raw.query("execute p (1)").await).as_deref(),
-        Some("42601")
-    );
+    assert_eq!(row(&replies[1]), [Some("41".to_owned()), Some("it's!".to_owned())]);
+    assert_eq!(sqlstate(&raw.query("execute p (1)").await).as_deref(), Some("42601"));
     assert_eq!(tag_of(&raw.query("deallocate p").await), "DEALLOCATE");
-    assert_eq!(
-        sqlstate(&raw.query("execute p (1, 'a')").await).as_deref(),
-        Some("26000")
-    );
+    assert_eq!(sqlstate(&raw.query("execute p (1, 'a')").await).as_deref(), Some("26000"));
 }
 
 #[tokio::test]
@@ -311,19 +245,9 @@ async fn discard_all_forgets_what_the_connection_holds() {
     raw.query("prepare p as select 1").await;
     raw.query("declare h cursor with hold for select 1").await;
     assert_eq!(tag_of(&raw.query("discard all").await), "DISCARD ALL");
-    assert_eq!(
-        sqlstate(&raw.query("execute p").await).as_deref(),
-        Some("26000")
-    );
-    assert_eq!(
-        sqlstate(&raw.query("fetch 1 from h").await).as_deref(),
-        Some("34000")
-    );
-    for (sql, tag) in [
-        ("unlisten *", "UNLISTEN"),
-        ("listen x", "LISTEN"),
-        ("deallocate all", "DEALLOCATE ALL"),
-    ] {
+    assert_eq!(sqlstate(&raw.query("execute p").await).as_deref(), Some("26000"));
+    assert_eq!(sqlstate(&raw.query("fetch 1 from h").await).as_deref(), Some("34000"));
+    for (sql, tag) in [("unlisten *", "UNLISTEN"), ("listen x", "LISTEN"), ("deallocate all", "DEALLOCATE ALL")] {
         assert_eq!(tag_of(&raw.query(sql).await), tag);
     }
 }
@@ -334,54 +258,32 @@ async fn copy_out_writes_the_three_formats() {
     let mut raw = Raw::session(fixture.server.local_addr()).await;
     let query = "select 1 as a, null::text as b, 'x,\"y\"\t\\' as c";
     let data = |replies: &[Reply]| -> Vec<u8> {
-        replies
-            .iter()
-            .filter(|reply| reply.tag == 'd')
-            .flat_map(|reply| reply.body.clone())
-            .collect()
+        replies.iter().filter(|reply| reply.tag == 'd').flat_map(|reply| reply.body.clone()).collect()
     };
-    let replies = raw
-        .query(&format!("copy ({query}) to stdout (format csv, header)"))
-        .await;
+    let replies = raw.query(&format!("copy ({query}) to stdout (format csv, header)")).await;
     assert_eq!(tags(&replies), "HddcCZ");
     assert_eq!(data(&replies), b"a,b,c\n1,,\"x,\"\"y\"\"\t\\\"\n");
     let replies = raw.query(&format!("copy ({query}) to stdout")).await;
     assert_eq!(data(&replies), b"1\t\\N\tx,\"y\"\\t\\\\\n");
     assert_eq!(tag_of(&replies), "COPY 1");
-    let replies = raw
-        .query("copy (select 'ab' as a, null::text as b) to stdout with (format binary)")
-        .await;
+    let replies = raw.query("copy (select 'ab' as a, null::text as b) to stdout with (format binary)").await;
     // Signature, flags, extension; two fields, 2 bytes, null; end mark.
     let expected = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x02ab\xff\xff\xff\xff\xff\xff";
     assert_eq!(data(&replies), expected);
-    assert_eq!(
-        sqlstate(&raw.query("copy (select 1) to '/tmp/x'").await).as_deref(),
-        Some("42501")
-    );
+    assert_eq!(sqlstate(&raw.query("copy (select 1) to '/tmp/x'").await).as_deref(), Some("42501"));
 }
 
 #[tokio::test]
 async fn copy_in_takes_messages_of_any_size_and_a_refusal() {
     let fixture = Fixture::start_with(|config| config.limits.message_bytes_max = 1_000).await;
     let mut raw = Raw::session(fixture.server.local_addr()).await;
-    raw.send(&message('Q', &text("copy t (a, b) from stdin")))
-        .await;
+    raw.send(&message('Q', &text("copy t (a, b) from stdin"))).await;
     assert_eq!(raw.reply().await.map(|reply| reply.tag), Some('G'));
     let line = [vec![b'x'; 5_000], b"\ty\n".to_vec()].concat();
-    raw.send(
-        &[
-            message('d', &line),
-            message('d', b"1\t2\n"),
-            message('c', &[]),
-        ]
-        .concat(),
-    )
-    .await;
+    raw.send(&[message('d', &line), message('d', b"1\t2\n"), message('c', &[])].concat()).await;
     assert_eq!(tag_of(&raw.until('Z').await), "COPY 2");
-    raw.send(&message('Q', &text("copy t (a, b) from stdin")))
-        .await;
-    raw.send(&[message('d', b"1\t2\n"), message('f', b"no\0")].concat())
-        .await;
+    raw.send(&message('Q', &text("copy t (a, b) from stdin"))).await;
+    raw.send(&[message('d', b"1\t2\n"), message('f', b"no\0")].concat()).await;
     let replies = raw.until('Z').await;
     assert_eq!(sqlstate(&replies).as_deref(), Some("57014"));
 }

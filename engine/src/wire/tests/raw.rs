@@ -22,10 +22,7 @@ pub(crate) struct Reply {
 impl Reply {
     /// A field of an error or notice.
     pub(crate) fn field(&self, code: u8) -> Option<String> {
-        let field = self
-            .body
-            .split(|byte| *byte == 0)
-            .find(|field| field.first() == Some(&code))?;
+        let field = self.body.split(|byte| *byte == 0).find(|field| field.first() == Some(&code))?;
         Some(String::from_utf8_lossy(&field[1..]).into_owned())
     }
 }
@@ -68,23 +65,14 @@ pub(crate) fn text(text: &str) -> Vec<u8> {
 fn hmac(key: &[u8], data: &[u8]) -> [u8; 32] {
     let mut block = [0_u8; 64];
     block[..key.len()].copy_from_slice(key);
-    let inner = Sha256::new()
-        .chain_update(block.map(|byte| byte ^ 0x36))
-        .chain_update(data)
-        .finalize();
-    Sha256::new()
-        .chain_update(block.map(|byte| byte ^ 0x5c))
-        .chain_update(inner)
-        .finalize()
-        .into()
+    let inner = Sha256::new().chain_update(block.map(|byte| byte ^ 0x36)).chain_update(data).finalize();
+    Sha256::new().chain_update(block.map(|byte| byte ^ 0x5c)).chain_update(inner).finalize().into()
 }
 
 /// The client-final message of RFC 5802.
 fn client_final(password: &str, server_first: &str) -> String {
     let part = |name: &str| {
-        let found = server_first
-            .split(',')
-            .find_map(|part| part.strip_prefix(name));
+        let found = server_first.split(',').find_map(|part| part.strip_prefix(name));
         found.expect("server-first attribute").to_owned()
     };
     let salt = STANDARD.decode(part("s=")).expect("salt");
@@ -93,20 +81,13 @@ fn client_final(password: &str, server_first: &str) -> String {
     let auth_message = format!("n=,r=client,{server_first},{without_proof}");
     let client_key = hmac(&salted, b"Client Key");
     let signature = hmac(&Sha256::digest(client_key), auth_message.as_bytes());
-    let proof: Vec<u8> = client_key
-        .iter()
-        .zip(signature)
-        .map(|(key, sign)| key ^ sign)
-        .collect();
+    let proof: Vec<u8> = client_key.iter().zip(signature).map(|(key, sign)| key ^ sign).collect();
     format!("{without_proof},p={}", STANDARD.encode(proof))
 }
 
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self {
-            socket: TcpStream::connect(address).await.expect("connect"),
-            key: Vec::new(),
-        }
+        Self { socket: TcpStream::connect(address).await.expect("connect"), key: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
@@ -119,10 +100,7 @@ impl Raw {
         let length = usize::try_from(self.socket.read_u32().await.ok()?).expect("length") - 4;
         let mut body = vec![0; length];
         self.socket.read_exact(&mut body).await.ok()?;
-        Some(Reply {
-            tag: char::from(tag),
-            body,
-        })
+        Some(Reply { tag: char::from(tag), body })
     }
 
     /// Reads up to a message of this kind.
@@ -160,11 +138,7 @@ impl Raw {
             return vec![challenge];
         }
         let server_first = String::from_utf8_lossy(&challenge.body[4..]).into_owned();
-        self.send(&message(
-            'p',
-            client_final(password, &server_first).as_bytes(),
-        ))
-        .await;
+        self.send(&message('p', client_final(password, &server_first).as_bytes())).await;
         let replies = self.until('Z').await;
         if let Some(key) = replies.iter().find(|reply| reply.tag == 'K') {
             self.key.clone_from(&key.body);
@@ -176,11 +150,7 @@ impl Raw {
     pub(crate) async fn session(address: SocketAddr) -> Self {
         let mut raw = Self::connect(address).await;
         let replies = raw.log_in(LOGIN, PASSWORD).await;
-        assert_eq!(
-            replies.last().map(|reply| reply.tag),
-            Some('Z'),
-            "{replies:?}"
-        );
+        assert_eq!(replies.last().map(|reply| reply.tag), Some('Z'), "{replies:?}");
         raw
     }
 

@@ -20,10 +20,7 @@ use crate::wire::types::presentation::{ColumnType, Scale};
 use crate::wire::types::{Format, OutputSettings};
 
 fn settings(zone: &str) -> OutputSettings {
-    OutputSettings {
-        zone: Zone::of_setting(zone),
-        extra_float_digits: 1,
-    }
+    OutputSettings { zone: Zone::of_setting(zone), extra_float_digits: 1 }
 }
 
 fn written(values: &ArrayRef, field: &Field, format: Format, zone: &str, row: usize) -> Vec<u8> {
@@ -36,17 +33,13 @@ fn written(values: &ArrayRef, field: &Field, format: Format, zone: &str, row: us
 
 fn text_of(values: &ArrayRef, zone: &str) -> Vec<String> {
     let field = Field::new("c", values.data_type().clone(), true);
-    let text =
-        |row| String::from_utf8(written(values, &field, Format::Text, zone, row)).expect("utf-8");
+    let text = |row| String::from_utf8(written(values, &field, Format::Text, zone, row)).expect("utf-8");
     (0..values.len()).map(text).collect()
 }
 
 /// The words of numeric_send: ndigits, weight, sign, dscale, digits.
 fn words(bytes: &[u8]) -> Vec<i32> {
-    bytes
-        .chunks(2)
-        .map(|pair| i32::from(i16::from_be_bytes([pair[0], pair[1]])))
-        .collect()
+    bytes.chunks(2).map(|pair| i32::from(i16::from_be_bytes([pair[0], pair[1]]))).collect()
 }
 
 #[test]
@@ -72,50 +65,28 @@ fn numeric_binary_is_groups_of_four_digits_around_the_point() {
         let mut out = BytesMut::new();
         decimal.write_binary(&mut out);
         assert_eq!(words(&out), expected, "{unscaled}e-{scale}");
-        let back = Decimal::from_binary(&out)
-            .expect("numeric")
-            .to_scalar(&DataType::Decimal128(38, scale));
-        assert_eq!(
-            back.expect("fits"),
-            ScalarValue::Decimal128(Some(unscaled), 38, scale)
-        );
+        let back = Decimal::from_binary(&out).expect("numeric").to_scalar(&DataType::Decimal128(38, scale));
+        assert_eq!(back.expect("fits"), ScalarValue::Decimal128(Some(unscaled), 38, scale));
     }
 }
 
 #[test]
 fn numbers_of_38_and_76_digits_pass_both_ways_unchanged() {
     let nines = 10_i128.pow(38) - 1;
-    let values: ArrayRef = Arc::new(
-        Decimal128Array::from(vec![nines, -nines])
-            .with_precision_and_scale(38, 18)
-            .expect("type"),
-    );
-    let shown = [
-        "99999999999999999999.999999999999999999",
-        "-99999999999999999999.999999999999999999",
-    ];
+    let values: ArrayRef =
+        Arc::new(Decimal128Array::from(vec![nines, -nines]).with_precision_and_scale(38, 18).expect("type"));
+    let shown = ["99999999999999999999.999999999999999999", "-99999999999999999999.999999999999999999"];
     assert_eq!(text_of(&values, "UTC"), shown);
     let wide = "1".repeat(70) + ".123456";
     let unscaled = i256::from_string(&wide.replace('.', "")).expect("76 digits");
-    let values: ArrayRef = Arc::new(
-        Decimal256Array::from(vec![unscaled])
-            .with_precision_and_scale(76, 6)
-            .expect("type"),
-    );
+    let values: ArrayRef =
+        Arc::new(Decimal256Array::from(vec![unscaled]).with_precision_and_scale(76, 6).expect("type"));
     assert_eq!(text_of(&values, "UTC"), std::slice::from_ref(&wide));
     let field = Field::new("c", values.data_type().clone(), true);
     let binary = written(&values, &field, Format::Binary, "UTC", 0);
-    let back = Decimal::from_binary(&binary)
-        .expect("numeric")
-        .to_scalar(&DataType::Decimal256(76, 6))
-        .expect("fits");
+    let back = Decimal::from_binary(&binary).expect("numeric").to_scalar(&DataType::Decimal256(76, 6)).expect("fits");
     assert_eq!(back, ScalarValue::Decimal256(Some(unscaled), 76, 6));
-    assert_eq!(
-        Decimal::from_text(&"1".repeat(77))
-            .expect_err("77 digits")
-            .sqlstate,
-        "22003"
-    );
+    assert_eq!(Decimal::from_text(&"1".repeat(77)).expect_err("77 digits").sqlstate, "22003");
 }
 
 #[test]
@@ -126,26 +97,16 @@ fn metadata_decides_how_many_digits_a_decimal_shows() {
             .expect("type"),
     );
     let shown = |scale: Option<&str>| -> Vec<String> {
-        let metadata: HashMap<String, String> = scale
-            .map(|scale| ("pg_scale".to_owned(), scale.to_owned()))
-            .into_iter()
-            .collect();
+        let metadata: HashMap<String, String> =
+            scale.map(|scale| ("pg_scale".to_owned(), scale.to_owned())).into_iter().collect();
         let field = Field::new("c", values.data_type().clone(), true).with_metadata(metadata);
-        let text = |row| {
-            String::from_utf8(written(&values, &field, Format::Text, "UTC", row)).expect("utf-8")
-        };
+        let text = |row| String::from_utf8(written(&values, &field, Format::Text, "UTC", row)).expect("utf-8");
         (0..values.len()).map(text).collect()
     };
     assert_eq!(shown(None), ["1.5", "2", "1.234565", "-0.000004", "0"]);
-    assert_eq!(
-        shown(Some("trim:2")),
-        ["1.50", "2.00", "1.234565", "-0.000004", "0.00"]
-    );
+    assert_eq!(shown(Some("trim:2")), ["1.50", "2.00", "1.234565", "-0.000004", "0.00"]);
     // Half away from zero, as numeric(38,5) rounds; what becomes zero has no sign.
-    assert_eq!(
-        shown(Some("fixed:5")),
-        ["1.50000", "2.00000", "1.23457", "0.00000", "0.00000"]
-    );
+    assert_eq!(shown(Some("fixed:5")), ["1.50000", "2.00000", "1.23457", "0.00000", "0.00000"]);
     assert_eq!(shown(Some("fixed:8"))[0], "1.50000000");
     let field = Field::new("c", DataType::Decimal128(38, 6), true);
     let field = field.with_metadata([("pg_scale".to_owned(), "fixed:5".to_owned())].into());
@@ -156,11 +117,8 @@ fn metadata_decides_how_many_digits_a_decimal_shows() {
 
 #[test]
 fn numbers_in_text_are_read_as_postgres_reads_them() {
-    let read = |text: &str| {
-        Decimal::from_text(text).and_then(|decimal| decimal.to_scalar(&DataType::Utf8))
-    };
-    let decimal =
-        |value, precision, scale| Ok(ScalarValue::Decimal128(Some(value), precision, scale));
+    let read = |text: &str| Decimal::from_text(text).and_then(|decimal| decimal.to_scalar(&DataType::Utf8));
+    let decimal = |value, precision, scale| Ok(ScalarValue::Decimal128(Some(value), precision, scale));
     assert_eq!(read(" 12.50 "), decimal(1_250, 4, 2));
     assert_eq!(read("-.5e-2"), decimal(-5, 3, 3));
     assert_eq!(read("1e3"), decimal(1_000, 4, 0));
@@ -169,56 +127,23 @@ fn numbers_in_text_are_read_as_postgres_reads_them() {
         assert_eq!(read(wrong).expect_err(wrong).sqlstate, "22P02", "{wrong}");
     }
     // A column's scale never rounds what was sent.
-    let exact = Decimal::from_text("1.234")
-        .expect("number")
-        .to_scalar(&DataType::Decimal128(38, 2));
+    let exact = Decimal::from_text("1.234").expect("number").to_scalar(&DataType::Decimal128(38, 2));
     assert_eq!(exact, decimal(1_234, 4, 3));
 }
 
 #[test]
 fn floats_print_as_postgres_prints_them() {
-    let values = vec![
-        1e15,
-        123_456_789_012_345.0,
-        0.1,
-        1e-5,
-        0.0001,
-        -0.0,
-        f64::NAN,
-        f64::NEG_INFINITY,
-        1.5e300,
-    ];
-    let shown = [
-        "1e+15",
-        "123456789012345",
-        "0.1",
-        "1e-05",
-        "0.0001",
-        "-0",
-        "NaN",
-        "-Infinity",
-        "1.5e+300",
-    ];
-    assert_eq!(
-        text_of(&(Arc::new(Float64Array::from(values)) as ArrayRef), "UTC"),
-        shown
-    );
+    let values = vec![1e15, 123_456_789_012_345.0, 0.1, 1e-5, 0.0001, -0.0, f64::NAN, f64::NEG_INFINITY, 1.5e300];
+    let shown = ["1e+15", "123456789012345", "0.1", "1e-05", "0.0001", "-0", "NaN", "-Infinity", "1.5e+300"];
+    assert_eq!(text_of(&(Arc::new(Float64Array::from(values)) as ArrayRef), "UTC"), shown);
     let values = vec![1e6_f32, 123_456.0, 0.1];
-    assert_eq!(
-        text_of(&(Arc::new(Float32Array::from(values)) as ArrayRef), "UTC"),
-        ["1e+06", "123456", "0.1"]
-    );
+    assert_eq!(text_of(&(Arc::new(Float32Array::from(values)) as ArrayRef), "UTC"), ["1e+06", "123456", "0.1"]);
 }
 
 #[test]
 fn instants_are_shown_in_the_zone_of_the_session() {
     // 2026-02-28 23:59:59 UTC = 1772323199 s; before 1970 and before year 1: 1 BC is year 0.
-    let instants = vec![
-        1_772_323_199_000_000,
-        1_772_323_199_500_000,
-        -1,
-        -62_135_596_800_000_001,
-    ];
+    let instants = vec![1_772_323_199_000_000, 1_772_323_199_500_000, -1, -62_135_596_800_000_001];
     let values = TimestampMicrosecondArray::from(instants);
     let zoned: ArrayRef = Arc::new(values.clone().with_timezone("UTC"));
     let utc = [
@@ -228,14 +153,8 @@ fn instants_are_shown_in_the_zone_of_the_session() {
         "0001-12-31 23:59:59.999999+00 BC",
     ];
     assert_eq!(text_of(&zoned, "UTC"), utc);
-    assert_eq!(
-        text_of(&zoned, "Europe/Berlin")[0],
-        "2026-03-01 00:59:59+01"
-    );
-    assert_eq!(
-        text_of(&zoned, "asia/kolkata")[0],
-        "2026-03-01 05:29:59+05:30"
-    );
+    assert_eq!(text_of(&zoned, "Europe/Berlin")[0], "2026-03-01 00:59:59+01");
+    assert_eq!(text_of(&zoned, "asia/kolkata")[0], "2026-03-01 05:29:59+05:30");
     assert_eq!(text_of(&zoned, "<-03>+03")[0], "2026-02-28 20:59:59-03");
     let plain: ArrayRef = Arc::new(values);
     assert_eq!(text_of(&plain, "Europe/Berlin")[0], "2026-02-28 23:59:59");
@@ -247,16 +166,9 @@ fn instants_are_shown_in_the_zone_of_the_session() {
 
 #[test]
 fn intervals_print_with_their_signs() {
-    let value = |months, days, microseconds: i64| {
-        IntervalMonthDayNano::new(months, days, microseconds * 1_000)
-    };
-    let values = vec![
-        value(14, 3, 14_706_789_000),
-        value(0, 0, 0),
-        value(-1, 1, 0),
-        value(0, -1, 1),
-        value(12, 0, -1_000_000),
-    ];
+    let value = |months, days, microseconds: i64| IntervalMonthDayNano::new(months, days, microseconds * 1_000);
+    let values =
+        vec![value(14, 3, 14_706_789_000), value(0, 0, 0), value(-1, 1, 0), value(0, -1, 1), value(12, 0, -1_000_000)];
     let shown = [
         "1 year 2 mons 3 days 04:05:06.789",
         "00:00:00",
@@ -264,26 +176,12 @@ fn intervals_print_with_their_signs() {
         "-1 days +00:00:00.000001",
         "1 year -00:00:01",
     ];
-    assert_eq!(
-        text_of(
-            &(Arc::new(IntervalMonthDayNanoArray::from(values)) as ArrayRef),
-            "UTC"
-        ),
-        shown
-    );
+    assert_eq!(text_of(&(Arc::new(IntervalMonthDayNanoArray::from(values)) as ArrayRef), "UTC"), shown);
 }
 
 #[test]
 fn arrays_are_quoted_where_array_in_needs_it() {
-    let words = vec![
-        Some("a"),
-        None,
-        Some(""),
-        Some("a b"),
-        Some("null"),
-        Some("q\"\\"),
-        Some("é"),
-    ];
+    let words = vec![Some("a"), None, Some(""), Some("a b"), Some("null"), Some("q\"\\"), Some("é")];
     let items: ArrayRef = Arc::new(StringArray::from(words));
     let list = ListArray::new(
         Field::new_list_field(DataType::Utf8, true).into(),
@@ -291,153 +189,73 @@ fn arrays_are_quoted_where_array_in_needs_it() {
         items,
         None,
     );
-    assert_eq!(
-        text_of(&(Arc::new(list) as ArrayRef), "UTC"),
-        [r#"{a,NULL,"","a b","null","q\"\\",é}"#, "{}"]
-    );
-    let numbers: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([Some([
-        Some(7),
-        None,
-    ])]));
+    assert_eq!(text_of(&(Arc::new(list) as ArrayRef), "UTC"), [r#"{a,NULL,"","a b","null","q\"\\",é}"#, "{}"]);
+    let numbers: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(7), None])]));
     let field = Field::new("c", numbers.data_type().clone(), true);
     // One dimension, has nulls, int8, 2 elements from 1; 8 bytes of 7, null.
-    let expected = [1, 1, 20, 2, 1, 8, 0, 7, -1]
-        .iter()
-        .flat_map(|word: &i32| word.to_be_bytes())
-        .collect::<Vec<_>>();
-    assert_eq!(
-        written(&numbers, &field, Format::Binary, "UTC", 0),
-        expected
-    );
+    let expected = [1, 1, 20, 2, 1, 8, 0, 7, -1].iter().flat_map(|word: &i32| word.to_be_bytes()).collect::<Vec<_>>();
+    assert_eq!(written(&numbers, &field, Format::Binary, "UTC", 0), expected);
     let vector = field.with_metadata([("pg_type".to_owned(), "oidvector".to_owned())].into());
-    let numbers: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([Some([
-        Some(7),
-        Some(8),
-    ])]));
+    let numbers: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(7), Some(8)])]));
     assert_eq!(written(&numbers, &vector, Format::Text, "UTC", 0), b"7 8");
 }
 
 #[test]
 fn structs_become_json() {
     let names: ArrayRef = Arc::new(StringArray::from(vec![Some("a\"b"), None]));
-    let amounts: ArrayRef = Arc::new(
-        Decimal128Array::from(vec![Some(1_500), Some(2_000)])
-            .with_precision_and_scale(38, 3)
-            .expect("type"),
-    );
+    let amounts: ArrayRef =
+        Arc::new(Decimal128Array::from(vec![Some(1_500), Some(2_000)]).with_precision_and_scale(38, 3).expect("type"));
     let fields = vec![
         (Arc::new(Field::new("name", DataType::Utf8, true)), names),
-        (
-            Arc::new(Field::new("amount", DataType::Decimal128(38, 3), true)),
-            amounts,
-        ),
+        (Arc::new(Field::new("amount", DataType::Decimal128(38, 3), true)), amounts),
     ];
     let values: ArrayRef = Arc::new(StructArray::from(fields));
-    assert_eq!(
-        text_of(&values, "UTC"),
-        [
-            r#"{"name":"a\"b","amount":1.5}"#,
-            r#"{"name":null,"amount":2}"#
-        ]
-    );
+    assert_eq!(text_of(&values, "UTC"), [r#"{"name":"a\"b","amount":1.5}"#, r#"{"name":null,"amount":2}"#]);
 }
 
 #[test]
 fn metadata_overrides_the_announced_type() {
     let values: ArrayRef = Arc::new(Int64Array::from(vec![23]));
     let typed = |name: &str| {
-        Field::new("c", DataType::Int64, true)
-            .with_metadata([("pg_type".to_owned(), name.to_owned())].into())
+        Field::new("c", DataType::Int64, true).with_metadata([("pg_type".to_owned(), name.to_owned())].into())
     };
-    assert_eq!(
-        written(&values, &typed("int4"), Format::Binary, "UTC", 0),
-        23_i32.to_be_bytes()
-    );
-    assert_eq!(
-        written(&values, &typed("oid"), Format::Binary, "UTC", 0),
-        23_u32.to_be_bytes()
-    );
-    assert_eq!(
-        ColumnType::of(&typed("oid")).map(|column| (column.oid, column.size)),
-        Ok((26, 4))
-    );
+    assert_eq!(written(&values, &typed("int4"), Format::Binary, "UTC", 0), 23_i32.to_be_bytes());
+    assert_eq!(written(&values, &typed("oid"), Format::Binary, "UTC", 0), 23_u32.to_be_bytes());
+    assert_eq!(ColumnType::of(&typed("oid")).map(|column| (column.oid, column.size)), Ok((26, 4)));
     let wide: ArrayRef = Arc::new(Int64Array::from(vec![i64::MAX]));
     let column = ColumnType::of(&typed("int4")).expect("type");
     let mut write = cell_writer(&wide, &column, Format::Binary, settings("UTC")).expect("writer");
-    assert_eq!(
-        write(0, &mut BytesMut::new())
-            .expect_err("too wide")
-            .sqlstate,
-        "22003"
-    );
+    assert_eq!(write(0, &mut BytesMut::new()).expect_err("too wide").sqlstate, "22003");
 }
 
 #[test]
 fn parameters_are_read_as_the_planned_type() {
     let read = |oid, ty: DataType, text: &str| {
-        ParameterType::new(oid, &ty).expect("type").read(
-            Some(text.as_bytes()),
-            Format::Text,
-            Zone::Utc,
-        )
+        ParameterType::new(oid, &ty).expect("type").read(Some(text.as_bytes()), Format::Text, Zone::Utc)
     };
-    assert_eq!(
-        read(0, DataType::Int64, " 42 "),
-        Ok(ScalarValue::Int64(Some(42)))
-    );
-    assert_eq!(
-        read(23, DataType::Int64, "42"),
-        Ok(ScalarValue::Int64(Some(42)))
-    );
-    assert_eq!(
-        read(0, DataType::Date32, "2026-03-01"),
-        Ok(ScalarValue::Date32(Some(20_513)))
-    );
-    assert_eq!(
-        read(25, DataType::Utf8View, "a"),
-        Ok(ScalarValue::Utf8View(Some("a".to_owned())))
-    );
-    assert_eq!(
-        read(1043, DataType::Date32, "1970-01-02"),
-        Ok(ScalarValue::Date32(Some(1)))
-    );
+    assert_eq!(read(0, DataType::Int64, " 42 "), Ok(ScalarValue::Int64(Some(42))));
+    assert_eq!(read(23, DataType::Int64, "42"), Ok(ScalarValue::Int64(Some(42))));
+    assert_eq!(read(0, DataType::Date32, "2026-03-01"), Ok(ScalarValue::Date32(Some(20_513))));
+    assert_eq!(read(25, DataType::Utf8View, "a"), Ok(ScalarValue::Utf8View(Some("a".to_owned()))));
+    assert_eq!(read(1043, DataType::Date32, "1970-01-02"), Ok(ScalarValue::Date32(Some(1))));
     let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let instant = |us| {
-        Ok(ScalarValue::TimestampMicrosecond(
-            Some(us),
-            Some("UTC".into()),
-        ))
-    };
+    let instant = |us| Ok(ScalarValue::TimestampMicrosecond(Some(us), Some("UTC".into())));
     assert_eq!(read(0, zoned.clone(), "1970-01-01 01:00:00+01"), instant(0));
     assert_eq!(read(0, zoned, "1970-01-01T00:00:00.5Z"), instant(500_000));
-    let code = |result: Result<ScalarValue, crate::wire::backend::Failure>| {
-        result.expect_err("an error").sqlstate
-    };
+    let code = |result: Result<ScalarValue, crate::wire::backend::Failure>| result.expect_err("an error").sqlstate;
     assert_eq!(code(read(0, DataType::Int64, "abc")), "22P02");
     assert_eq!(code(read(21, DataType::Int64, "40000")), "22003");
     assert_eq!(code(read(0, DataType::Date32, "2026-02-30")), "22008");
     assert_eq!(code(read(0, DataType::Date32, "soon")), "22007");
-    let short = ParameterType::new(20, &DataType::Int64)
-        .expect("type")
-        .read(Some(&[0, 1]), Format::Binary, Zone::Utc);
+    let short = ParameterType::new(20, &DataType::Int64).expect("type").read(Some(&[0, 1]), Format::Binary, Zone::Utc);
     assert_eq!(code(short), "22P03");
-    let null =
-        ParameterType::new(0, &DataType::Int64)
-            .expect("type")
-            .read(None, Format::Text, Zone::Utc);
+    let null = ParameterType::new(0, &DataType::Int64).expect("type").read(None, Format::Text, Zone::Utc);
     assert_eq!(null, Ok(ScalarValue::Int64(None)));
     let names = DataType::List(Field::new_list_field(DataType::Utf8, true).into());
     let list = read(0, names, r#"{a,"b,c",NULL}"#).expect("a list");
-    let ScalarValue::List(list) = list else {
-        panic!("no list")
-    };
+    let ScalarValue::List(list) = list else { panic!("no list") };
     let items = list.value(0);
-    let items: Vec<_> = items
-        .as_any()
-        .downcast_ref::<StringArray>()
-        .expect("strings")
-        .iter()
-        .collect();
+    let items: Vec<_> = items.as_any().downcast_ref::<StringArray>().expect("strings").iter().collect();
     assert_eq!(items, [Some("a"), Some("b,c"), None]);
 }
 
@@ -445,14 +263,11 @@ fn parameters_are_read_as_the_planned_type() {
 async fn a_driver_reads_and_writes_binary_values() {
     let fixture = Fixture::start().await;
     let client = fixture.client().await;
-    let sql = "select $1 + 1, $2, $3 is null, $4, true, $1::int";
+    let sql = "select $1 + 1, $2, $3 is null, $4::double, true, $1::int";
     use tokio_postgres::types::Type;
     let types = [Type::INT8, Type::TEXT, Type::INT8, Type::FLOAT8];
     let statement = client.prepare_typed(sql, &types).await.expect("statement");
-    let row = client
-        .query_one(&statement, &[&41_i64, &"é", &None::<i64>, &1.5_f64])
-        .await
-        .expect("row");
+    let row = client.query_one(&statement, &[&41_i64, &"é", &None::<i64>, &1.5_f64]).await.expect("row");
     assert_eq!(row.get::<_, i64>(0), 42);
     assert_eq!(row.get::<_, &str>(1), "é");
     assert!(row.get::<_, bool>(2));
@@ -464,10 +279,7 @@ async fn a_driver_reads_and_writes_binary_values() {
 async fn an_untyped_null_does_not_shift_the_parameters_after_it() {
     let fixture = Fixture::start().await;
     let client = fixture.client().await;
-    let row = client
-        .query_one("select $1 as a, $2 as b", &[&None::<&str>, &"second"])
-        .await
-        .expect("row");
+    let row = client.query_one("select $1 as a, $2 as b", &[&None::<&str>, &"second"]).await.expect("row");
     assert_eq!(row.get::<_, Option<&str>>(0), None);
     assert_eq!(row.get::<_, &str>(1), "second");
 }

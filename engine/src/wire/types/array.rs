@@ -35,21 +35,12 @@ pub(crate) fn array_writer<'a>(
         oid::OIDVECTOR => oid::OID,
         array => oid::element_of(array).map_or(oid::TEXT, |ty| ty.oid),
     };
-    let element = ColumnType {
-        oid: element_oid,
-        size: -1,
-        modifier: -1,
-        scale: scale_of(values),
-        table: 0,
-        number: 0,
-    };
+    let element = ColumnType { oid: element_oid, size: -1, modifier: -1, scale: scale_of(values), table: 0, number: 0 };
     let mut lists = Lists::new(values, &element, format, settings)?;
     Ok(match format {
         Format::Text if is_vector => Box::new(move |row, out| lists.write_vector(row, out)),
         Format::Text => Box::new(move |row, out| lists.write_text(row, out)),
-        Format::Binary => {
-            Box::new(move |row, out| lists.write_binary(row, element_oid, is_vector, out))
-        }
+        Format::Binary => Box::new(move |row, out| lists.write_binary(row, element_oid, is_vector, out)),
     })
 }
 
@@ -74,36 +65,17 @@ impl<'a> Lists<'a> {
             DataType::List(_) => {
                 let list = values.as_list::<i32>();
                 let at = |offset: i32| usize::try_from(offset).unwrap_or(0);
-                (
-                    Box::new(move |row| {
-                        (
-                            at(list.value_offsets()[row]),
-                            at(list.value_offsets()[row + 1]),
-                        )
-                    }),
-                    list.values(),
-                )
+                (Box::new(move |row| (at(list.value_offsets()[row]), at(list.value_offsets()[row + 1]))), list.values())
             }
             DataType::LargeList(_) => {
                 let list = values.as_list::<i64>();
                 let at = |offset: i64| usize::try_from(offset).unwrap_or(0);
-                (
-                    Box::new(move |row| {
-                        (
-                            at(list.value_offsets()[row]),
-                            at(list.value_offsets()[row + 1]),
-                        )
-                    }),
-                    list.values(),
-                )
+                (Box::new(move |row| (at(list.value_offsets()[row]), at(list.value_offsets()[row + 1]))), list.values())
             }
             DataType::FixedSizeList(..) => {
                 let list = values.as_fixed_size_list();
                 let length = usize::try_from(list.value_length()).unwrap_or(0);
-                (
-                    Box::new(move |row| (row * length, (row + 1) * length)),
-                    list.values(),
-                )
+                (Box::new(move |row| (row * length, (row + 1) * length)), list.values())
             }
             other => return Err(unsupported(other)),
         };
@@ -113,11 +85,7 @@ impl<'a> Lists<'a> {
             }
             _ => Inner::Values(cell_writer(children, element, format, settings)?),
         };
-        Ok(Self {
-            bounds,
-            children,
-            inner,
-        })
+        Ok(Self { bounds, children, inner })
     }
 
     fn write_text(&mut self, row: usize, out: &mut BytesMut) -> Result<(), Failure> {
@@ -158,13 +126,7 @@ impl<'a> Lists<'a> {
         Ok(())
     }
 
-    fn write_binary(
-        &mut self,
-        row: usize,
-        element: u32,
-        is_vector: bool,
-        out: &mut BytesMut,
-    ) -> Result<(), Failure> {
+    fn write_binary(&mut self, row: usize, element: u32, is_vector: bool, out: &mut BytesMut) -> Result<(), Failure> {
         let mut dimensions = Vec::new();
         self.measure(row, 0, &mut dimensions)?;
         // A vector of the catalog has one dimension counted from 0, even when it is empty.
@@ -186,12 +148,7 @@ impl<'a> Lists<'a> {
     }
 
     /// Finds the length of every dimension; Postgres' arrays are boxes. Errors: 2202E for ragged lists.
-    fn measure(
-        &self,
-        row: usize,
-        depth: usize,
-        dimensions: &mut Vec<usize>,
-    ) -> Result<(), Failure> {
+    fn measure(&self, row: usize, depth: usize, dimensions: &mut Vec<usize>) -> Result<(), Failure> {
         let (first, end) = (self.bounds)(row);
         match dimensions.get(depth) {
             None => dimensions.push(end - first),
@@ -242,9 +199,7 @@ fn quote_element(start: usize, out: &mut BytesMut) {
     let element = &out[start..];
     let needs = element.is_empty()
         || element.eq_ignore_ascii_case(b"null")
-        || element
-            .iter()
-            .any(|byte| b"{},\"\\".contains(byte) || byte.is_ascii_whitespace() || *byte == 0x0b);
+        || element.iter().any(|byte| b"{},\"\\".contains(byte) || byte.is_ascii_whitespace() || *byte == 0x0b);
     if !needs {
         return;
     }

@@ -4,28 +4,23 @@ use std::fmt::Write as _;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type,
-    Decimal128Type, Decimal256Type, DurationMicrosecondType, DurationMillisecondType,
-    DurationNanosecondType, DurationSecondType, Float16Type, Float32Type, Float64Type, Int8Type,
-    Int16Type, Int32Type, Int64Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit,
-    IntervalYearMonthType, Time32MillisecondType, Time32SecondType, Time64MicrosecondType,
-    Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, Float16Type,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
     i256,
 };
 use bytes::{BufMut, BytesMut};
 
-use super::interval::Interval;
+use super::moment::{intervals, moments};
 use super::numeric::Decimal;
 use super::presentation::{ColumnType, unsupported};
-use super::{Format, OutputSettings, array, datetime, float, json, oid};
+use super::{Format, OutputSettings, array, float, json, oid};
 use crate::wire::backend::Failure;
 
 /// Writes the value of a row, which must not be null, without a length before it.
-pub(crate) type CellWriter<'a> =
-    Box<dyn FnMut(usize, &mut BytesMut) -> Result<(), Failure> + Send + 'a>;
+pub(crate) type CellWriter<'a> = Box<dyn FnMut(usize, &mut BytesMut) -> Result<(), Failure> + Send + 'a>;
 
-type Reader<'a, T> = Box<dyn Fn(usize) -> T + Send + 'a>;
+/// Reads the value of a row, which must not be null.
+pub(crate) type Reader<'a, T> = Box<dyn Fn(usize) -> T + Send + 'a>;
 
 /// Makes the writer of a column.
 ///
@@ -38,6 +33,8 @@ pub(crate) fn cell_writer<'a>(
     settings: OutputSettings,
 ) -> Result<CellWriter<'a>, Failure> {
     let oid = column.oid;
+    // Announced as text, a value of any type is its text in both formats.
+    let format = if oid::is_text(oid) { Format::Text } else { format };
     Ok(match values.data_type() {
         DataType::Boolean => {
             let values = values.as_boolean();
@@ -52,24 +49,11 @@ pub(crate) fn cell_writer<'a>(
                 }),
             }
         }
-        DataType::Float16 => floats(
-            primitive::<Float16Type, _>(values, |value| f64::from(value.to_f32())),
-            oid,
-            format,
-            settings,
-        ),
-        DataType::Float32 => floats(
-            primitive::<Float32Type, _>(values, f64::from),
-            oid,
-            format,
-            settings,
-        ),
-        DataType::Float64 => floats(
-            primitive::<Float64Type, _>(values, |value| value),
-            oid,
-            format,
-            settings,
-        ),
+        DataType::Float16 => {
+            floats(primitive::<Float16Type, _>(values, |value| f64::from(value.to_f32())), oid, format, settings)
+        }
+        DataType::Float32 => floats(primitive::<Float32Type, _>(values, f64::from), oid, format, settings),
+        DataType::Float64 => floats(primitive::<Float64Type, _>(values, |value| value), oid, format, settings),
         DataType::Decimal32(_, scale) => decimals(
             primitive::<Decimal32Type, _>(values, |value| i256::from_i128(value.into())),
             *scale,
@@ -82,23 +66,15 @@ pub(crate) fn cell_writer<'a>(
             column,
             format,
         ),
-        DataType::Decimal128(_, scale) => decimals(
-            primitive::<Decimal128Type, _>(values, i256::from_i128),
-            *scale,
-            column,
-            format,
-        ),
-        DataType::Decimal256(_, scale) => decimals(
-            primitive::<Decimal256Type, _>(values, |value| value),
-            *scale,
-            column,
-            format,
-        ),
-        DataType::Date32
-        | DataType::Date64
-        | DataType::Time32(_)
-        | DataType::Time64(_)
-        | DataType::Timestamp(..) => moments(values, format, settings)?,
+        DataType::Decimal128(_, scale) => {
+            decimals(primitive::<Decimal128Type, _>(values, i256::from_i128), *scale, column, format)
+        }
+        DataType::Decimal256(_, scale) => {
+            decimals(primitive::<Decimal256Type, _>(values, |value| value), *scale, column, format)
+        }
+        DataType::Date32 | DataType::Date64 | DataType::Time32(_) | DataType::Time64(_) | DataType::Timestamp(..) => {
+            moments(values, format, settings)?
+        }
         DataType::Interval(_) | DataType::Duration(_) => intervals(values, format)?,
         DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
             array::array_writer(values, column, format, settings)?
@@ -132,10 +108,8 @@ pub(crate) fn cell_writer<'a>(
     })
 }
 
-fn primitive<'a, T, V>(
-    values: &'a ArrayRef,
-    convert: impl Fn(T::Native) -> V + Send + 'a,
-) -> Reader<'a, V>
+/// Makes the reader of a primitive array.
+pub(crate) fn primitive<'a, T, V>(values: &'a ArrayRef, convert: impl Fn(T::Native) -> V + Send + 'a) -> Reader<'a, V>
 where
     T: ArrowPrimitiveType,
 {
@@ -171,9 +145,7 @@ fn binaries(values: &ArrayRef) -> Option<Reader<'_, &[u8]>> {
         DataType::Binary => Box::new(move |row| values.as_binary::<i32>().value(row)),
         DataType::LargeBinary => Box::new(move |row| values.as_binary::<i64>().value(row)),
         DataType::BinaryView => Box::new(move |row| values.as_binary_view().value(row)),
-        DataType::FixedSizeBinary(_) => {
-            Box::new(move |row| values.as_fixed_size_binary().value(row))
-        }
+        DataType::FixedSizeBinary(_) => Box::new(move |row| values.as_fixed_size_binary().value(row)),
         _ => return None,
     })
 }
@@ -195,12 +167,7 @@ fn integers_writer(read: Reader<'_, i128>, oid: u32, format: Format) -> CellWrit
     })
 }
 
-fn put_integer(
-    value: i128,
-    oid: u32,
-    decimal: &mut Decimal,
-    out: &mut BytesMut,
-) -> Result<(), Failure> {
+fn put_integer(value: i128, oid: u32, decimal: &mut Decimal, out: &mut BytesMut) -> Result<(), Failure> {
     let wide = |_| out_of_range(oid);
     match oid {
         oid::BOOL => out.put_u8(u8::from(value != 0)),
@@ -213,59 +180,33 @@ fn put_integer(
             decimal.set_i128(value, 0);
             decimal.write_binary(out);
         }
-        oid::FLOAT4 | oid::FLOAT8 => put_float(
-            value.to_string().parse().map_err(|_| out_of_range(oid))?,
-            oid,
-            out,
-        ),
+        oid::FLOAT4 | oid::FLOAT8 => put_float(value.to_string().parse().map_err(|_| out_of_range(oid))?, oid, out),
         other if oid::is_oid_like(other) => out.put_u32(u32::try_from(value).map_err(wide)?),
         _ => write!(out, "{value}").map_err(|_| out_of_range(oid))?,
     }
     Ok(())
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a float4 column was a float4 before it was widened"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "a float4 column was a float4 before it was widened")]
 fn put_float(value: f64, oid: u32, out: &mut BytesMut) {
-    if oid == oid::FLOAT4 {
-        out.put_f32(value as f32)
-    } else {
-        out.put_f64(value)
-    }
+    if oid == oid::FLOAT4 { out.put_f32(value as f32) } else { out.put_f64(value) }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a float4 column was a float4 before it was widened"
-)]
-fn floats(
-    read: Reader<'_, f64>,
-    oid: u32,
-    format: Format,
-    settings: OutputSettings,
-) -> CellWriter<'_> {
+#[expect(clippy::cast_possible_truncation, reason = "a float4 column was a float4 before it was widened")]
+fn floats(read: Reader<'_, f64>, oid: u32, format: Format, settings: OutputSettings) -> CellWriter<'_> {
     let digits = settings.extra_float_digits;
     Box::new(move |row, out| {
         match (format, oid) {
             (Format::Text, oid::FLOAT4) => float::write_float4(read(row) as f32, digits, out),
             (Format::Text, _) => float::write_float8(read(row), digits, out),
-            (Format::Binary, oid::NUMERIC) => {
-                Decimal::from_text(&read(row).to_string())?.write_binary(out)
-            }
+            (Format::Binary, oid::NUMERIC) => Decimal::from_text(&read(row).to_string())?.write_binary(out),
             (Format::Binary, _) => put_float(read(row), oid, out),
         }
         Ok(())
     })
 }
 
-fn decimals<'a>(
-    read: Reader<'a, i256>,
-    scale: i8,
-    column: &ColumnType,
-    format: Format,
-) -> CellWriter<'a> {
+fn decimals<'a>(read: Reader<'a, i256>, scale: i8, column: &ColumnType, format: Format) -> CellWriter<'a> {
     let (oid, presentation) = (column.oid, column.scale);
     let mut decimal = Decimal::default();
     Box::new(move |row, out| {
@@ -279,9 +220,7 @@ fn decimals<'a>(
                 decimal.write_text(&mut text);
                 let text = String::from_utf8_lossy(&text);
                 match oid {
-                    oid::FLOAT4 | oid::FLOAT8 => {
-                        put_float(text.parse().map_err(|_| out_of_range(oid))?, oid, out)
-                    }
+                    oid::FLOAT4 | oid::FLOAT8 => put_float(text.parse().map_err(|_| out_of_range(oid))?, oid, out),
                     oid::INT2 | oid::INT4 | oid::INT8 => {
                         let value = text.parse().map_err(|_| out_of_range(oid))?;
                         put_integer(value, oid, &mut Decimal::default(), out)?;
@@ -306,34 +245,19 @@ fn texts_writer<'a>(read: Reader<'a, &'a str>, oid: u32, format: Format) -> Cell
         let text = read(row);
         match oid {
             oid::CHAR => out.put_u8(text.as_bytes().first().copied().unwrap_or(0)),
-            oid::UUID => out.put_slice(
-                uuid::Uuid::parse_str(text)
-                    .map_err(|_| out_of_range(oid))?
-                    .as_bytes(),
-            ),
+            oid::UUID => out.put_slice(uuid::Uuid::parse_str(text).map_err(|_| out_of_range(oid))?.as_bytes()),
             oid::JSONB => {
                 out.put_u8(1);
                 out.put_slice(text.as_bytes());
             }
-            oid::BOOL
-            | oid::INT2
-            | oid::INT4
-            | oid::INT8
-            | oid::FLOAT4
-            | oid::FLOAT8
-            | oid::NUMERIC => {
+            oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC => {
                 let number = Decimal::from_text(text).map_err(|_| out_of_range(oid))?;
                 if oid == oid::NUMERIC {
                     number.write_binary(out);
                 } else if matches!(oid, oid::FLOAT4 | oid::FLOAT8) {
                     put_float(text.parse().map_err(|_| out_of_range(oid))?, oid, out);
                 } else {
-                    put_integer(
-                        text.parse().map_err(|_| out_of_range(oid))?,
-                        oid,
-                        &mut decimal,
-                        out,
-                    )?;
+                    put_integer(text.parse().map_err(|_| out_of_range(oid))?, oid, &mut decimal, out)?;
                 }
             }
             // A name in place of an object id cannot be resolved here; 0 is how Postgres shows "none".
@@ -349,9 +273,7 @@ fn binaries_writer<'a>(read: Reader<'a, &'a [u8]>, oid: u32, format: Format) -> 
         let bytes = read(row);
         match (format, oid) {
             (Format::Text, oid::UUID) if bytes.len() == 16 => {
-                let text = uuid::Uuid::from_slice(bytes)
-                    .map_err(|_| out_of_range(oid))?
-                    .to_string();
+                let text = uuid::Uuid::from_slice(bytes).map_err(|_| out_of_range(oid))?.to_string();
                 out.put_slice(text.as_bytes());
             }
             (Format::Text, _) => {
@@ -366,127 +288,4 @@ fn binaries_writer<'a>(read: Reader<'a, &'a [u8]>, oid: u32, format: Format) -> 
         }
         Ok(())
     })
-}
-
-/// Dates, times of day and timestamps.
-fn moments<'a>(
-    values: &'a ArrayRef,
-    format: Format,
-    settings: OutputSettings,
-) -> Result<CellWriter<'a>, Failure> {
-    if let DataType::Date32 | DataType::Date64 = values.data_type() {
-        let read: Reader<'a, i64> = match values.data_type() {
-            DataType::Date32 => primitive::<Date32Type, _>(values, i64::from),
-            _ => primitive::<Date64Type, _>(values, |milliseconds| {
-                milliseconds.div_euclid(86_400_000)
-            }),
-        };
-        return Ok(Box::new(move |row, out| {
-            match format {
-                Format::Text => datetime::write_date(read(row), out),
-                Format::Binary => out.put_i32(datetime::date_to_binary(read(row))?),
-            }
-            Ok(())
-        }));
-    }
-    let read = microseconds(values).ok_or_else(|| unsupported(values.data_type()))?;
-    let zoned = matches!(values.data_type(), DataType::Timestamp(_, Some(_)));
-    let is_time = matches!(
-        values.data_type(),
-        DataType::Time32(_) | DataType::Time64(_)
-    );
-    Ok(Box::new(move |row, out| {
-        let value = read(row);
-        match format {
-            Format::Text if is_time => datetime::write_time(value, out),
-            Format::Text if zoned => datetime::write_timestamptz(value, settings.zone, out),
-            Format::Text => datetime::write_timestamp(value, out),
-            Format::Binary if is_time => out.put_i64(value),
-            Format::Binary => out.put_i64(datetime::timestamp_to_binary(value)?),
-        }
-        Ok(())
-    }))
-}
-
-fn microseconds(values: &ArrayRef) -> Option<Reader<'_, i64>> {
-    Some(match values.data_type() {
-        DataType::Timestamp(TimeUnit::Second, _) => {
-            primitive::<TimestampSecondType, _>(values, |s| s.saturating_mul(1_000_000))
-        }
-        DataType::Timestamp(TimeUnit::Millisecond, _) => {
-            primitive::<TimestampMillisecondType, _>(values, |ms| ms.saturating_mul(1_000))
-        }
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            primitive::<TimestampMicrosecondType, _>(values, |us| us)
-        }
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-            primitive::<TimestampNanosecondType, _>(values, |ns| ns.div_euclid(1_000))
-        }
-        DataType::Time32(TimeUnit::Second) => {
-            primitive::<Time32SecondType, _>(values, |s| i64::from(s) * 1_000_000)
-        }
-        DataType::Time32(_) => {
-            primitive::<Time32MillisecondType, _>(values, |ms| i64::from(ms) * 1_000)
-        }
-        DataType::Time64(TimeUnit::Nanosecond) => {
-            primitive::<Time64NanosecondType, _>(values, |ns| ns.div_euclid(1_000))
-        }
-        DataType::Time64(_) => primitive::<Time64MicrosecondType, _>(values, |us| us),
-        _ => return None,
-    })
-}
-
-fn intervals<'a>(values: &'a ArrayRef, format: Format) -> Result<CellWriter<'a>, Failure> {
-    let of_micros = |microseconds: i64| Interval {
-        months: 0,
-        days: 0,
-        microseconds,
-    };
-    let read: Reader<'a, Interval> = match values.data_type() {
-        DataType::Interval(IntervalUnit::YearMonth) => {
-            primitive::<IntervalYearMonthType, _>(values, |months| Interval {
-                months,
-                days: 0,
-                microseconds: 0,
-            })
-        }
-        DataType::Interval(IntervalUnit::DayTime) => {
-            primitive::<IntervalDayTimeType, _>(values, |value| Interval {
-                months: 0,
-                days: value.days,
-                microseconds: i64::from(value.milliseconds) * 1_000,
-            })
-        }
-        DataType::Interval(IntervalUnit::MonthDayNano) => {
-            primitive::<IntervalMonthDayNanoType, _>(values, |value| Interval {
-                months: value.months,
-                days: value.days,
-                microseconds: value.nanoseconds / 1_000,
-            })
-        }
-        DataType::Duration(TimeUnit::Second) => {
-            primitive::<DurationSecondType, _>(values, move |s| {
-                of_micros(s.saturating_mul(1_000_000))
-            })
-        }
-        DataType::Duration(TimeUnit::Millisecond) => {
-            primitive::<DurationMillisecondType, _>(values, move |ms| {
-                of_micros(ms.saturating_mul(1_000))
-            })
-        }
-        DataType::Duration(TimeUnit::Microsecond) => {
-            primitive::<DurationMicrosecondType, _>(values, of_micros)
-        }
-        DataType::Duration(TimeUnit::Nanosecond) => {
-            primitive::<DurationNanosecondType, _>(values, move |ns| of_micros(ns / 1_000))
-        }
-        other => return Err(unsupported(other)),
-    };
-    Ok(Box::new(move |row, out| {
-        match format {
-            Format::Text => read(row).write_text(out),
-            Format::Binary => read(row).write_binary(out),
-        }
-        Ok(())
-    }))
 }

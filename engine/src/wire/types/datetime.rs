@@ -39,13 +39,8 @@ impl Zone {
             return Self::Named(*named);
         }
         // `SET TIME ZONE -3` is kept by PostgreSQL as `<-03>+03`: the sign in the brackets is the one that users mean.
-        let inner = text
-            .strip_prefix('<')
-            .and_then(|rest| rest.split('>').next())
-            .unwrap_or(text);
-        parse_offset(inner)
-            .and_then(FixedOffset::east_opt)
-            .map_or(Self::Utc, Self::Fixed)
+        let inner = text.strip_prefix('<').and_then(|rest| rest.split('>').next()).unwrap_or(text);
+        parse_offset(inner).and_then(FixedOffset::east_opt).map_or(Self::Utc, Self::Fixed)
     }
 
     /// Seconds east of UTC at an instant.
@@ -53,15 +48,8 @@ impl Zone {
         match self {
             Self::Utc => 0,
             Self::Fixed(offset) => i64::from(offset.local_minus_utc()),
-            Self::Named(zone) => {
-                chrono::DateTime::from_timestamp_micros(instant_us).map_or(0, |at| {
-                    i64::from(
-                        zone.offset_from_utc_datetime(&at.naive_utc())
-                            .fix()
-                            .local_minus_utc(),
-                    )
-                })
-            }
+            Self::Named(zone) => chrono::DateTime::from_timestamp_micros(instant_us)
+                .map_or(0, |at| i64::from(zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc())),
         }
     }
 
@@ -168,22 +156,17 @@ pub(crate) fn date_to_binary(days: i64) -> Result<i32, Failure> {
 ///
 /// Errors: 22008 outside Postgres' range.
 pub(crate) fn timestamp_to_binary(microseconds: i64) -> Result<i64, Failure> {
-    microseconds
-        .checked_sub(EPOCH_US)
-        .ok_or_else(|| Failure::new("22008", "timestamp out of range"))
+    microseconds.checked_sub(EPOCH_US).ok_or_else(|| Failure::new("22008", "timestamp out of range"))
 }
 
 /// The reverse of [`date_to_binary`].
 pub(crate) fn date_from_binary(days: i32) -> Result<i32, Failure> {
-    i32::try_from(i64::from(days) + EPOCH_DAYS)
-        .map_err(|_| Failure::new("22008", "date out of range"))
+    i32::try_from(i64::from(days) + EPOCH_DAYS).map_err(|_| Failure::new("22008", "date out of range"))
 }
 
 /// The reverse of [`timestamp_to_binary`].
 pub(crate) fn timestamp_from_binary(microseconds: i64) -> Result<i64, Failure> {
-    microseconds
-        .checked_add(EPOCH_US)
-        .ok_or_else(|| Failure::new("22008", "timestamp out of range"))
+    microseconds.checked_add(EPOCH_US).ok_or_else(|| Failure::new("22008", "timestamp out of range"))
 }
 
 fn write_two(value: i64, out: &mut BytesMut) {
@@ -203,16 +186,11 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -229,11 +207,7 @@ pub(crate) fn parse_date(text: &str) -> Result<i32, Failure> {
 pub(crate) fn parse_time(text: &str) -> Result<i64, Failure> {
     let wrong = || Failure::new("22007", "invalid input syntax for type time");
     let (time, rest) = split_time(text.trim()).ok_or_else(wrong)?;
-    if rest.trim().is_empty() {
-        Ok(time?)
-    } else {
-        Err(wrong())
-    }
+    if rest.trim().is_empty() { Ok(time?) } else { Err(wrong()) }
 }
 
 /// Reads a timestamp as microseconds since 1970; a zone in the text is ignored, as Postgres does.
@@ -254,9 +228,7 @@ pub(crate) fn parse_timestamptz(text: &str, zone: Zone) -> Result<i64, Failure> 
     }
     match chrono_tz::Tz::from_str(rest) {
         Ok(named) => Ok(Zone::Named(named).instant_of(local)),
-        Err(_) if ["z", "utc", "gmt"].contains(&rest.to_ascii_lowercase().as_str()) => {
-            Ok(Zone::Utc.instant_of(local))
-        }
+        Err(_) if ["z", "utc", "gmt"].contains(&rest.to_ascii_lowercase().as_str()) => Ok(Zone::Utc.instant_of(local)),
         Err(_) => Err(Failure::new("22023", "time zone not recognized")),
     }
 }
@@ -289,8 +261,7 @@ fn split_date(text: &str) -> Split<'_, NaiveDate> {
         _ => return None,
     };
     let out_of_range = || Failure::new("22008", "date/time field value out of range");
-    let found =
-        || NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
+    let found = || NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
     Some((found().ok_or_else(out_of_range), rest))
 }
 
@@ -307,26 +278,16 @@ fn split_time(text: &str) -> Split<'_, i64> {
     };
     let digits = format!("{fraction:0<6}");
     let value = |text: &str| text.parse::<i64>().ok();
-    let (h, m, s, us) = (
-        value(hours)?,
-        value(minutes)?,
-        value(seconds)?,
-        value(&digits[..6])?,
-    );
+    let (h, m, s, us) = (value(hours)?, value(minutes)?, value(seconds)?, value(&digits[..6])?);
     let total = ((h * 60 + m) * 60 + s) * 1_000_000 + us;
     if m > 59 || s > 60 || total > DAY_US {
-        return Some((
-            Err(Failure::new("22008", "date/time field value out of range")),
-            rest,
-        ));
+        return Some((Err(Failure::new("22008", "date/time field value out of range")), rest));
     }
     Some((Ok(total), rest))
 }
 
 fn split_digits(text: &str) -> Option<(&str, &str)> {
-    let end = text
-        .find(|found: char| !found.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|found: char| !found.is_ascii_digit()).unwrap_or(text.len());
     (1..=10).contains(&end).then(|| text.split_at(end))
 }
 
@@ -341,11 +302,7 @@ fn parse_offset(text: &str) -> Option<i32> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let part = |range: std::ops::Range<usize>| {
-        digits
-            .get(range)
-            .map_or(Some(0), |text| text.parse::<i32>().ok())
-    };
+    let part = |range: std::ops::Range<usize>| digits.get(range).map_or(Some(0), |text| text.parse::<i32>().ok());
     let (hours, minutes, seconds) = match digits.len() {
         1 => (part(0..1)?, 0, 0),
         2 => (part(0..2)?, 0, 0),
@@ -353,6 +310,5 @@ fn parse_offset(text: &str) -> Option<i32> {
         6 => (part(0..2)?, part(2..4)?, part(4..6)?),
         _ => return None,
     };
-    (hours <= 15 && minutes < 60 && seconds < 60)
-        .then_some(sign * ((hours * 60 + minutes) * 60 + seconds))
+    (hours <= 15 && minutes < 60 && seconds < 60).then_some(sign * ((hours * 60 + minutes) * 60 + seconds))
 }

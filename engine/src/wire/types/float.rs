@@ -15,18 +15,9 @@ pub(crate) fn write_float8(value: f64, extra_digits: i32, out: &mut BytesMut) {
     let scientific = if extra_digits > 0 {
         format!("{value:e}")
     } else {
-        format!(
-            "{value:.*e}",
-            digits_after_first(FLOAT8_DIGITS + extra_digits)
-        )
+        format!("{value:.*e}", digits_after_first(FLOAT8_DIGITS + extra_digits))
     };
-    write(
-        value.is_nan(),
-        value.is_infinite(),
-        &scientific,
-        FLOAT8_DIGITS + extra_digits.min(0),
-        out,
-    );
+    write(value.is_nan(), value.is_infinite(), &scientific, FLOAT8_DIGITS + extra_digits.min(0), out);
 }
 
 /// Writes a float4.
@@ -34,18 +25,9 @@ pub(crate) fn write_float4(value: f32, extra_digits: i32, out: &mut BytesMut) {
     let scientific = if extra_digits > 0 {
         format!("{value:e}")
     } else {
-        format!(
-            "{value:.*e}",
-            digits_after_first(FLOAT4_DIGITS + extra_digits)
-        )
+        format!("{value:.*e}", digits_after_first(FLOAT4_DIGITS + extra_digits))
     };
-    write(
-        value.is_nan(),
-        value.is_infinite(),
-        &scientific,
-        FLOAT4_DIGITS + extra_digits.min(0),
-        out,
-    );
+    write(value.is_nan(), value.is_infinite(), &scientific, FLOAT4_DIGITS + extra_digits.min(0), out);
 }
 
 fn digits_after_first(significant: i32) -> usize {

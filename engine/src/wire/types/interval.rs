@@ -23,11 +23,9 @@ impl Interval {
     pub(crate) fn write_text(self, out: &mut BytesMut) {
         let mut any = false;
         let mut after_negative = false;
-        for (value, unit) in [
-            (i64::from(self.months / 12), "year"),
-            (i64::from(self.months % 12), "mon"),
-            (i64::from(self.days), "day"),
-        ] {
+        for (value, unit) in
+            [(i64::from(self.months / 12), "year"), (i64::from(self.months % 12), "mon"), (i64::from(self.days), "day")]
+        {
             if value != 0 {
                 let space = if any { " " } else { "" };
                 let plus = if after_negative && value > 0 { "+" } else { "" };
@@ -50,15 +48,7 @@ impl Interval {
         }
         let magnitude = self.microseconds.unsigned_abs();
         let seconds = magnitude / 1_000_000;
-        out.put_slice(
-            format!(
-                "{:02}:{:02}:{:02}",
-                seconds / 3_600,
-                seconds / 60 % 60,
-                seconds % 60
-            )
-            .as_bytes(),
-        );
+        out.put_slice(format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60).as_bytes());
         write_fraction(i64::try_from(magnitude % 1_000_000).unwrap_or(0), out);
     }
 
@@ -85,15 +75,8 @@ impl Interval {
     /// Reads the text form: numbers with units, and a time of day at the end. Errors: 22007.
     pub(crate) fn from_text(text: &str) -> Result<Self, Failure> {
         let wrong = || Failure::new("22007", "invalid input syntax for type interval");
-        let mut interval = Self {
-            months: 0,
-            days: 0,
-            microseconds: 0,
-        };
-        let mut words = text
-            .split_whitespace()
-            .filter(|word| *word != "@")
-            .peekable();
+        let mut interval = Self { months: 0, days: 0, microseconds: 0 };
+        let mut words = text.split_whitespace().filter(|word| *word != "@").peekable();
         if words.peek().is_none() {
             return Err(wrong());
         }
@@ -103,15 +86,9 @@ impl Interval {
                 continue;
             }
             // The unit may be glued to its number: 5min.
-            let split = word
-                .find(|found: char| found.is_ascii_alphabetic())
-                .unwrap_or(word.len());
+            let split = word.find(|found: char| found.is_ascii_alphabetic()).unwrap_or(word.len());
             let (number, glued) = word.split_at(split);
-            let unit = if glued.is_empty() {
-                words.next().unwrap_or("second")
-            } else {
-                glued
-            };
+            let unit = if glued.is_empty() { words.next().unwrap_or("second") } else { glued };
             let micros = scaled_micros(number).ok_or_else(wrong)?;
             interval.add_unit(micros, unit).ok_or_else(wrong)?;
         }
@@ -127,12 +104,8 @@ impl Interval {
         let hours: i64 = parts.next()?.parse().ok()?;
         let minutes: i64 = parts.next()?.parse().ok()?;
         let seconds = scaled_micros(parts.next().unwrap_or("0"))?;
-        let total = hours
-            .checked_mul(3_600_000_000)?
-            .checked_add(minutes.checked_mul(60_000_000)?)?;
-        self.microseconds = self
-            .microseconds
-            .checked_add(sign * total.checked_add(seconds)?)?;
+        let total = hours.checked_mul(3_600_000_000)?.checked_add(minutes.checked_mul(60_000_000)?)?;
+        self.microseconds = self.microseconds.checked_add(sign * total.checked_add(seconds)?)?;
         Some(())
     }
 
@@ -143,10 +116,7 @@ impl Interval {
             (scaled % 1_000_000 == 0).then(|| i32::try_from(scaled / 1_000_000).ok())?
         };
         let unit = unit.to_ascii_lowercase();
-        let singular = unit
-            .strip_suffix('s')
-            .filter(|stem| !stem.is_empty())
-            .unwrap_or(&unit);
+        let singular = unit.strip_suffix('s').filter(|stem| !stem.is_empty()).unwrap_or(&unit);
         match singular {
             "year" | "yr" | "y" => self.months = self.months.checked_add(whole(12)?)?,
             "month" | "mon" => self.months = self.months.checked_add(whole(1)?)?,
@@ -184,11 +154,7 @@ fn scaled_micros(text: &str) -> Option<i64> {
     if !digits(whole) || !digits(fraction) || whole.len() + fraction.len() == 0 {
         return None;
     }
-    let whole: i64 = if whole.is_empty() {
-        0
-    } else {
-        whole.parse().ok()?
-    };
+    let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let fraction: i64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
     Some(sign * whole.checked_mul(1_000_000)?.checked_add(fraction)?)
 }

@@ -12,10 +12,7 @@ use super::{Format, OutputSettings};
 use crate::wire::backend::Failure;
 
 /// Makes a writer of JSON text; unlike a cell writer it takes null rows, and writes `null`.
-pub(crate) fn json_writer<'a>(
-    values: &'a ArrayRef,
-    settings: OutputSettings,
-) -> Result<CellWriter<'a>, Failure> {
+pub(crate) fn json_writer<'a>(values: &'a ArrayRef, settings: OutputSettings) -> Result<CellWriter<'a>, Failure> {
     let mut write = not_null_writer(values, settings)?;
     let nulls = values.logical_nulls();
     Ok(Box::new(move |row, out| {
@@ -27,10 +24,7 @@ pub(crate) fn json_writer<'a>(
     }))
 }
 
-fn not_null_writer<'a>(
-    values: &'a ArrayRef,
-    settings: OutputSettings,
-) -> Result<CellWriter<'a>, Failure> {
+fn not_null_writer<'a>(values: &'a ArrayRef, settings: OutputSettings) -> Result<CellWriter<'a>, Failure> {
     Ok(match values.data_type() {
         DataType::Struct(fields) => {
             let mut members = Vec::with_capacity(fields.len());
@@ -96,10 +90,7 @@ fn not_null_writer<'a>(
     })
 }
 
-fn text_writer<'a>(
-    values: &'a ArrayRef,
-    settings: OutputSettings,
-) -> Result<CellWriter<'a>, Failure> {
+fn text_writer<'a>(values: &'a ArrayRef, settings: OutputSettings) -> Result<CellWriter<'a>, Failure> {
     let field = arrow::datatypes::Field::new("", values.data_type().clone(), true);
     cell_writer(values, &ColumnType::of(&field)?, Format::Text, settings)
 }

@@ -10,7 +10,10 @@ pub(crate) mod datetime;
 pub(crate) mod float;
 pub(crate) mod interval;
 pub(crate) mod json;
+pub(crate) mod list;
+pub(crate) mod moment;
 pub(crate) mod numeric;
+mod numeric_input;
 pub(crate) mod oid;
 pub(crate) mod parameter;
 pub(crate) mod presentation;
@@ -48,12 +51,8 @@ impl OutputSettings {
     /// Reads the settings; `setting` gives the present value of a parameter.
     pub(crate) fn read(setting: impl Fn(&str) -> Option<String>) -> Self {
         Self {
-            zone: setting("timezone").map_or(datetime::Zone::Utc, |text| {
-                datetime::Zone::of_setting(&text)
-            }),
-            extra_float_digits: setting("extra_float_digits")
-                .and_then(|text| text.parse().ok())
-                .unwrap_or(1),
+            zone: setting("timezone").map_or(datetime::Zone::Utc, |text| datetime::Zone::of_setting(&text)),
+            extra_float_digits: setting("extra_float_digits").and_then(|text| text.parse().ok()).unwrap_or(1),
         }
     }
 }

@@ -16,12 +16,7 @@ pub(crate) struct PgType {
 }
 
 const fn pg(name: &'static str, oid: u32, array: u32, size: i16) -> PgType {
-    PgType {
-        name,
-        oid,
-        array,
-        size,
-    }
+    PgType { name, oid, array, size }
 }
 
 pub(crate) const BOOL: u32 = 16;
@@ -129,10 +124,7 @@ pub(crate) fn by_oid(oid: u32) -> Option<PgType> {
 
 /// Finds the element type of an array type.
 pub(crate) fn element_of(array: u32) -> Option<PgType> {
-    TYPES
-        .iter()
-        .copied()
-        .find(|ty| array != 0 && ty.array == array)
+    TYPES.iter().copied().find(|ty| array != 0 && ty.array == array)
 }
 
 /// Finds the object id and width of a type by its name; `name[]` and `_name` are arrays, `"char"` is the one-byte type.
@@ -145,28 +137,22 @@ pub(crate) fn by_name(name: &str) -> Option<(u32, i16)> {
     let lower = lower.strip_prefix("pg_catalog.").unwrap_or(&lower);
     if let Some(element) = lower.strip_suffix("[]").or_else(|| lower.strip_prefix('_')) {
         let (element, _) = by_name(element)?;
-        return by_oid(element)
-            .filter(|ty| ty.array != 0)
-            .map(|ty| (ty.array, -1));
+        return by_oid(element).filter(|ty| ty.array != 0).map(|ty| (ty.array, -1));
     }
     // What stands in brackets after a name is a modifier: varchar(10), numeric(38,9).
     let bare = lower.split('(').next().unwrap_or(lower).trim_end();
-    let oid = ALIASES
-        .iter()
-        .find(|(alias, _)| *alias == bare)
-        .map(|(_, oid)| *oid);
-    TYPES
-        .iter()
-        .find(|ty| ty.name == bare || Some(ty.oid) == oid)
-        .map(|ty| (ty.oid, ty.size))
+    let oid = ALIASES.iter().find(|(alias, _)| *alias == bare).map(|(_, oid)| *oid);
+    TYPES.iter().find(|ty| ty.name == bare || Some(ty.oid) == oid).map(|ty| (ty.oid, ty.size))
 }
 
 /// Whether a type is stored as a four-byte unsigned number, as object ids and their aliases are.
 pub(crate) fn is_oid_like(oid: u32) -> bool {
-    matches!(
-        oid,
-        24 | OID | 28 | 29 | 2202..=2206 | 3734 | 3769 | 4089 | 4096 | 4191
-    )
+    matches!(oid, 24 | OID | 28 | 29 | 2202..=2206 | 3734 | 3769 | 4089 | 4096 | 4191)
+}
+
+/// Whether the binary form of a type is its text.
+pub(crate) fn is_text(oid: u32) -> bool {
+    matches!(oid, 19 | TEXT | JSON | 142 | UNKNOWN | 1042 | 1043 | 2275)
 }
 
 #[cfg(test)]
@@ -187,13 +173,7 @@ mod tests {
     #[test]
     fn an_object_id_stands_for_one_type_only() {
         for (index, ty) in TYPES.iter().enumerate() {
-            assert!(
-                TYPES[index + 1..]
-                    .iter()
-                    .all(|other| other.oid != ty.oid && other.name != ty.name),
-                "{}",
-                ty.name
-            );
+            assert!(TYPES[index + 1..].iter().all(|other| other.oid != ty.oid && other.name != ty.name), "{}", ty.name);
         }
     }
 }

@@ -8,6 +8,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::datetime::{self, Zone};
 use super::interval::Interval;
+use super::list::{bytea, item_type, list, split_array, split_binary_array};
 use super::numeric::Decimal;
 use super::{Format, oid, presentation};
 use crate::wire::backend::Failure;
@@ -28,22 +29,14 @@ impl ParameterType {
             0 | oid::UNKNOWN => presentation::of_arrow(data_type)?,
             declared => declared,
         };
-        Ok(Self {
-            oid,
-            data_type: data_type.clone(),
-        })
+        Ok(Self { oid, data_type: data_type.clone() })
     }
 
     /// Reads a value.
     ///
     /// Errors: 22P02 or 22007 for text of another type, 22P03 for such bytes, 22003 or 22008 out of range, 22021 for bytes that
     /// are not UTF-8.
-    pub(crate) fn read(
-        &self,
-        value: Option<&[u8]>,
-        format: Format,
-        zone: Zone,
-    ) -> Result<ScalarValue, Failure> {
+    pub(crate) fn read(&self, value: Option<&[u8]>, format: Format, zone: Zone) -> Result<ScalarValue, Failure> {
         let Some(bytes) = value else {
             return null_of(&self.data_type);
         };
@@ -56,16 +49,8 @@ impl ParameterType {
 }
 
 /// Reads the text of a literal as a value of a type, as an untyped parameter would be.
-pub(crate) fn of_literal(
-    text: &str,
-    target: &DataType,
-    zone: Zone,
-) -> Result<ScalarValue, Failure> {
-    fit(
-        from_text(presentation::of_arrow(target)?, text, target, zone)?,
-        target,
-        zone,
-    )
+pub(crate) fn of_literal(text: &str, target: &DataType, zone: Zone) -> Result<ScalarValue, Failure> {
+    fit(from_text(presentation::of_arrow(target)?, text, target, zone)?, target, zone)
 }
 
 /// The null of a type.
@@ -74,13 +59,10 @@ pub(crate) fn null_of(data_type: &DataType) -> Result<ScalarValue, Failure> {
 }
 
 fn text_of(bytes: &[u8]) -> Result<&str, Failure> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Failure::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| Failure::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
     if text.contains('\0') {
-        return Err(Failure::new(
-            "22021",
-            "invalid byte sequence for encoding \"UTF8\": 0x00",
-        ));
+        return Err(Failure::new("22021", "invalid byte sequence for encoding \"UTF8\": 0x00"));
     }
     Ok(text)
 }
@@ -88,18 +70,12 @@ fn text_of(bytes: &[u8]) -> Result<&str, Failure> {
 fn wrong_text(type_oid: u32, text: &str) -> Failure {
     let name = oid::by_oid(type_oid).map_or("the parameter's type", |ty| ty.name);
     let shown: String = text.chars().take(64).collect();
-    Failure::new(
-        "22P02",
-        format!("invalid input syntax for type {name}: \"{shown}\""),
-    )
+    Failure::new("22P02", format!("invalid input syntax for type {name}: \"{shown}\""))
 }
 
 fn wrong_bytes(type_oid: u32) -> Failure {
     let name = oid::by_oid(type_oid).map_or("the parameter's type", |ty| ty.name);
-    Failure::new(
-        "22P03",
-        format!("incorrect binary data format for type {name}"),
-    )
+    Failure::new("22P03", format!("incorrect binary data format for type {name}"))
 }
 
 fn timestamp(microseconds: i64, zoned: bool) -> ScalarValue {
@@ -109,17 +85,10 @@ fn timestamp(microseconds: i64, zoned: bool) -> ScalarValue {
 fn interval(value: Interval) -> Result<ScalarValue, Failure> {
     let nanoseconds = value.microseconds.checked_mul(1_000);
     let nanoseconds = nanoseconds.ok_or_else(|| Failure::new("22008", "interval out of range"))?;
-    Ok(ScalarValue::IntervalMonthDayNano(Some(
-        IntervalMonthDayNano::new(value.months, value.days, nanoseconds),
-    )))
+    Ok(ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(value.months, value.days, nanoseconds))))
 }
 
-fn from_text(
-    type_oid: u32,
-    text: &str,
-    target: &DataType,
-    zone: Zone,
-) -> Result<ScalarValue, Failure> {
+fn from_text(type_oid: u32, text: &str, target: &DataType, zone: Zone) -> Result<ScalarValue, Failure> {
     let wrong = || wrong_text(type_oid, text);
     let trimmed = text.trim();
     Ok(match type_oid {
@@ -132,9 +101,7 @@ fn from_text(
             let value: i128 = trimmed.parse().map_err(|_| wrong())?;
             integer(value, type_oid)?
         }
-        oid::FLOAT4 | oid::FLOAT8 => {
-            ScalarValue::Float64(Some(trimmed.parse().map_err(|_| wrong())?))
-        }
+        oid::FLOAT4 | oid::FLOAT8 => ScalarValue::Float64(Some(trimmed.parse().map_err(|_| wrong())?)),
         oid::NUMERIC => Decimal::from_text(text)
             .map_err(|failure| match failure.sqlstate {
                 "22P02" => wrong(),
@@ -147,20 +114,13 @@ fn from_text(
         oid::TIMESTAMPTZ => timestamp(datetime::parse_timestamptz(text, zone)?, true),
         oid::INTERVAL => interval(Interval::from_text(text)?)?,
         oid::BYTEA => ScalarValue::Binary(Some(bytea(text).ok_or_else(wrong)?)),
-        oid::UUID => ScalarValue::Utf8(Some(
-            uuid::Uuid::parse_str(trimmed)
-                .map_err(|_| wrong())?
-                .to_string(),
-        )),
+        oid::UUID => ScalarValue::Utf8(Some(uuid::Uuid::parse_str(trimmed).map_err(|_| wrong())?.to_string())),
         other => match oid::element_of(other) {
             Some(element) => {
                 let item = item_type(target);
                 let mut items = Vec::new();
                 for part in split_array(text).ok_or_else(wrong)? {
-                    items.push(
-                        part.map(|part| from_text(element.oid, &part, item, zone))
-                            .transpose()?,
-                    );
+                    items.push(part.map(|part| from_text(element.oid, &part, item, zone)).transpose()?);
                 }
                 list(items, element.oid, item)?
             }
@@ -178,24 +138,14 @@ fn from_binary(type_oid: u32, bytes: &[u8], target: &DataType) -> Result<ScalarV
     let four = || bytes.try_into().map_err(|_| wrong());
     let eight = || bytes.try_into().map_err(|_| wrong());
     Ok(match type_oid {
-        oid::BOOL => ScalarValue::Boolean(Some(
-            *bytes
-                .first()
-                .filter(|_| bytes.len() == 1)
-                .ok_or_else(wrong)?
-                != 0,
-        )),
-        oid::INT2 => ScalarValue::Int16(Some(i16::from_be_bytes(
-            bytes.try_into().map_err(|_| wrong())?,
-        ))),
+        oid::BOOL => ScalarValue::Boolean(Some(*bytes.first().filter(|_| bytes.len() == 1).ok_or_else(wrong)? != 0)),
+        oid::INT2 => ScalarValue::Int16(Some(i16::from_be_bytes(bytes.try_into().map_err(|_| wrong())?))),
         oid::INT4 => ScalarValue::Int32(Some(i32::from_be_bytes(four()?))),
         oid::INT8 => ScalarValue::Int64(Some(i64::from_be_bytes(eight()?))),
         oid::FLOAT4 => ScalarValue::Float32(Some(f32::from_be_bytes(four()?))),
         oid::FLOAT8 => ScalarValue::Float64(Some(f64::from_be_bytes(eight()?))),
         oid::NUMERIC => Decimal::from_binary(bytes)?.to_scalar(target)?,
-        oid::DATE => ScalarValue::Date32(Some(datetime::date_from_binary(i32::from_be_bytes(
-            four()?,
-        ))?)),
+        oid::DATE => ScalarValue::Date32(Some(datetime::date_from_binary(i32::from_be_bytes(four()?))?)),
         oid::TIME => ScalarValue::Time64Microsecond(Some(i64::from_be_bytes(eight()?))),
         oid::TIMESTAMP | oid::TIMESTAMPTZ => {
             let microseconds = datetime::timestamp_from_binary(i64::from_be_bytes(eight()?))?;
@@ -203,11 +153,7 @@ fn from_binary(type_oid: u32, bytes: &[u8], target: &DataType) -> Result<ScalarV
         }
         oid::INTERVAL => interval(Interval::from_binary(bytes)?)?,
         oid::BYTEA => ScalarValue::Binary(Some(bytes.to_vec())),
-        oid::UUID => ScalarValue::Utf8(Some(
-            uuid::Uuid::from_slice(bytes)
-                .map_err(|_| wrong())?
-                .to_string(),
-        )),
+        oid::UUID => ScalarValue::Utf8(Some(uuid::Uuid::from_slice(bytes).map_err(|_| wrong())?.to_string())),
         oid::JSONB => {
             let text = bytes.strip_prefix(&[1]).ok_or_else(wrong)?;
             ScalarValue::Utf8(Some(text_of(text)?.to_owned()))
@@ -217,16 +163,11 @@ fn from_binary(type_oid: u32, bytes: &[u8], target: &DataType) -> Result<ScalarV
                 let item = item_type(target);
                 let mut items = Vec::new();
                 for part in split_binary_array(bytes, element.oid).ok_or_else(wrong)? {
-                    items.push(
-                        part.map(|part| from_binary(element.oid, part, item))
-                            .transpose()?,
-                    );
+                    items.push(part.map(|part| from_binary(element.oid, part, item)).transpose()?);
                 }
                 list(items, element.oid, item)?
             }
-            None if oid::is_oid_like(other) => {
-                ScalarValue::Int64(Some(u32::from_be_bytes(four()?).into()))
-            }
+            None if oid::is_oid_like(other) => ScalarValue::Int64(Some(u32::from_be_bytes(four()?).into())),
             None => ScalarValue::Utf8(Some(text_of(bytes)?.to_owned())),
         },
     })
@@ -234,79 +175,11 @@ fn from_binary(type_oid: u32, bytes: &[u8], target: &DataType) -> Result<ScalarV
 
 fn integer(value: i128, type_oid: u32) -> Result<ScalarValue, Failure> {
     let name = oid::by_oid(type_oid).map_or("integer", |ty| ty.name);
-    let wide = |_| {
-        Failure::new(
-            "22003",
-            format!("value \"{value}\" is out of range for type {name}"),
-        )
-    };
+    let wide = |_| Failure::new("22003", format!("value \"{value}\" is out of range for type {name}"));
     Ok(match type_oid {
         oid::INT2 => ScalarValue::Int16(Some(i16::try_from(value).map_err(wide)?)),
         oid::INT4 => ScalarValue::Int32(Some(i32::try_from(value).map_err(wide)?)),
         _ => ScalarValue::Int64(Some(i64::try_from(value).map_err(wide)?)),
-    })
-}
-
-fn item_type(target: &DataType) -> &DataType {
-    match target {
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            item.data_type()
-        }
-        other => other,
-    }
-}
-
-/// Makes a list of items that may be decimals of different scales.
-fn list(
-    items: Vec<Option<ScalarValue>>,
-    element: u32,
-    target: &DataType,
-) -> Result<ScalarValue, Failure> {
-    let own = presentation::to_arrow(element).unwrap_or(DataType::Utf8);
-    let mut item_type = items
-        .iter()
-        .flatten()
-        .map(ScalarValue::data_type)
-        .next()
-        .unwrap_or(own);
-    let mixed = items
-        .iter()
-        .flatten()
-        .any(|item| item.data_type() != item_type);
-    let mut values = Vec::with_capacity(items.len());
-    if mixed {
-        item_type = widest_decimal(items.iter().flatten()).unwrap_or_else(|| target.clone());
-    }
-    for item in items {
-        values.push(match item {
-            None => null_of(&item_type)?,
-            Some(item) if item.data_type() == item_type => item,
-            Some(item) => item
-                .cast_to(&item_type)
-                .map_err(|_| Failure::new("22003", "numeric array out of range"))?,
-        });
-    }
-    Ok(ScalarValue::List(ScalarValue::new_list(
-        &values, &item_type, true,
-    )))
-}
-
-fn widest_decimal<'a>(items: impl Iterator<Item = &'a ScalarValue>) -> Option<DataType> {
-    let (mut whole, mut fraction) = (0, 0);
-    for item in items {
-        let (DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale)) =
-            item.data_type()
-        else {
-            return None;
-        };
-        let scale_digits = u8::try_from(scale).ok()?;
-        fraction = fraction.max(scale_digits);
-        whole = whole.max(precision.saturating_sub(scale_digits));
-    }
-    let scale = i8::try_from(fraction).ok()?;
-    Some(match whole + fraction {
-        precision @ 0..=38 => DataType::Decimal128(precision.max(1), scale),
-        precision => DataType::Decimal256(precision.min(76), scale),
     })
 }
 
@@ -316,29 +189,19 @@ fn fit(value: ScalarValue, target: &DataType, zone: Zone) -> Result<ScalarValue,
     if &from == target || matches!(target, DataType::Null) {
         return Ok(value);
     }
-    let is_decimal =
-        |ty: &DataType| matches!(ty, DataType::Decimal128(..) | DataType::Decimal256(..));
+    let is_decimal = |ty: &DataType| matches!(ty, DataType::Decimal128(..) | DataType::Decimal256(..));
     match &value {
-        ScalarValue::Utf8(Some(text))
-            if !target.is_string() && !matches!(target, DataType::Dictionary(..)) =>
-        {
+        ScalarValue::Utf8(Some(text)) if !target.is_string() && !matches!(target, DataType::Dictionary(..)) => {
             let type_oid = presentation::of_arrow(target)?;
             let natural = from_text(type_oid, text, target, zone)?;
-            return if natural.data_type() == from {
-                cast(natural, target)
-            } else {
-                fit(natural, target, zone)
-            };
+            return if natural.data_type() == from { cast(natural, target) } else { fit(natural, target, zone) };
         }
         _ if is_decimal(target) && (from.is_integer() || from.is_floating()) => {
             return Decimal::from_text(&value.to_string())?.to_scalar(target);
         }
         // A fraction compared with whole numbers, or digits beyond the column's scale: the engine widens the column.
         _ if is_decimal(&from) && (target.is_integer() || is_decimal(target)) => {
-            let whole = value
-                .cast_to(target)
-                .ok()
-                .filter(|cast| cast.cast_to(&from).is_ok_and(|back| back == value));
+            let whole = value.cast_to(target).ok().filter(|cast| cast.cast_to(&from).is_ok_and(|back| back == value));
             return Ok(whole.unwrap_or(value));
         }
         _ if from.is_floating() && target.is_integer() => return Ok(value),
@@ -355,32 +218,20 @@ fn fit(value: ScalarValue, target: &DataType, zone: Zone) -> Result<ScalarValue,
     cast(value, target)
 }
 
-fn timestamp_of(
-    us: i64,
-    unit: TimeUnit,
-    zone: Option<std::sync::Arc<str>>,
-) -> Result<ScalarValue, Failure> {
+fn timestamp_of(us: i64, unit: TimeUnit, zone: Option<std::sync::Arc<str>>) -> Result<ScalarValue, Failure> {
     let wide = || Failure::new("22008", "timestamp out of range");
     Ok(match unit {
-        TimeUnit::Second if us % 1_000_000 == 0 => {
-            ScalarValue::TimestampSecond(Some(us / 1_000_000), zone)
-        }
-        TimeUnit::Millisecond if us % 1_000 == 0 => {
-            ScalarValue::TimestampMillisecond(Some(us / 1_000), zone)
-        }
-        TimeUnit::Nanosecond => {
-            ScalarValue::TimestampNanosecond(Some(us.checked_mul(1_000).ok_or_else(wide)?), zone)
-        }
+        TimeUnit::Second if us % 1_000_000 == 0 => ScalarValue::TimestampSecond(Some(us / 1_000_000), zone),
+        TimeUnit::Millisecond if us % 1_000 == 0 => ScalarValue::TimestampMillisecond(Some(us / 1_000), zone),
+        TimeUnit::Nanosecond => ScalarValue::TimestampNanosecond(Some(us.checked_mul(1_000).ok_or_else(wide)?), zone),
         _ => ScalarValue::TimestampMicrosecond(Some(us), zone),
     })
 }
 
 fn cast(value: ScalarValue, target: &DataType) -> Result<ScalarValue, Failure> {
     let narrower = value.data_type().is_integer() && target.is_integer();
-    if let (
-        DataType::Interval(IntervalUnit::MonthDayNano),
-        DataType::Interval(_) | DataType::Duration(_),
-    ) = (value.data_type(), target)
+    if let (DataType::Interval(IntervalUnit::MonthDayNano), DataType::Interval(_) | DataType::Duration(_)) =
+        (value.data_type(), target)
     {
         return Ok(value);
     }
@@ -390,128 +241,8 @@ fn cast(value: ScalarValue, target: &DataType) -> Result<ScalarValue, Failure> {
         }
         Ok(cast) => Ok(cast),
         Err(_) if narrower => Err(Failure::new("22003", "integer out of range")),
-        Err(_) => Err(Failure::new(
-            "42804",
-            format!(
-                "a parameter of type {} cannot stand for {target}",
-                value.data_type()
-            ),
-        )),
-    }
-}
-
-fn bytea(text: &str) -> Option<Vec<u8>> {
-    if let Some(hex) = text.strip_prefix("\\x") {
-        let digits: Vec<u8> = hex
-            .bytes()
-            .filter(|byte| !byte.is_ascii_whitespace())
-            .collect();
-        let nibble = |byte: u8| {
-            char::from(byte)
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        };
-        return digits.len().is_multiple_of(2).then(|| {
-            digits
-                .chunks(2)
-                .map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?))
-                .collect()
-        })?;
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'\\' {
-            bytes.push(byte);
-        } else if rest.first() == Some(&b'\\') {
-            bytes.push(b'\\');
-            rest = &rest[1..];
-        } else {
-            let octal = std::str::from_utf8(rest.get(..3)?).ok()?;
-            bytes.push(u8::from_str_radix(octal, 8).ok()?);
-            rest = &rest[3..];
+        Err(_) => {
+            Err(Failure::new("42804", format!("a parameter of type {} cannot stand for {target}", value.data_type())))
         }
     }
-    Some(bytes)
-}
-
-/// Cuts `{a,"b c",NULL}` into its elements; `None` when it is no one-dimensional array.
-fn split_array(text: &str) -> Option<Vec<Option<String>>> {
-    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    let mut items = Vec::new();
-    if inner.trim().is_empty() {
-        return Some(items);
-    }
-    let mut chars = inner.chars().peekable();
-    loop {
-        while chars.next_if(|found| found.is_ascii_whitespace()).is_some() {}
-        let mut item = String::new();
-        let quoted = chars.next_if_eq(&'"').is_some();
-        let ended = loop {
-            match chars.next() {
-                None if quoted => return None,
-                None => break true,
-                Some('\\') => item.push(chars.next()?),
-                Some('"') if quoted => {
-                    while chars.next_if(|found| found.is_ascii_whitespace()).is_some() {}
-                    match chars.next() {
-                        None => break true,
-                        Some(',') => break false,
-                        Some(_) => return None,
-                    }
-                }
-                Some(',') if !quoted => break false,
-                Some('{' | '}' | '"') if !quoted => return None,
-                Some(found) => item.push(found),
-            }
-        };
-        if !quoted {
-            let kept = item.trim_end().len();
-            item.truncate(kept);
-            if item.is_empty() {
-                return None;
-            }
-        }
-        items.push((quoted || !item.eq_ignore_ascii_case("null")).then_some(item));
-        if ended {
-            return Some(items);
-        }
-    }
-}
-
-/// Cuts the binary form of a one-dimensional array into its elements.
-fn split_binary_array(bytes: &[u8], element: u32) -> Option<Vec<Option<&[u8]>>> {
-    let mut rest = bytes;
-    let word = |rest: &mut &[u8]| -> Option<i32> {
-        let (head, tail) = rest.split_first_chunk::<4>()?;
-        *rest = tail;
-        Some(i32::from_be_bytes(*head))
-    };
-    let dimensions = word(&mut rest)?;
-    word(&mut rest)?;
-    let declared = word(&mut rest)?;
-    if u32::from_be_bytes(declared.to_be_bytes()) != element {
-        return None;
-    }
-    if dimensions == 0 {
-        return Some(Vec::new());
-    }
-    let count = usize::try_from(word(&mut rest)?).ok()?;
-    word(&mut rest)?;
-    if dimensions != 1 || count > rest.len() / 4 {
-        return None;
-    }
-    let mut items = Vec::with_capacity(count);
-    for _ in 0..count {
-        match usize::try_from(word(&mut rest)?) {
-            Err(_) => items.push(None),
-            Ok(length) => {
-                let (item, tail) = rest.split_at_checked(length)?;
-                items.push(Some(item));
-                rest = tail;
-            }
-        }
-    }
-    rest.is_empty().then_some(items)
 }

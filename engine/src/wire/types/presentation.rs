@@ -45,10 +45,7 @@ impl ColumnType {
     ///
     /// Errors: 0A000 for an Arrow type no client can be sent.
     pub(crate) fn of(field: &Field) -> Result<Self, Failure> {
-        let named = field
-            .metadata()
-            .get("pg_type")
-            .and_then(|name| oid::by_name(name));
+        let named = field.metadata().get("pg_type").and_then(|name| oid::by_name(name));
         let (oid, size) = match named {
             Some(found) => found,
             None => {
@@ -56,26 +53,16 @@ impl ColumnType {
                 (oid, oid::by_oid(oid).map_or(-1, |ty| ty.size))
             }
         };
-        let number = |key: &str| {
-            field
-                .metadata()
-                .get(key)
-                .and_then(|text| text.parse::<u32>().ok())
-                .unwrap_or(0)
-        };
+        let number = |key: &str| field.metadata().get(key).and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
         let mut column = Self {
             oid,
             size,
             modifier: -1,
-            scale: Scale::Trim(0),
+            scale: default_scale(field.data_type()),
             table: number("pg_table"),
             number: i16::try_from(number("pg_column")).unwrap_or(0),
         };
-        if let Some((kind, digits)) = field
-            .metadata()
-            .get("pg_scale")
-            .and_then(|text| text.split_once(':'))
-        {
+        if let Some((kind, digits)) = field.metadata().get("pg_scale").and_then(|text| text.split_once(':')) {
             match (kind, digits.parse::<u8>()) {
                 ("trim", Ok(least)) => column.scale = Scale::Trim(least),
                 ("fixed", Ok(exact)) if exact <= 38 => {
@@ -88,6 +75,20 @@ impl ColumnType {
             }
         }
         Ok(column)
+    }
+}
+
+/// Digits that a decimal shows where nothing says otherwise: all of a literal, cast or rounded
+/// number, which declares few, and only those that are needed of an amount of full width.
+fn default_scale(data_type: &DataType) -> Scale {
+    const DECLARED_MAX: i8 = 9;
+    match data_type {
+        DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale)
+            if (0..=DECLARED_MAX).contains(scale) =>
+        {
+            Scale::Fixed(scale.unsigned_abs())
+        }
+        _ => Scale::Trim(0),
     }
 }
 
@@ -108,47 +109,32 @@ pub(crate) fn of_arrow(data_type: &DataType) -> Result<u32, Failure> {
         | DataType::Decimal128(..)
         | DataType::Decimal256(..) => oid::NUMERIC,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => oid::TEXT,
-        DataType::Binary
-        | DataType::LargeBinary
-        | DataType::BinaryView
-        | DataType::FixedSizeBinary(_) => oid::BYTEA,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => oid::BYTEA,
         DataType::Date32 | DataType::Date64 => oid::DATE,
         DataType::Time32(_) | DataType::Time64(_) => oid::TIME,
         DataType::Timestamp(_, None) => oid::TIMESTAMP,
         DataType::Timestamp(_, Some(_)) => oid::TIMESTAMPTZ,
-        DataType::Interval(
-            IntervalUnit::YearMonth | IntervalUnit::DayTime | IntervalUnit::MonthDayNano,
-        )
+        DataType::Interval(IntervalUnit::YearMonth | IntervalUnit::DayTime | IntervalUnit::MonthDayNano)
         | DataType::Duration(_) => oid::INTERVAL,
         DataType::Struct(_) | DataType::Map(..) => oid::JSON,
         DataType::Dictionary(_, value) => of_arrow(value)?,
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            array_of(item)?
-        }
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => array_of(item)?,
         other => return Err(unsupported(other)),
     })
 }
 
 fn array_of(item: &Field) -> Result<u32, Failure> {
     // An array of arrays is the same type as its innermost array.
-    if let DataType::List(inner) | DataType::LargeList(inner) | DataType::FixedSizeList(inner, _) =
-        item.data_type()
-    {
+    if let DataType::List(inner) | DataType::LargeList(inner) | DataType::FixedSizeList(inner, _) = item.data_type() {
         return array_of(inner);
     }
     let element = ColumnType::of(item)?.oid;
-    oid::by_oid(element)
-        .map(|ty| ty.array)
-        .filter(|array| *array != 0)
-        .ok_or_else(|| unsupported(item.data_type()))
+    oid::by_oid(element).map(|ty| ty.array).filter(|array| *array != 0).ok_or_else(|| unsupported(item.data_type()))
 }
 
 pub(crate) fn unsupported(data_type: &DataType) -> Failure {
-    Failure::new(
-        "0A000",
-        format!("a column of type {data_type} cannot be sent to a client"),
-    )
-    .with_hint("Cast it to text.")
+    Failure::new("0A000", format!("a column of type {data_type} cannot be sent to a client"))
+        .with_hint("Cast it to text.")
 }
 
 /// The Arrow type a declared parameter type is planned with; `None` leaves it to the statement.
@@ -172,9 +158,7 @@ pub(crate) fn to_arrow(type_oid: u32) -> Option<DataType> {
         0 | oid::UNKNOWN => return None,
         other if oid::is_oid_like(other) => DataType::Int64,
         other => match oid::element_of(other) {
-            Some(element) => {
-                DataType::List(Field::new_list_field(to_arrow(element.oid)?, true).into())
-            }
+            Some(element) => DataType::List(Field::new_list_field(to_arrow(element.oid)?, true).into()),
             None => DataType::Utf8,
         },
     })

@@ -23,28 +23,16 @@ pub(crate) struct RowShape {
 
 impl RowShape {
     /// Announces every column of a schema in one format.
-    pub(crate) fn of(
-        schema: &Schema,
-        format: Format,
-        settings: OutputSettings,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn of(schema: &Schema, format: Format, settings: OutputSettings) -> Result<Self, Failure> {
         let columns = columns_of(schema)?;
         let formats = vec![format; columns.len()];
-        Ok(Self {
-            columns,
-            formats,
-            settings,
-        })
+        Ok(Self { columns, formats, settings })
     }
 }
 
 /// The announcement of every column of a schema.
 pub(crate) fn columns_of(schema: &Schema) -> Result<Vec<ColumnType>, Failure> {
-    schema
-        .fields()
-        .iter()
-        .map(|field| ColumnType::of(field))
-        .collect()
+    schema.fields().iter().map(|field| ColumnType::of(field)).collect()
 }
 
 /// The writers of one batch.
@@ -56,19 +44,11 @@ impl<'a> BatchWriter<'a> {
     /// Prepares the writers; the batch's columns must be those the shape announced.
     pub(crate) fn new(batch: &'a RecordBatch, shape: &RowShape) -> Result<Self, Failure> {
         if batch.num_columns() != shape.columns.len() {
-            return Err(Failure::new(
-                "0A000",
-                "cached plan must not change result type",
-            ));
+            return Err(Failure::new("0A000", "cached plan must not change result type"));
         }
         let mut columns = Vec::with_capacity(batch.num_columns());
         for (index, values) in batch.columns().iter().enumerate() {
-            let write = cell_writer(
-                values,
-                &shape.columns[index],
-                shape.formats[index],
-                shape.settings,
-            )?;
+            let write = cell_writer(values, &shape.columns[index], shape.formats[index], shape.settings)?;
             columns.push((values.logical_nulls(), write));
         }
         Ok(Self { columns })
@@ -128,6 +108,5 @@ impl<'a> BatchWriter<'a> {
 }
 
 fn size_of_part(bytes: usize) -> Result<i32, Failure> {
-    i32::try_from(bytes)
-        .map_err(|_| Failure::new("54000", "a row larger than 2 GiB cannot be sent"))
+    i32::try_from(bytes).map_err(|_| Failure::new("54000", "a row larger than 2 GiB cannot be sent"))
 }

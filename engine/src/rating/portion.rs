@@ -1,0 +1,69 @@
+//! What pricing looks at, and what it says.
+
+use super::outcome::{Outcome, Reason};
+use super::rules::Values;
+use super::texts::NULL;
+
+/// The amounts of a portion, scale 18, in the billing currency.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Amounts {
+    pub(crate) billed: Option<i128>,
+    pub(crate) contracted: Option<i128>,
+    pub(crate) effective: Option<i128>,
+    pub(crate) list: Option<i128>,
+    pub(crate) quantity: Option<i128>,
+}
+
+/// How a row stands to a commitment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Commitment {
+    /// Not at all.
+    None,
+    /// It was covered by one.
+    Covered,
+    /// It bought one or left one unused: the root's, until a commitment policy assigns it.
+    Retained,
+}
+
+/// What pricing looks at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Portion<'a> {
+    pub(crate) values: Values<'a>,
+    pub(crate) unit: u32,
+    pub(crate) is_correction: bool,
+    pub(crate) commitment: Commitment,
+    pub(crate) currency: u32,
+    pub(crate) amounts: Amounts,
+    pub(crate) start: i64,
+    pub(crate) period: i32,
+    /// Numbers of provider, billing account and sub account, for counters.
+    pub(crate) account: [u32; 3],
+    /// The slice, for counters.
+    pub(crate) slice: u32,
+}
+
+/// What a portion is at one position below the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) price: Option<i128>,
+    pub(crate) outcome: Outcome,
+    pub(crate) rule: u32,
+    pub(crate) fx_rate: u32,
+    pub(crate) reason: Option<Reason>,
+}
+
+impl Step {
+    pub(crate) fn unrated(reason: Reason) -> Self {
+        Self { price: None, outcome: Outcome::Unrated, rule: NULL, fx_rate: NULL, reason: Some(reason) }
+    }
+
+    pub(crate) const RETAINED: Self =
+        Self { price: None, outcome: Outcome::Retained, rule: NULL, fx_rate: NULL, reason: None };
+}
+
+/// The edge and rule at which an amount overflowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Overflow {
+    pub(crate) edge: usize,
+    pub(crate) rule: u32,
+}

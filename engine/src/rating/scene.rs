@@ -1,0 +1,69 @@
+//! One edge of one portion: which rule speaks there, and what its base is.
+
+use super::book::RateBook;
+use super::cards::Held;
+use super::lanes::{Edge, Lane};
+use super::method::Base;
+use super::outcome::Reason;
+use super::portion::Portion;
+use super::rules::Rule;
+
+/// An amount in a currency.
+#[derive(Clone, Copy)]
+pub(crate) struct Amount {
+    pub(crate) value: Option<i128>,
+    pub(crate) currency: u32,
+}
+
+/// What a rule search found.
+pub(crate) enum Found<'a> {
+    Rule { version: usize, at: usize, rule: &'a Rule, is_in_currency: bool },
+    Nothing,
+    Faulty(Reason),
+}
+
+/// One edge of one portion.
+pub(crate) struct Scene<'a> {
+    pub(crate) book: &'a RateBook,
+    pub(crate) lane: &'a Lane,
+    pub(crate) edge: &'a Edge,
+    pub(crate) is_root: bool,
+    pub(crate) portion: &'a Portion<'a>,
+    pub(crate) cost: Amount,
+}
+
+impl<'a> Scene<'a> {
+    /// The rule of the buyer's card, or else of the seller's default card.
+    #[inline]
+    pub(crate) fn find_rule(&self) -> Found<'a> {
+        for (held, is_in_currency) in self.edge.cards {
+            match held {
+                Held::Nothing => {}
+                Held::Several => return Found::Faulty(Reason::SeveralVersions),
+                Held::Version(version) => {
+                    let table = self.book.cards.table(version, &self.book.vocabulary);
+                    let Some(table) = table else { return Found::Faulty(Reason::BrokenVersion) };
+                    if let Some(at) = table.find(&self.portion.values) {
+                        let rule = &table.rules[at];
+                        return Found::Rule { version, at, rule, is_in_currency };
+                    }
+                }
+            }
+        }
+        Found::Nothing
+    }
+
+    pub(crate) fn base(&self, base: Base) -> Result<Amount, Reason> {
+        let amounts = &self.portion.amounts;
+        let own = match base {
+            Base::Cost => return Ok(self.cost),
+            Base::List => amounts.list,
+            _ if !self.is_root => return Err(Reason::NoBase),
+            Base::Billed => amounts.billed,
+            Base::Contracted => amounts.contracted,
+            Base::Effective => amounts.effective,
+            Base::OnDemand => amounts.list,
+        };
+        Ok(Amount { value: own, currency: self.portion.currency })
+    }
+}

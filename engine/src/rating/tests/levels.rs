@@ -1,0 +1,267 @@
+//! The oracle's prices: one level of the tree after the other, all rows of a level together.
+
+use std::collections::BTreeMap;
+
+use super::fixtures::Line;
+use super::oracle::{Oracle, Piece};
+use super::plain::{matches, specificity, times};
+use crate::rating::RuleRow;
+
+const ONE: i128 = 1_000_000_000_000_000_000;
+
+impl<'a> Oracle<'a> {
+    pub(super) fn price_level(&self, pieces: &mut [Piece<'_>], k: usize) {
+        let plans: Vec<Option<Plan<'a>>> = pieces
+            .iter()
+            .map(|piece| (piece.cost.is_some() && piece.path.len() > k).then(|| self.plan(piece, k)))
+            .collect();
+        // Counters first: the whole quantity of the level.
+        let mut totals: BTreeMap<String, i128> = BTreeMap::new();
+        for (piece, plan) in pieces.iter().zip(&plans) {
+            if let Some(Plan::Rule(rule, name, _)) = plan
+                && rule.bands.is_some()
+                && self.may_apply(piece, rule)
+            {
+                *totals.entry(counter(piece, k, rule, name)).or_default() += piece.quantity.unwrap_or_default();
+            }
+        }
+        for (piece, plan) in pieces.iter_mut().zip(plans) {
+            if let Some(plan) = plan {
+                let step = self.step(piece, k, &plan, &totals);
+                let currency = piece.path[k].currency.clone();
+                let (price, outcome, rule, rate) = match step {
+                    Some(step) => step,
+                    None => (None, "unrated", "-".to_owned(), "-".to_owned()),
+                };
+                let shown = price.map_or_else(|| "-".to_owned(), |p| p.to_string());
+                piece.steps.push(format!("{shown} {currency} {outcome} {rule} {rate}"));
+                piece.cost = price.map(|p| (p, currency));
+            }
+        }
+    }
+
+    fn may_apply(&self, piece: &Piece<'_>, rule: &RuleRow) -> bool {
+        let unit = piece.line.get("pricing_unit");
+        piece.quantity.is_some() && rule.unit.as_deref().is_none_or(|wanted| unit == Some(wanted))
+    }
+
+    fn plan(&self, piece: &Piece<'_>, k: usize) -> Plan<'a> {
+        let line = piece.line;
+        let category = line.get("charge_category").expect("a category");
+        let is_committed = line.get("commitment_discount_id").is_some();
+        if k == 1
+            && ((category == "Purchase" && is_committed) || line.get("commitment_discount_status") == Some("Unused"))
+        {
+            return Plan::Retain;
+        }
+        let (seller, buyer) = (&piece.path[k - 1], &piece.path[k]);
+        let allocates = seller.kind.allocates();
+        let found = self.find(line, &seller.node_id, &buyer.node_id, piece.start);
+        let states = matches!(&found, Ok(Some((rule, _))) if rule.charge_category.is_some());
+        let is_correction = line.get("charge_class") == Some("Correction");
+        let policy = self.policy(&seller.node_id, &buyer.node_id, category, is_correction, piece.start);
+        let policy = if states { None } else { policy };
+        let by_rule = |found: Result<Option<(&'a RuleRow, String)>, ()>, how: How| match found {
+            Ok(Some((rule, name))) => Plan::Rule(rule, name, how),
+            _ if allocates => Plan::Pass(how),
+            _ => Plan::Unrated,
+        };
+        match (policy, found) {
+            (Some("retain"), _) => Plan::Retain,
+            (Some("pass"), _) => Plan::Pass(How::Billed),
+            (Some("report"), Ok(None)) => Plan::Pass(How::Reported),
+            (Some("report"), found) => by_rule(found, How::Reported),
+            (Some("rerate"), found @ (Ok(Some(_)) | Err(()))) => {
+                by_rule(found, if is_committed { How::AtList } else { How::Billed })
+            }
+            (_, found @ (Ok(Some(_)) | Err(()))) => by_rule(found, How::Billed),
+            (_, Ok(None)) if allocates => Plan::Pass(How::Billed),
+            (_, Ok(None)) => match category {
+                "Tax" | "Credit" => Plan::Retain,
+                "Adjustment" => Plan::Pass(How::Billed),
+                _ => Plan::Unrated,
+            },
+        }
+    }
+
+    /// The best rule by comparing all of them; an error when several versions hold.
+    fn find(&self, line: &Line, seller: &str, buyer: &str, at: i64) -> Result<Option<(&'a RuleRow, String)>, ()> {
+        for own in [Some(buyer), None] {
+            let held = self.versions(seller, own, at);
+            if held.len() > 1 {
+                return Err(());
+            }
+            let Some(version) = held.first() else { continue };
+            let mut rules: BTreeMap<&str, &RuleRow> = BTreeMap::new();
+            let mut next = Some((version.card_id.clone(), version.version));
+            while let Some(name) = next {
+                for rule in &self.facts.rate_rules {
+                    if (&rule.card_id, rule.version) == (&name.0, name.1) {
+                        rules.entry(&rule.rule_id).or_insert(rule);
+                    }
+                }
+                let row = self.facts.rate_card_versions.iter().find(|v| (&v.card_id, v.version) == (&name.0, name.1));
+                next = row.ok_or(())?.base.clone();
+            }
+            let mut matching: Vec<&RuleRow> = rules.into_values().filter(|rule| matches(rule, line)).collect();
+            matching.sort_by(|a, b| {
+                let set = |r: &RuleRow| specificity(r).map(|is_set| !is_set);
+                (-a.priority, set(a), &a.rule_id).cmp(&(-b.priority, set(b), &b.rule_id))
+            });
+            if let Some(rule) = matching.first() {
+                let name = format!("{}/{}/{}", version.card_id, version.version, rule.rule_id);
+                return Ok(Some((rule, name)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn convert(&self, piece: &Piece<'_>, k: usize, amount: i128, from: &str) -> Option<(i128, String)> {
+        let buyer = piece.path[k];
+        if from == buyer.currency {
+            return Some((amount, "-".to_owned()));
+        }
+        let day = piece.start.div_euclid(86_400_000_000) * 86_400_000_000;
+        let rate = |base: &str, quote: &str| {
+            self.facts
+                .fx_rates
+                .iter()
+                .filter(|r| r.source == buyer.fx_policy && r.valid_from <= day)
+                .filter(|r| r.base_currency == base && r.quote_currency == quote)
+                .max_by_key(|r| r.valid_from)
+        };
+        if let Some(direct) = rate(from, &buyer.currency) {
+            return Some((times(amount, direct.rate, ONE), direct.fx_rate_id.clone()));
+        }
+        let inverse = rate(&buyer.currency, from)?;
+        Some((times(amount, ONE, inverse.rate), inverse.fx_rate_id.clone()))
+    }
+
+    fn step(
+        &self,
+        piece: &Piece<'_>,
+        k: usize,
+        plan: &Plan<'_>,
+        totals: &BTreeMap<String, i128>,
+    ) -> Option<(Option<i128>, &'static str, String, String)> {
+        let (cost, currency) = piece.cost.clone()?;
+        let pass = |how: &How| {
+            let (price, rate) = self.convert(piece, k, cost, &currency)?;
+            Some((Some(price), how.outcome(), "-".to_owned(), rate))
+        };
+        match plan {
+            Plan::Retain => Some((None, "retained", "-".to_owned(), "-".to_owned())),
+            Plan::Unrated => None,
+            Plan::Pass(how) => pass(how),
+            Plan::Rule(rule, name, how) => {
+                let priced = self.apply(piece, k, rule, name, how, totals);
+                let done = |(price, rate)| (Some(price), how.outcome(), name.clone(), rate);
+                match priced {
+                    Ok(found) => found.map(done),
+                    Err(()) if piece.path[k - 1].kind.allocates() => pass(how),
+                    Err(()) => None,
+                }
+            }
+        }
+    }
+
+    /// The price by a rule: `Err` when the rule does not fit, `Ok(None)` when an exchange rate is missing.
+    fn apply(
+        &self,
+        piece: &Piece<'_>,
+        k: usize,
+        rule: &RuleRow,
+        name: &str,
+        how: &How,
+        totals: &BTreeMap<String, i128>,
+    ) -> Result<Option<(i128, String)>, ()> {
+        if !self.may_apply(piece, rule) && (rule.unit.is_some() || rule.bands.is_some()) {
+            let unit = piece.line.get("pricing_unit");
+            if rule.bands.is_some() || rule.unit.as_deref() != unit {
+                return Err(());
+            }
+        }
+        let card = name.split('/').next().expect("a card");
+        let card = self.facts.rate_cards.iter().find(|c| c.card_id == card).expect("a card");
+        let is_money = rule.bands.is_some() || rule.method == "unit_price";
+        if is_money && card.currency != piece.path[k].currency {
+            return Err(());
+        }
+        let none = |price: i128| Ok(Some((price, "-".to_owned())));
+        let value = rule.value.unwrap_or_default();
+        match rule.method.as_str() {
+            "zero" => return none(0),
+            "unit_price" => return none(times(value, piece.quantity.ok_or(())?, ONE)),
+            "graduated" => {
+                let quantity = piece.quantity.ok_or(())?;
+                let total = totals[&counter(piece, k, rule, name)];
+                // Worlds of this oracle have the bands of `worlds::BANDS`: 10 to 5 units, then 8.
+                let size = total.abs();
+                let cheap = (size - 5 * ONE).max(0);
+                let price = ((size - cheap) * 10 + cheap * 8) * total.signum();
+                return none(if total == 0 { quantity * 10 } else { times(price, quantity, total) });
+            }
+            _ => {}
+        }
+        let billing = piece.line.get("billing_currency").expect("a currency").to_owned();
+        let default = if rule.method == "discount_pct" { "list" } else { "cost" };
+        let base = match how {
+            How::AtList => "list",
+            _ => rule.base.as_deref().unwrap_or(default),
+        };
+        let (base, from) = match (base, k) {
+            ("cost", _) => piece.cost.clone().ok_or(())?,
+            ("list", _) | ("on_demand", 1) => (piece.list, billing),
+            ("billed", 1) => (piece.billed, billing),
+            ("effective", 1) => (piece.effective, billing),
+            _ => return Err(()),
+        };
+        let Some((base, rate)) = self.convert(piece, k, base, &from) else { return Ok(None) };
+        let hundred = 100 * ONE;
+        let price = match rule.method.as_str() {
+            "markup_pct" => times(base, hundred + value, hundred),
+            "margin_pct" => times(base, hundred, hundred - value),
+            "discount_pct" => times(base, hundred - value, hundred),
+            "pass_through" => base,
+            _ => return Err(()),
+        };
+        Ok(Some((price, rate)))
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Plan<'a> {
+    Retain,
+    Unrated,
+    Pass(How),
+    Rule(&'a RuleRow, String, How),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum How {
+    Billed,
+    AtList,
+    Reported,
+}
+
+impl How {
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Billed | Self::AtList => "billed",
+            Self::Reported => "reported",
+        }
+    }
+}
+
+fn counter(piece: &Piece<'_>, k: usize, rule: &RuleRow, name: &str) -> String {
+    let (seller, buyer) = (&piece.path[k - 1].node_id, &piece.path[k].node_id);
+    let scope = match rule.scope.as_str() {
+        "subtree" => String::new(),
+        "account" => {
+            let get = |column: &str| piece.line.get(column).unwrap_or("-");
+            format!("{}/{}/{}", get("provider_name"), get("billing_account_id"), get("sub_account_id"))
+        }
+        _ => piece.path.last().map(|node| node.node_id.clone()).unwrap_or_default(),
+    };
+    format!("{seller}>{buyer} {name} {} {scope}", rule.scope)
+}

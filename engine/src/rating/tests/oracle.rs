@@ -1,0 +1,234 @@
+//! A second pricing, as slow and as plain as the rules read: strings, lists and 256-bit fractions.
+//!
+//! It shares nothing with the module but the reference rows. Every instant at which anything
+//! changes cuts a row; pieces whose situation is the same in words are put together again.
+
+use std::collections::BTreeSet;
+
+use super::fixtures::{Line, dec};
+use super::plain::times;
+use crate::rating::{AttributionRow, NodeRow, RefFacts, Span, VersionRow};
+
+/// What a piece of a row looks like in the end: path, then one text for each position.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Expected {
+    pub(crate) row: usize,
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) path: String,
+    pub(crate) steps: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Piece<'a> {
+    pub(super) row: usize,
+    pub(super) line: &'a Line,
+    pub(super) start: i64,
+    pub(super) end: i64,
+    pub(super) path: Vec<&'a NodeRow>,
+    pub(super) billed: i128,
+    pub(super) effective: i128,
+    pub(super) list: i128,
+    pub(super) quantity: Option<i128>,
+    /// What the seller of the next edge pays, and in what; none once the piece has ended.
+    pub(super) cost: Option<(i128, String)>,
+    pub(super) steps: Vec<String>,
+}
+
+fn holds(span: Span, at: i64) -> bool {
+    span.from <= at && at < span.until
+}
+
+/// The slow oracle over one world.
+pub(crate) struct Oracle<'a> {
+    pub(crate) facts: &'a RefFacts,
+}
+
+impl<'a> Oracle<'a> {
+    pub(crate) fn rate(&self, lines: &[Line]) -> Vec<Expected> {
+        let mut pieces: Vec<Piece<'_>> =
+            lines.iter().enumerate().flat_map(|(row, line)| self.pieces(row, line)).collect();
+        for k in 1..9 {
+            self.price_level(&mut pieces, k);
+        }
+        let text = |node: &&NodeRow| node.node_id.clone();
+        pieces
+            .into_iter()
+            .map(|piece| Expected {
+                row: piece.row,
+                start: piece.start,
+                end: piece.end,
+                path: piece.path.iter().map(text).collect::<Vec<_>>().join("/"),
+                steps: piece.steps,
+            })
+            .collect()
+    }
+
+    fn node_at(&self, name: &str, at: i64) -> Option<&'a NodeRow> {
+        self.facts.nodes.iter().find(|n| n.node_id == name && holds(n.valid, at))
+    }
+
+    fn path_at(&self, name: &str, at: i64) -> Option<Vec<&'a NodeRow>> {
+        let mut path = vec![self.node_at(name, at)?];
+        while let Some(parent) = &path[0].parent_id {
+            path.insert(0, self.node_at(parent, at)?);
+        }
+        Some(path)
+    }
+
+    fn owner_at(&self, line: &Line, at: i64) -> Option<Vec<&'a NodeRow>> {
+        let of = |sub: Option<&str>| {
+            self.facts.accounts.iter().find(|account| {
+                Some(account.provider_name.as_str()) == line.get("provider_name")
+                    && Some(account.billing_account_id.as_str()) == line.get("billing_account_id")
+                    && account.sub_account_id.as_deref() == sub
+                    && holds(account.valid, at)
+            })
+        };
+        let sub = line.get("sub_account_id");
+        let found = sub.and_then(|_| of(sub)).or_else(|| of(None));
+        let mut path = found.and_then(|account| self.path_at(&account.node_id, at));
+        let root = self.facts.nodes.iter().find(|n| n.parent_id.is_none()).expect("a root");
+        let mut position = 0;
+        loop {
+            let current = path.clone().unwrap_or_else(|| vec![root]);
+            let Some(node) = current.get(position) else { return path };
+            let mut rules: Vec<&AttributionRow> = self
+                .facts
+                .attribution_rules
+                .iter()
+                .filter(|r| r.owner_node_id == node.node_id && holds(r.valid, at))
+                .collect();
+            rules.sort_by_key(|r| (-r.priority, r.rule_id.clone()));
+            for rule in rules {
+                let tags = line.get("tags").unwrap_or("");
+                let is_tagged = rule.tag_key.as_ref().is_none_or(|key| {
+                    let value = rule.tag_value.as_deref().map(|v| format!("{v}\"")).unwrap_or_default();
+                    tags.contains(&format!("\"{key}\":\"{value}"))
+                });
+                let target = self.path_at(&rule.node_id, at);
+                let target = target.filter(|t| t.get(position).is_some_and(|n| n.node_id == node.node_id));
+                if let (true, Some(target)) = (is_tagged, target) {
+                    path = Some(target);
+                    break;
+                }
+            }
+            position += 1;
+        }
+    }
+
+    /// Every instant at which anything changes.
+    fn instants(&self) -> BTreeSet<i64> {
+        let facts = self.facts;
+        let spans = facts.nodes.iter().map(|n| n.valid);
+        let spans = spans.chain(facts.accounts.iter().map(|a| a.valid));
+        let spans = spans.chain(facts.attribution_rules.iter().map(|r| r.valid));
+        let spans = spans.chain(facts.rate_card_versions.iter().map(|v| v.valid));
+        let spans = spans.chain(facts.charge_policies.iter().map(|p| p.valid));
+        spans.flat_map(|span| [span.from, span.until]).collect()
+    }
+
+    fn pieces<'l>(&'l self, row: usize, line: &'l Line) -> Vec<Piece<'l>> {
+        let mut cuts: Vec<(i64, i64)> = vec![(line.start, line.end)];
+        if line.get("charge_category") == Some("Usage") {
+            let mut edges = vec![line.start];
+            edges.extend(self.instants().into_iter().filter(|i| line.start < *i && *i < line.end));
+            edges.push(line.end);
+            cuts = edges.windows(2).map(|pair| (pair[0], pair[1])).collect();
+        }
+        let mut joined: Vec<(i64, i64, String)> = Vec::new();
+        for (start, end) in cuts {
+            let situation = self.situation(line, start);
+            match joined.last_mut() {
+                Some(last) if last.2 == situation => last.1 = end,
+                _ => joined.push((start, end, situation)),
+            }
+        }
+        let amount = |name: &str| dec(line.get(name).unwrap_or("0"));
+        let whole = [amount("billed_cost"), amount("effective_cost"), amount("list_cost"), amount("pricing_quantity")];
+        let mut left = whole;
+        let last = joined.len() - 1;
+        let mut pieces = Vec::new();
+        for (number, (start, end, _)) in joined.into_iter().enumerate() {
+            let share = |amount: i128| times(amount, i128::from(end - start), i128::from(line.end - line.start));
+            let part = if number == last { left } else { whole.map(share) };
+            for (left, part) in left.iter_mut().zip(part) {
+                *left -= part;
+            }
+            let owner = self.owner_at(line, start);
+            let root = self.facts.nodes.iter().find(|n| n.parent_id.is_none()).expect("a root");
+            let currency = line.get("billing_currency").expect("a currency").to_owned();
+            pieces.push(Piece {
+                row,
+                line,
+                start,
+                end,
+                path: owner.unwrap_or_else(|| vec![root]),
+                billed: part[0],
+                effective: part[1],
+                list: part[2],
+                quantity: line.get("pricing_quantity").map(|_| part[3]),
+                cost: Some((part[1], currency.clone())),
+                steps: vec![format!("{} {currency} billed - -", part[0])],
+            });
+        }
+        pieces
+    }
+
+    /// All that decides prices at an instant, in words.
+    fn situation(&self, line: &Line, at: i64) -> String {
+        let Some(path) = self.owner_at(line, at) else { return "nobody".to_owned() };
+        let mut words = String::new();
+        for (k, node) in path.iter().enumerate() {
+            words += &format!("/{} {} {} {:?}", node.node_id, node.currency, node.fx_policy, node.kind);
+            if k > 0 {
+                let (seller, buyer) = (&path[k - 1].node_id, &node.node_id);
+                for own in [Some(buyer.as_str()), None] {
+                    let held = self.versions(seller, own, at);
+                    let names: Vec<_> = held.iter().map(|v| (&v.card_id, v.version)).collect();
+                    words += &if names.len() > 1 { "several".to_owned() } else { format!("{names:?}") };
+                }
+                for category in ["Usage", "Purchase", "Tax", "Credit", "Adjustment"] {
+                    for is_correction in [false, true] {
+                        let policy = self.policy(seller, buyer, category, is_correction, at);
+                        words += &format!("{policy:?}");
+                    }
+                }
+            }
+        }
+        words
+    }
+
+    pub(super) fn versions(&self, seller: &str, buyer: Option<&str>, at: i64) -> Vec<&'a VersionRow> {
+        self.facts
+            .rate_card_versions
+            .iter()
+            .filter(|v| v.is_active && holds(v.valid, at))
+            .filter(|v| {
+                self.facts.rate_cards.iter().any(|c| {
+                    c.card_id == v.card_id && c.seller_node_id == seller && c.buyer_node_id.as_deref() == buyer
+                })
+            })
+            .collect()
+    }
+
+    pub(super) fn policy(
+        &self,
+        seller: &str,
+        buyer: &str,
+        category: &str,
+        is_correction: bool,
+        at: i64,
+    ) -> Option<&'a str> {
+        let mut found: Vec<_> = self
+            .facts
+            .charge_policies
+            .iter()
+            .filter(|p| p.node_id == seller && p.charge_category == category && holds(p.valid, at))
+            .filter(|p| p.buyer_node_id.as_deref().is_none_or(|own| own == buyer))
+            .filter(|p| is_correction || p.charge_class.is_none())
+            .collect();
+        found.sort_by_key(|p| (p.buyer_node_id.is_some(), p.charge_class.is_some(), p.valid.from));
+        found.last().map(|p| p.policy.as_str())
+    }
+}

@@ -1,0 +1,229 @@
+//! Random worlds and usage, and the property: the module prices them as the oracle does.
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+
+use super::fixtures::{Line, World, at, span};
+use super::oracle::{Expected, Oracle};
+use crate::rating::{AttributionRow, RuleRow, Span};
+
+/// Up to 5 units cost 10 each, more cost 8.
+const BANDS: &str = r#"[{"up_to": "5", "price": "10"}, {"up_to": null, "price": "8"}]"#;
+const DAYS: [&str; 4] = ["2026-10-03", "2026-10-05T10:20:00", "2026-10-05T10:50:00", "2026-10-20"];
+const CURRENCIES: [&str; 3] = ["USD", "USD", "EUR"];
+const METHODS: [(&str, &str); 9] = [
+    ("markup_pct", "15"),
+    ("markup_pct", "-7.25"),
+    ("margin_pct", "15"),
+    ("discount_pct", "12.5"),
+    ("unit_price", "0.333"),
+    ("pass_through", ""),
+    ("zero", ""),
+    ("graduated", ""),
+    ("nonsense", "1"),
+];
+
+struct Maker(StdRng);
+
+impl Maker {
+    fn chance(&mut self, one_in: u32) -> bool {
+        self.0.random_range(0..one_in) == 0
+    }
+
+    fn pick<'t>(&mut self, choices: &[&'t str]) -> &'t str {
+        choices.choose(&mut self.0).copied().unwrap_or_default()
+    }
+
+    fn maybe(&mut self, one_in: u32, choices: &[&str]) -> Option<String> {
+        self.chance(one_in).then(|| self.pick(choices).to_owned())
+    }
+
+    fn span(&mut self) -> Span {
+        match self.0.random_range(0..4) {
+            0 => span("", self.pick(&DAYS)),
+            1 => span(self.pick(&DAYS), ""),
+            _ => Span::ALWAYS,
+        }
+    }
+
+    /// Two spans that meet at a random instant.
+    fn halves(&mut self) -> [Span; 2] {
+        let day = self.pick(&DAYS);
+        [span("", day), span(day, "")]
+    }
+
+    fn tree(&mut self) -> World {
+        let mut world = World::default().node("dist", "distributor", "USD");
+        for name in ["a", "b"] {
+            world = world.node(&format!("dist/{name}"), "reseller", self.pick(&CURRENCIES));
+        }
+        for name in ["c", "d"] {
+            let currency = self.pick(&CURRENCIES);
+            if self.chance(2) {
+                let [before, after] = self.halves();
+                world = world.node(&format!("a/{name}"), "customer", currency).with_node(|n| n.valid = before);
+                let currency = self.pick(&CURRENCIES);
+                world = world.node(&format!("b/{name}"), "customer", currency).with_node(|n| n.valid = after);
+            } else {
+                let valid = if self.chance(6) { self.span() } else { Span::ALWAYS };
+                world = world.node(&format!("b/{name}"), "customer", currency).with_node(|n| n.valid = valid);
+            }
+        }
+        world.node("c/unit", "business_unit", self.pick(&CURRENCIES)).node("unit/team", "team", "EUR")
+    }
+
+    fn accounts(&mut self, mut world: World) -> World {
+        let owners = ["a", "c", "d", "unit", "team", "dist", "nowhere"];
+        for account in ["aws/payer/one", "aws/payer/two", "azure/payer", "aws/payer"] {
+            let owner = self.pick(&owners);
+            if self.chance(2) {
+                let [before, after] = self.halves();
+                world = world.account(account, owner, before);
+                world = world.account(account, self.pick(&owners), after);
+            } else {
+                world = world.account(account, owner, self.span());
+            }
+        }
+        if self.chance(3) {
+            for (rule_id, owner) in [("x", "dist"), ("y", "a"), ("z", "c")] {
+                world.0.attribution_rules.push(AttributionRow {
+                    rule_id: rule_id.to_owned(),
+                    owner_node_id: owner.to_owned(),
+                    priority: self.0.random_range(0..2),
+                    provider_name: None,
+                    billing_account_id: None,
+                    sub_account_id: None,
+                    tag_key: Some("env".to_owned()),
+                    tag_value: self.maybe(2, &["prod", "test"]),
+                    resource_pattern: None,
+                    node_id: self.pick(&["c", "d", "team", "b"]).to_owned(),
+                    valid: self.span(),
+                });
+            }
+        }
+        world
+    }
+
+    fn rule(&mut self, rule: &mut RuleRow) {
+        rule.priority = if self.chance(4) { 1 } else { 0 };
+        rule.provider_name = self.maybe(5, &["aws", "azure"]);
+        rule.service_category = self.maybe(5, &["Compute", "Storage"]);
+        rule.service_name = self.maybe(5, &["VM", "Disk"]);
+        rule.sku_id = self.maybe(5, &["s1", "s2"]);
+        rule.region_id = self.maybe(6, &["eu", "us"]);
+        rule.charge_category = self.maybe(5, &["Usage", "Tax", "Credit", "Purchase"]);
+        rule.pricing_category = self.maybe(8, &["Standard", "Committed"]);
+        rule.resource_type = self.maybe(8, &["Instance"]);
+        rule.marketplace = self.chance(8).then_some(true);
+        rule.tag_key = self.maybe(6, &["env", "team"]);
+        rule.tag_value = rule.tag_key.is_some().then(|| self.maybe(2, &["prod", "x"])).flatten();
+        rule.unit = self.maybe(8, &["Hours", "GB"]);
+        rule.base = self.maybe(4, &["cost", "list", "billed", "effective", "on_demand"]);
+        rule.scope = self.pick(&["node", "account", "subtree"]).to_owned();
+        if rule.method == "graduated" {
+            rule.bands = Some(BANDS.to_owned());
+        }
+    }
+
+    fn cards(&mut self, mut world: World) -> World {
+        for edge in ["dist>*", "dist>a", "a>*", "b>*", "b>d", "a>c", "c>*", "unit>team"] {
+            if self.chance(5) {
+                continue;
+            }
+            world = world.card_only(edge, self.pick(&CURRENCIES));
+            let spans = match self.0.random_range(0..8) {
+                0 => vec![Span::ALWAYS, self.span()],
+                1..4 => self.halves().to_vec(),
+                _ => vec![Span::ALWAYS],
+            };
+            for (at, valid) in spans.into_iter().enumerate() {
+                let version = if at == 0 { 1 } else { 2 };
+                world = world.version(edge, version, valid);
+                if version == 2 && self.chance(2) {
+                    let last = world.0.rate_card_versions.last_mut();
+                    last.expect("a version").base = Some((edge.to_owned(), 1));
+                }
+                for rule in 0..self.0.random_range(1..7) {
+                    let (method, value) = METHODS.choose(&mut self.0).copied().unwrap_or_default();
+                    let card = format!("{edge}#{version}");
+                    world = world.rule_with(&card, &format!("r{rule}"), method, value, |r| self.rule(r));
+                }
+            }
+        }
+        for _ in 0..self.0.random_range(0..5) {
+            let edge = self.pick(&["dist>*", "dist>a", "a>*", "b>*", "b>d", "c>*"]);
+            let category = self.pick(&["Usage", "Tax", "Credit", "Adjustment", "Usage/Correction"]);
+            world = world.policy(edge, category, self.pick(&["pass", "retain", "report", "rerate"]));
+            world.0.charge_policies.last_mut().expect("a policy").valid = self.span();
+        }
+        for (pair, rate) in [("USD/EUR", "0.91"), ("EUR/USD", "1.1037"), ("USD/EUR", "0.8765")] {
+            if !self.chance(3) {
+                world = world.fx(pair, self.pick(&["2026-09-30", "2026-10-05", "2026-10-06"]), rate);
+            }
+        }
+        // Two rates of one pair and day would be refused.
+        world.0.fx_rates.sort_by_key(|r| (r.base_currency.clone(), r.valid_from));
+        world.0.fx_rates.dedup_by_key(|r| (r.base_currency.clone(), r.valid_from));
+        world
+    }
+
+    fn line(&mut self) -> Line {
+        let cents = self.0.random_range(-5000..50_000_i64);
+        let mut line = Line::new(&format!("{}.{:02}", cents / 100, cents.abs() % 100))
+            .set("provider_name", self.pick(&["aws", "aws", "azure"]))
+            .set("sub_account_id", self.pick(&["one", "two", "other", ""]))
+            .set("billing_currency", self.pick(&CURRENCIES))
+            .set("list_cost", self.pick(&["120", "0.000000000000000007", "33.3333"]))
+            .set("effective_cost", self.pick(&["77.77", "0.000000000000000001", "100"]))
+            .set("service_category", self.pick(&["Compute", "Storage", ""]))
+            .set("service_name", self.pick(&["VM", "Disk", ""]))
+            .set("sku_id", self.pick(&["s1", "s2", "s3"]))
+            .set("region_id", self.pick(&["eu", "us", ""]))
+            .set("charge_category", self.pick(&["Usage", "Usage", "Usage", "Purchase", "Tax", "Credit", "Adjustment"]))
+            .set("charge_class", self.pick(&["", "", "Correction"]))
+            .set("pricing_category", self.pick(&["Standard", "Committed", ""]))
+            .set("resource_type", self.pick(&["Instance", ""]))
+            .set("pricing_unit", self.pick(&["Hours", "GB", ""]))
+            .set("pricing_quantity", self.pick(&["1", "3.5", "-2", ""]))
+            .set("commitment_discount_id", self.pick(&["", "", "", "ri"]))
+            .set("commitment_discount_status", self.pick(&["", "", "Unused", "Used"]))
+            .set("tags", self.pick(&["", r#"{"env":"prod"}"#, r#"{"env":"test","team":"x"}"#]));
+        line.marketplace = *[Some(true), Some(false), None].choose(&mut self.0).unwrap_or(&None);
+        if self.chance(3) {
+            line = line.during("2026-10-01", "2026-11-01");
+        }
+        line
+    }
+}
+
+#[test]
+fn random_worlds_are_priced_as_the_oracle_prices_them() {
+    let mut portions = 0;
+    let mut seen = std::collections::BTreeMap::<String, usize>::new();
+    for seed in 0..400 {
+        let mut maker = Maker(StdRng::seed_from_u64(seed));
+        let world = maker.tree();
+        let world = maker.accounts(world);
+        let world = maker.cards(world);
+        let lines: Vec<Line> = (0..25).map(|_| maker.line()).collect();
+        let expected = Oracle { facts: &world.0 }.rate(&lines);
+        let charges = world.rate_exactly(&lines);
+        let found: Vec<Expected> = charges;
+        for (wanted, found) in expected.iter().zip(&found) {
+            assert_eq!(found, wanted, "seed {seed}, line {:?}", lines[wanted.row]);
+            for step in &wanted.steps {
+                let outcome = step.split(' ').nth(2).unwrap_or("-").to_owned();
+                *seen.entry(outcome).or_default() += 1;
+            }
+        }
+        assert_eq!(found.len(), expected.len(), "seed {seed}");
+        portions += found.len();
+    }
+    // The worlds are not empty of what the property is about.
+    assert!(portions > 11_000, "{portions} portions: some rows must be cut");
+    for outcome in ["billed", "retained", "reported", "unrated"] {
+        assert!(seen.get(outcome).copied().unwrap_or(0) > 100, "{seen:?}");
+    }
+    assert!(at("2026-10-02") > at("2026-10-01"));
+}

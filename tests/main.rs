@@ -1,0 +1,15 @@
+//! All integration tests, in one binary.
+
+mod crash;
+mod demo;
+mod ducklake;
+mod fixture;
+mod invoices;
+mod landing;
+mod landing_samples;
+mod python_checks;
+mod reference;
+mod scope;
+mod slt;
+mod wire;
+mod worked_examples;

@@ -1,0 +1,64 @@
+//! Comparisons that are written in Python, because they must not share code with what they check.
+//!
+//! Where Python, or what a script needs, is not there, the test names what it skipped; in CI
+//! (`CI=true`) that is a failure.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The exit status of a script that cannot do its work here; its last line says why.
+const SKIPPED: i32 = 77;
+
+/// Runs a script of `tests/` and fails with what it prints if it fails.
+pub(crate) fn check(script: &str, arguments: &[&str]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let output = Command::new("python3")
+        .arg(root.join("tests").join(script))
+        .args(arguments)
+        .env("CARGO_TARGET_DIR", target())
+        .current_dir(&root)
+        .output();
+    let output = match output {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return skip(script, "python3 is not installed");
+        }
+        Err(error) => panic!("{script} does not start: {error}"),
+    };
+    let text = [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)].concat();
+    if output.status.code() == Some(SKIPPED) {
+        return skip(script, text.trim().lines().last().unwrap_or("it does not say why"));
+    }
+    print!("{text}");
+    assert!(output.status.success(), "{script} failed:\n{text}");
+}
+
+/// Says what is not checked here; in CI everything must be.
+fn skip(script: &str, reason: &str) {
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{script} cannot run in CI: {reason}");
+    eprintln!("skipped: {script}: {reason}");
+}
+
+/// The directory that this build goes to, for what a script builds itself.
+fn target() -> PathBuf {
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    temporary.parent().unwrap_or(temporary).to_owned()
+}
+
+#[test]
+fn landing_reference_is_what_its_script_computes() {
+    check("landing_reference.py", &["--check"]);
+}
+
+#[test]
+fn demo_reference_is_what_its_script_computes() {
+    check("demo_reference.py", &["--check"]);
+}
+
+#[test]
+fn decimals_are_those_of_postgresql() {
+    if !Path::new("/usr/lib/postgresql/15/bin/postgres").exists() {
+        return skip("postgres_decimals.py", "no PostgreSQL 15 in /usr/lib/postgresql/15/bin");
+    }
+    check("postgres_decimals.py", &["--rows", "2000"]);
+}

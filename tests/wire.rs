@@ -1,0 +1,262 @@
+//! The Postgres face over a warehouse, as a driver sees it.
+
+mod numeric;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::SinkExt;
+use ratehouse::serve::Served;
+use ratehouse::wire::config::ServeConfig;
+use ratehouse::wire::{Server, serve};
+use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
+
+use crate::fixture::{Fixture, PASSWORD};
+use numeric::Numeric;
+
+async fn served(fixture: &Fixture) -> Server {
+    let config = ServeConfig::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), tokio::runtime::Handle::current());
+    let backend = Arc::new(Served(fixture.warehouse.clone()));
+    serve(backend, config).await.expect("a free port")
+}
+
+async fn connect(server: &Server, login: &str, password: &str) -> Result<Client, Error> {
+    let (client, connection) = tokio_postgres::Config::new()
+        .host("127.0.0.1")
+        .port(server.local_addr().port())
+        .user(login)
+        .password(password)
+        .dbname("ratehouse")
+        .connect(NoTls)
+        .await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+async fn client(server: &Server, login: &str) -> Client {
+    connect(server, login, PASSWORD).await.expect("the login is right")
+}
+
+fn state(error: &Error) -> &str {
+    error.code().map_or("no code", |code| code.code())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_proves_its_password_and_unknown_ones_fail_alike() {
+    let fixture = Fixture::chain_with_usage().await;
+    let server = served(&fixture).await;
+    let portal = client(&server, "portal@acme").await;
+    let row = portal.query_one("select current_user, current_node(), version()", &[]).await.expect("a row");
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), ("portal@acme", "acme"));
+    let mut told = Vec::new();
+    for login in ["portal@acme", "portal@nobody"] {
+        let error = connect(&server, login, "wrong password").await.err().expect("it is refused");
+        assert_eq!(state(&error), "28P01");
+        let error = error.as_db_error().expect("the server's error");
+        told.push(format!("{} {:?} {:?}", error.message(), error.detail(), error.hint()).replace(login, "LOGIN"));
+    }
+    assert_eq!(told[0], told[1]);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_and_numerics_go_both_ways_exactly() {
+    let fixture = Fixture::chain_with_usage().await;
+    let server = served(&fixture).await;
+    let finance = client(&server, "finance@north").await;
+    let row = finance
+        .query_one(
+            "select node_id, cost, price from charges where node_id = $1 and cost > $2",
+            &[&"acme", &Numeric("109.999999999999999999".to_owned())],
+        )
+        .await
+        .expect("a row");
+    assert_eq!(row.get::<_, &str>(0), "acme");
+    // Money shows at least its minor unit.
+    assert_eq!(row.get::<_, Numeric>(1), Numeric("110.00".to_owned()));
+    assert_eq!(row.get::<_, Numeric>(2), Numeric("165.00".to_owned()));
+    for text in [
+        "0",
+        "1.15",
+        "-0.000000000000000001",
+        "99999999999999999999.999999999999999999",
+        "10000",
+        "0.0001",
+        "-12345678.9",
+    ] {
+        let row = finance
+            .query_one("select $1::numeric(38,18) = cast($2 as numeric(38,18))", &[&Numeric(text.to_owned()), &text])
+            .await
+            .expect("a row");
+        assert!(row.get::<_, bool>(0), "{text}");
+    }
+    let row = finance.query_one("select 0.1 + 0.2", &[]).await.expect("a row");
+    assert_eq!(row.get::<_, Numeric>(0), Numeric("0.3".to_owned()));
+    let error = finance.query("select $1::bigint from nothing", &[&1_i64]).await.expect_err("no such relation");
+    assert_eq!(state(&error), "42P01");
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_streamed_and_a_portal_gives_as_many_as_asked_for() {
+    let fixture = Fixture::chain_with_usage().await;
+    let server = served(&fixture).await;
+    let mut admin = client(&server, "admin").await;
+    let transaction = admin.transaction().await.expect("a block");
+    let portal = transaction.bind("select node_id from ref.nodes order by node_id", &[]).await.expect("a portal");
+    let names = |rows: Vec<tokio_postgres::Row>| rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>();
+    assert_eq!(names(transaction.query_portal(&portal, 2).await.expect("rows")), ["acme", "bolt"]);
+    assert_eq!(names(transaction.query_portal(&portal, 3).await.expect("rows")), ["core", "dist", "north"]);
+    assert_eq!(names(transaction.query_portal(&portal, 0).await.expect("rows")), ["south"]);
+    drop(transaction);
+    server.shutdown().await;
+}
+
+/// More than any test waits for.
+const SLOW: &str = "select sum(a.value * b.value) from (select unnest(range(0, 200000)) as value) a cross join (select unnest(range(0, 200000)) as value) b";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_is_cancelled_and_a_slow_one_times_out() {
+    let fixture = Fixture::chain().await;
+    let server = served(&fixture).await;
+    let portal = client(&server, "portal@acme").await;
+    let cancel = portal.cancel_token();
+    let cancelling = async {
+        // The statement must have begun: a cancel before it would cancel nothing.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        cancel.cancel_query(NoTls).await
+    };
+    let (answer, cancelled) = tokio::join!(portal.simple_query(SLOW), cancelling);
+    cancelled.expect("the request is sent");
+    assert_eq!(state(&answer.expect_err("it was cancelled")), "57014");
+    portal.simple_query("set statement_timeout = '200ms'").await.expect("it may be set");
+    for answer in [portal.simple_query(SLOW).await.map(drop), portal.query(SLOW, &[]).await.map(drop)] {
+        assert_eq!(state(&answer.expect_err("it takes too long")), "57014");
+    }
+    portal.simple_query("select 1").await.expect("the connection goes on");
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reference_rows_are_copied_in_and_charges_copied_out() {
+    let fixture = Fixture::chain_with_usage().await;
+    let server = served(&fixture).await;
+    let admin = client(&server, "admin").await;
+    let sink = admin.copy_in("copy ref.fx_rates from stdin with (format csv, header)").await.expect("it takes rows");
+    futures::pin_mut!(sink);
+    // Cut in the middle of a row.
+    for piece in [
+        "fx_rate_id,source,base_currency,quote_currency,valid_from,rate\na,market,USD,EUR,2025",
+        "-10-01,0.9137\nb,market,USD,JPY,2025-10-01,151.5\n",
+    ] {
+        sink.send(bytes::Bytes::from(piece)).await.expect("it is taken");
+    }
+    assert_eq!(sink.finish().await.expect("the rows are right"), 2);
+    let sink = admin
+        .copy_in::<_, bytes::Bytes>("copy ref.fx_rates from stdin with (format csv)")
+        .await
+        .expect("it takes rows");
+    futures::pin_mut!(sink);
+    sink.send(bytes::Bytes::from("a,market\n")).await.expect("it is taken");
+    assert_eq!(state(&sink.finish().await.expect_err("columns are missing")), "22P04");
+    let row = admin.query_one("select count(*) from ref.fx_rates", &[]).await.expect("a row");
+    assert_eq!(row.get::<_, i64>(0), 2);
+    let out = admin
+        .copy_out("copy (select node_id, cost from charges order by 1) to stdout with (format csv, header)")
+        .await
+        .expect("it gives rows");
+    let pieces: Vec<bytes::Bytes> = futures::TryStreamExt::try_collect(out).await.expect("rows");
+    assert_eq!(pieces.concat(), b"node_id,cost\nacme,100.00\nbolt,200.00\ncore,400.00\nnorth,10.00\n");
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_is_kept_whole_or_not_at_all() {
+    let fixture = Fixture::chain().await;
+    let server = served(&fixture).await;
+    let mut admin = client(&server, "admin").await;
+    let other = client(&server, "admin").await;
+    let name = "select name from ref.nodes where node_id = 'acme'";
+    let transaction = admin.transaction().await.expect("a block");
+    transaction
+        .execute("update ref.nodes set name = $1 where node_id = $2", &[&"New", &"acme"])
+        .await
+        .expect("it is right");
+    assert_eq!(transaction.query_one(name, &[]).await.expect("a row").get::<_, &str>(0), "New");
+    assert_eq!(other.query_one(name, &[]).await.expect("a row").get::<_, &str>(0), "acme");
+    transaction.rollback().await.expect("it is taken back");
+    let transaction = admin.transaction().await.expect("a block");
+    let changed = transaction
+        .execute("update ref.nodes set name = $1 where node_id = $2", &[&"Kept", &"acme"])
+        .await
+        .expect("it is right");
+    assert_eq!(changed, 1);
+    transaction.commit().await.expect("it is kept");
+    assert_eq!(other.query_one(name, &[]).await.expect("a row").get::<_, &str>(0), "Kept");
+    let transaction = admin.transaction().await.expect("a block");
+    let error = transaction.query("select 1 / 0", &[]).await.expect_err("division by zero");
+    assert_eq!(state(&error), "22012");
+    let error = transaction.query("select 1", &[]).await.expect_err("the block failed");
+    assert_eq!(state(&error), "25P02");
+    transaction.rollback().await.expect("it ends");
+    // Several statements in one message.
+    let answers = other
+        .simple_query("begin; update ref.nodes set name = 'Both' where node_id = 'acme'; commit; select 1")
+        .await
+        .expect("they are right");
+    assert!(answers.iter().any(|answer| matches!(answer, SimpleQueryMessage::CommandComplete(1))));
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psql_describes_a_relation() {
+    if Command::new("psql").arg("--version").output().is_err() {
+        println!("skipped: psql is not installed");
+        return;
+    }
+    let fixture = Fixture::chain_with_usage().await;
+    let server = served(&fixture).await;
+    let port = server.local_addr().port();
+    let psql = move |command: &'static str| {
+        let output = Command::new("psql")
+            .args([
+                "-X",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port.to_string(),
+                "-U",
+                "portal@acme",
+                "-d",
+                "ratehouse",
+                "-c",
+                command,
+            ])
+            .env("PGPASSWORD", PASSWORD)
+            .output()
+            .expect("psql runs");
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let shown = tokio::task::spawn_blocking(move || {
+        ["\\d charges", "\\d+ charges", "\\dt *.*", "\\dv", "\\dn", "\\du"].map(psql)
+    })
+    .await
+    .expect("psql ends");
+    let [charges, comments, _, views, schemas, roles] = shown;
+    assert!(
+        charges.contains(" cost ") && charges.contains("numeric") && charges.contains("timestamp with time zone"),
+        "{charges}"
+    );
+    assert!(
+        !charges.contains(" price ") && !charges.contains("margin") && !charges.contains("delivery_id"),
+        "{charges}"
+    );
+    assert!(comments.contains("What the caller's node pays for it"), "{comments}");
+    assert!(views.contains("charges_daily") && !views.contains("margins"), "{views}");
+    assert!(schemas.contains("focus"), "{schemas}");
+    assert!(roles.contains("portal@acme") && !roles.contains("finance"), "{roles}");
+    server.shutdown().await;
+}
