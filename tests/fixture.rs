@@ -50,10 +50,7 @@ impl Fixture {
         let fixture = Self::empty();
         fixture.nodes("north,dist,reseller\nsouth,dist,reseller\nacme,north,customer\nbolt,north,customer\ncore,south,customer").await;
         fixture.accounts("a-acme,acme\na-bolt,bolt\na-core,core\na-north,north").await;
-        fixture.card("wholesale-north", "dist", "north", "markup_pct", "10").await;
-        fixture.card("wholesale-south", "dist", "south", "markup_pct", "20").await;
-        fixture.card("retail-north", "north", "", "markup_pct", "50").await;
-        fixture.card("retail-south", "south", "", "markup_pct", "100").await;
+        fixture.chain_cards().await;
         for (login, node, role) in [
             ("finance", "dist", "finance"),
             ("auditor", "dist", "auditor"),
@@ -65,6 +62,32 @@ impl Fixture {
             fixture.user(login, node, role).await;
         }
         fixture
+    }
+
+    /// All at once: each copy is a commit, and this one is made for nearly every test.
+    async fn chain_cards(&self) {
+        let cards = [
+            ("wholesale-north", "dist,north", "10"),
+            ("wholesale-south", "dist,south", "20"),
+            ("retail-north", "north,", "50"),
+            ("retail-south", "south,", "100"),
+        ];
+        let lines = |header: &str, line: &dyn Fn(&(&str, &str, &str)) -> String| {
+            let lines: String = cards.iter().map(line).collect();
+            format!("{header}\n{lines}")
+        };
+        let rows = lines("card_id,seller_node_id,buyer_node_id,currency,name", &|(card, edge, _)| {
+            format!("{card},{edge},USD,{card}\n")
+        });
+        self.copy("rate_cards", &rows).await;
+        self.copy("rate_card_versions", &lines("card_id,version", &|(card, ..)| format!("{card},1\n"))).await;
+        let rows = lines("card_id,version,rule_id,method,value", &|(card, _, percent)| {
+            format!("{card},1,all,markup_pct,{percent}\n")
+        });
+        self.copy("rate_rules", &rows).await;
+        for (card, ..) in cards {
+            self.activate(card, "1").await;
+        }
     }
 
     /// The same with a line for each account in the period 2025-10: 100 for acme, 200 for bolt,

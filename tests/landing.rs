@@ -12,7 +12,7 @@ const COSTS: &str = "select node_id, cost from charges order by node_id, cost";
 async fn the_same_file_twice_changes_nothing() {
     let fixture = Fixture::chain_with_usage().await;
     let admin = fixture.admin();
-    let state = "select count(*) from ops.snapshots union all select count(*) from ops.files";
+    let state = "select (select count(*) from ops.snapshots), (select count(*) from ops.files)";
     let before = rows(&admin, state).await;
     let path = fixture.path().join("incoming/october.csv");
     let again = fixture.land_path(&path).await.expect("it is known");
@@ -222,15 +222,15 @@ async fn a_change_of_terms_marks_the_slices_it_reaches_and_refresh_rates_those()
         ..Line::usage("a-acme", "1")
     };
     fixture.land("old.csv", &[september]).await;
+    fixture
+        .copy("rate_cards", "card_id,seller_node_id,buyer_node_id,currency,name\nbolt-terms,north,bolt,USD,Bolt\n")
+        .await;
     run(&admin, "call refresh()").await;
     let stale = "select billing_account_id, billing_period, stale_reason from ops.slices where stale_since is not null order by 1, 2";
     assert!(rows(&admin, stale).await.is_empty());
     let rated = "select billing_account_id || ' ' || billing_period, rated_snapshot from ops.slices order by 1";
     let before = rows(&admin, rated).await;
     // Terms of north for bolt from October on: B-core has nothing of bolt, and January 2024 is long before.
-    fixture
-        .copy("rate_cards", "card_id,seller_node_id,buyer_node_id,currency,name\nbolt-terms,north,bolt,USD,Bolt\n")
-        .await;
     fixture.version("bolt-terms", "1,2025-10-01,", "all,markup_pct,25\n").await;
     assert_eq!(rows(&admin, stale).await, ["B1|2025-10|ref.rate_card_versions changed"]);
     // Until then the old price stands: 200 × 1.1 × 1.5 = 330; then 220 × 1.25 = 275.

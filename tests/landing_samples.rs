@@ -20,15 +20,12 @@ use futures::StreamExt;
 use ratehouse::lake::schema::{USAGE_DECIMALS, usage};
 use ratehouse::landing::quality::Findings;
 use ratehouse::landing::{
-    DeliveryFiles, LandedBatch, LandingError, LocalOnly, RejectedRow, SourceCatalog, Totals,
-    discover,
+    DeliveryFiles, LandedBatch, LandingError, LocalOnly, RejectedRow, SourceCatalog, Totals, discover,
 };
 use serde_json::Value;
 
 fn data(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../data")
-        .join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../data").join(path)
 }
 
 /// What a delivery became.
@@ -43,50 +40,26 @@ struct Landed {
 
 impl Landed {
     fn text(&self, column: &str, row: usize) -> Option<&str> {
-        let column = self
-            .usage
-            .column_by_name(column)
-            .expect(column)
-            .as_string_view();
+        let column = self.usage.column_by_name(column).expect(column).as_string_view();
         column.is_valid(row).then(|| column.value(row))
     }
 
     fn money(&self, column: &str, row: usize) -> Option<String> {
-        let column = self
-            .usage
-            .column_by_name(column)
-            .expect(column)
-            .as_primitive::<Decimal128Type>();
+        let column = self.usage.column_by_name(column).expect(column).as_primitive::<Decimal128Type>();
         column.is_valid(row).then(|| plain(column.value(row)))
     }
 
     fn instant(&self, column: &str, row: usize) -> i64 {
-        self.usage
-            .column_by_name(column)
-            .expect(column)
-            .as_primitive::<TimestampMicrosecondType>()
-            .value(row)
+        self.usage.column_by_name(column).expect(column).as_primitive::<TimestampMicrosecondType>().value(row)
     }
 
     fn sum(&self, column: &str) -> (String, usize) {
-        let column = self
-            .usage
-            .column_by_name(column)
-            .expect(column)
-            .as_primitive::<Decimal128Type>();
-        (
-            plain(column.iter().flatten().sum()),
-            column.len() - column.null_count(),
-        )
+        let column = self.usage.column_by_name(column).expect(column).as_primitive::<Decimal128Type>();
+        (plain(column.iter().flatten().sum()), column.len() - column.null_count())
     }
 
     fn source_rows(&self) -> Vec<i64> {
-        self.usage
-            .column_by_name("source_row")
-            .expect("source_row")
-            .as_primitive::<Int64Type>()
-            .values()
-            .to_vec()
+        self.usage.column_by_name("source_row").expect("source_row").as_primitive::<Int64Type>().values().to_vec()
     }
 }
 
@@ -96,33 +69,21 @@ fn plain(units: i128) -> String {
     let digits = format!("{:019}", units.unsigned_abs());
     let (whole, fraction) = digits.split_at(digits.len() - 18);
     let fraction = fraction.trim_end_matches('0');
-    if fraction.is_empty() {
-        format!("{sign}{whole}")
-    } else {
-        format!("{sign}{whole}.{fraction}")
-    }
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
 fn built_in() -> SourceCatalog {
     SourceCatalog::built_in().expect("the shipped mappings")
 }
 
-async fn land_with(
-    path: &Path,
-    sources: &SourceCatalog,
-    named: Option<&str>,
-) -> Result<Landed, LandingError> {
+async fn land_with(path: &Path, sources: &SourceCatalog, named: Option<&str>) -> Result<Landed, LandingError> {
     let mut found = discover(&[path.display().to_string()], &LocalOnly).await?;
     assert_eq!(found.len(), 1, "one delivery");
     read(found.remove(0), sources, named).await
 }
 
 /// Reads a whole delivery.
-async fn read(
-    files: DeliveryFiles,
-    sources: &SourceCatalog,
-    named: Option<&str>,
-) -> Result<Landed, LandingError> {
+async fn read(files: DeliveryFiles, sources: &SourceCatalog, named: Option<&str>) -> Result<Landed, LandingError> {
     let delivery = files.open(sources, named).await?;
     let source = delivery.source.name.clone();
     let before = delivery.content_hash().await?;
@@ -137,13 +98,7 @@ async fn read(
     };
     let mut batches = Vec::new();
     while let Some(batch) = rows.next().await {
-        let LandedBatch {
-            usage,
-            rejected,
-            lossy_rows,
-            raw,
-            ..
-        } = batch?;
+        let LandedBatch { usage, rejected, lossy_rows, raw, .. } = batch?;
         batches.push(usage);
         landed.rejected.extend(rejected);
         landed.lossy_rows += lossy_rows;
@@ -151,10 +106,7 @@ async fn read(
     }
     landed.usage = concat_batches(&usage(), &batches).expect("one schema");
     landed.hash = rows.content_hash().expect("hash after the end");
-    assert_eq!(
-        landed.hash, before,
-        "the hash before and after reading is the same"
-    );
+    assert_eq!(landed.hash, before, "the hash before and after reading is the same");
     Ok(landed)
 }
 
@@ -189,90 +141,39 @@ fn reference() -> Value {
 async fn every_sample_lands_with_the_independent_sums() {
     let reference = reference();
     for (path, expected) in reference["samples"].as_object().expect("samples") {
-        let landed = land(&data(path))
-            .await
-            .unwrap_or_else(|e| panic!("{path}: {e}"));
+        let landed = land(&data(path)).await.unwrap_or_else(|e| panic!("{path}: {e}"));
         assert_eq!(landed.source, expected["source"], "{path}");
-        assert_eq!(
-            landed.raw.rows,
-            expected["rows"].as_u64().expect("rows"),
-            "{path} rows"
-        );
+        assert_eq!(landed.raw.rows, expected["rows"].as_u64().expect("rows"), "{path} rows");
         assert_eq!(
             landed.usage.num_rows() as u64,
             expected["usage_rows"].as_u64().expect("usage"),
             "{path} usage rows"
         );
-        assert_eq!(
-            landed.lossy_rows,
-            expected["lossy_rows"].as_u64().expect("lossy"),
-            "{path} lossy rows"
-        );
-        let rejected: Vec<Value> = landed
-            .rejected
-            .iter()
-            .map(|r| serde_json::json!([r.source_row, r.column]))
-            .collect();
-        assert_eq!(
-            Value::from(rejected),
-            expected["rejected"],
-            "{path} rejected"
-        );
+        assert_eq!(landed.lossy_rows, expected["lossy_rows"].as_u64().expect("lossy"), "{path} lossy rows");
+        let rejected: Vec<Value> =
+            landed.rejected.iter().map(|r| serde_json::json!([r.source_row, r.column])).collect();
+        assert_eq!(Value::from(rejected), expected["rejected"], "{path} rejected");
         for column in USAGE_DECIMALS {
             let (sum, filled) = landed.sum(column);
-            assert_eq!(
-                sum,
-                expected["sums"][column].as_str().unwrap_or("0"),
-                "{path} sum of {column}"
-            );
-            assert_eq!(
-                filled as u64,
-                expected["filled"][column].as_u64().unwrap_or(0),
-                "{path} filled {column}"
-            );
+            assert_eq!(sum, expected["sums"][column].as_str().unwrap_or("0"), "{path} sum of {column}");
+            assert_eq!(filled as u64, expected["filled"][column].as_u64().unwrap_or(0), "{path} filled {column}");
         }
         for (column, filled) in expected["texts"].as_object().expect("texts") {
             if column != "publisher_name" {
                 let column_found = landed.usage.column_by_name(column).expect(column);
-                assert_eq!(
-                    (column_found.len() - column_found.null_count()) as u64,
-                    *filled,
-                    "{path} filled {column}"
-                );
+                assert_eq!((column_found.len() - column_found.null_count()) as u64, *filled, "{path} filled {column}");
             }
         }
         let cost = landed.raw.provider_cost.to_i128().expect("small");
-        assert_eq!(
-            plain(cost),
-            expected["provider_cost"],
-            "{path} provider cost"
-        );
-        let periods: u64 = expected["periods"]
-            .as_object()
-            .expect("periods")
-            .values()
-            .filter_map(Value::as_u64)
-            .sum();
+        assert_eq!(plain(cost), expected["provider_cost"], "{path} provider cost");
+        let periods: u64 = expected["periods"].as_object().expect("periods").values().filter_map(Value::as_u64).sum();
         assert_eq!(periods, landed.usage.num_rows() as u64, "{path} periods");
         for (period, rows) in expected["periods"].as_object().expect("periods") {
-            let first = chrono::NaiveDate::parse_from_str(&format!("{period}-01"), "%Y-%m-%d")
-                .expect("date");
-            let days = i32::try_from(
-                first
-                    .signed_duration_since(chrono::NaiveDate::default())
-                    .num_days(),
-            )
-            .expect("days");
-            let found = landed
-                .usage
-                .column_by_name("billing_period")
-                .expect("period")
-                .as_primitive::<Date32Type>();
-            assert_eq!(
-                found.values().iter().filter(|d| **d == days).count() as u64,
-                *rows,
-                "{path} {period}"
-            );
+            let first = chrono::NaiveDate::parse_from_str(&format!("{period}-01"), "%Y-%m-%d").expect("date");
+            let days =
+                i32::try_from(first.signed_duration_since(chrono::NaiveDate::default()).num_days()).expect("days");
+            let found = landed.usage.column_by_name("billing_period").expect("period").as_primitive::<Date32Type>();
+            assert_eq!(found.values().iter().filter(|d| **d == days).count() as u64, *rows, "{path} {period}");
         }
         assert!(landed.source_rows().is_sorted(), "{path} rows in order");
     }
@@ -281,46 +182,25 @@ async fn every_sample_lands_with_the_independent_sums() {
 #[tokio::test]
 async fn findings_are_those_of_the_independent_validator() {
     for (path, expected) in reference()["findings"].as_object().expect("findings") {
-        let mut found = discover(&[data(path).display().to_string()], &LocalOnly)
-            .await
-            .expect("found");
-        let delivery = found
-            .remove(0)
-            .open(&SourceCatalog::built_in().expect("built in"), None)
-            .await
-            .expect("opens");
+        let mut found = discover(&[data(path).display().to_string()], &LocalOnly).await.expect("found");
+        let delivery = found.remove(0).open(&SourceCatalog::built_in().expect("built in"), None).await.expect("opens");
         let mut findings = Findings::new(delivery.source.focus);
         let mut rows = delivery.read(2);
         while let Some(batch) = rows.next().await {
             findings.observe(&batch.expect("batch").usage);
         }
-        let listed: serde_json::Map<String, Value> = findings
-            .list()
-            .iter()
-            .map(|f| (f.rule.id.to_owned(), serde_json::json!([f.rows, f.first.1])))
-            .collect();
-        let expected: std::collections::BTreeMap<_, _> =
-            expected.as_object().expect("rules").iter().collect();
-        assert_eq!(
-            listed.iter().collect::<std::collections::BTreeMap<_, _>>(),
-            expected,
-            "{path}"
-        );
+        let listed: serde_json::Map<String, Value> =
+            findings.list().iter().map(|f| (f.rule.id.to_owned(), serde_json::json!([f.rows, f.first.1]))).collect();
+        let expected: std::collections::BTreeMap<_, _> = expected.as_object().expect("rules").iter().collect();
+        assert_eq!(listed.iter().collect::<std::collections::BTreeMap<_, _>>(), expected, "{path}");
     }
 }
 
 #[tokio::test]
 async fn files_of_no_source_are_refused_and_say_what_is_missing() {
-    for path in reference()["refused"]
-        .as_array()
-        .expect("refused")
-        .iter()
-        .filter_map(Value::as_str)
-    {
+    for path in reference()["refused"].as_array().expect("refused").iter().filter_map(Value::as_str) {
         match land(&data(path)).await {
-            Err(LandingError::UnknownSource {
-                nearest, missing, ..
-            }) => {
+            Err(LandingError::UnknownSource { nearest, missing, .. }) => {
                 assert!(!missing.is_empty(), "{path}");
                 println!("{path}: nearest {nearest}, missing {missing}");
             }

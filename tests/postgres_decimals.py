@@ -152,7 +152,8 @@ class Ratehouse:
     """The shell with this repository's functions."""
 
     def __init__(self, operands):
-        build = ["cargo", "build", "-q", "-p", "ratehouse-udfs", "--example", "numeric_shell", "-j2"]
+        # With the package that the tests are built for: alone, the crate would need another build of the engine below it.
+        build = ["cargo", "build", "-q", "-p", "ratehouse", "-p", "ratehouse-udfs", "--example", "numeric_shell", "-j2"]
         subprocess.run(build, check=True, cwd=ROOT)
         target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
         shell = target / "debug" / "examples" / "numeric_shell"

@@ -98,8 +98,8 @@ async fn run_file(path: &Path) -> Result<(), String> {
     });
     for record in records {
         if let Record::Comment(lines) = &record {
-            let named = lines.iter().filter_map(|line| line.trim().strip_prefix("login: "));
-            if let Some(name) = named.last() {
+            let mut named = lines.iter().filter_map(|line| line.trim().strip_prefix("login: "));
+            if let Some(name) = named.next_back() {
                 name.trim().clone_into(&mut login.lock().unwrap_or_else(PoisonError::into_inner));
             }
         }

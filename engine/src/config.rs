@@ -68,9 +68,7 @@ impl Config {
 
 fn environment(name: &str) -> Result<Option<usize>, Error> {
     match std::env::var(name) {
-        Ok(text) => {
-            text.parse().map(Some).map_err(|_| Error::Refused(format!("{name} must be a whole number")))
-        }
+        Ok(text) => text.parse().map(Some).map_err(|_| Error::Refused(format!("{name} must be a whole number"))),
         Err(_) => Ok(None),
     }
 }

@@ -20,13 +20,7 @@ use crate::wire::copy::{CopyFormat, CopyKind};
 pub struct Served(pub Warehouse);
 
 fn failure(error: SessionError) -> Failure {
-    Failure {
-        sqlstate: error.sqlstate,
-        message: error.message,
-        detail: error.detail,
-        hint: error.hint,
-        position: None,
-    }
+    Failure { sqlstate: error.sqlstate, message: error.message, detail: error.detail, hint: error.hint, position: None }
 }
 
 fn failures() -> FailureMap {
@@ -139,9 +133,12 @@ impl backend::Prepared for Planned {
             Answer::Rows { schema, stream } => backend::Answer::Rows { schema, stream, failures: failures() },
             Answer::Done { tag } => backend::Answer::Done { tag },
             // The protocol layer takes the options of a copy apart itself and asks for its rows.
-            Answer::CopyOut { schema, stream, .. } => {
-                backend::Answer::CopyOut { schema, stream, format: CopyFormat::new(CopyKind::Text), failures: failures() }
-            }
+            Answer::CopyOut { schema, stream, .. } => backend::Answer::CopyOut {
+                schema,
+                stream,
+                format: CopyFormat::new(CopyKind::Text),
+                failures: failures(),
+            },
             Answer::CopyIn(copy) => backend::Answer::CopyIn {
                 columns: copy.columns.len(),
                 format: CopyFormat::new(if copy.format.csv { CopyKind::Csv } else { CopyKind::Text }),

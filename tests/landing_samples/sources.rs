@@ -8,28 +8,16 @@ use arrow::array::AsArray;
 
 #[tokio::test]
 async fn focus_1_0_sample_keeps_what_it_says() {
-    let landed = land(&data("focus/focus_1_0_sample.csv"))
-        .await
-        .expect("lands");
+    let landed = land(&data("focus/focus_1_0_sample.csv")).await.expect("lands");
     assert_eq!(landed.text("provider_name", 0), Some("AWS"));
     assert_eq!(landed.text("service_provider_name", 0), Some("AWS"));
     assert_eq!(landed.text("billing_account_id", 0), Some("1234567890123"));
     // The file's first row: 2024-09-18 22:00:00 without a zone is UTC; 1726696800 s.
-    assert_eq!(
-        landed.instant("charge_period_start", 0),
-        1_726_696_800_000_000
-    );
-    assert_eq!(
-        landed.money("list_unit_price", 0).as_deref(),
-        Some("0.0000004")
-    );
+    assert_eq!(landed.instant("charge_period_start", 0), 1_726_696_800_000_000);
+    assert_eq!(landed.money("list_unit_price", 0).as_deref(), Some("0.0000004"));
     // Id and PublisherName are no columns of FOCUS 1.4.
-    assert_eq!(
-        landed.text("x_columns", 0),
-        Some(r#"{"x_publisher_name":"Amazon Web Services, Inc.","x_id":"11472"}"#)
-    );
-    let keys =
-        |tags: &str| serde_json::from_str::<serde_json::Map<String, Value>>(tags).expect("object");
+    assert_eq!(landed.text("x_columns", 0), Some(r#"{"x_publisher_name":"Amazon Web Services, Inc.","x_id":"11472"}"#));
+    let keys = |tags: &str| serde_json::from_str::<serde_json::Map<String, Value>>(tags).expect("object");
     let has_both = (0..1000)
         .filter_map(|row| landed.text("tags", row))
         .any(|t| keys(t).contains_key("org") && keys(t).contains_key(" org"));
@@ -38,9 +26,7 @@ async fn focus_1_0_sample_keeps_what_it_says() {
 
 #[tokio::test]
 async fn aws_none_is_an_operation_and_tags_columns_fold() {
-    let landed = land(&data("aws/cur_legacy_sample.csv"))
-        .await
-        .expect("lands");
+    let landed = land(&data("aws/cur_legacy_sample.csv")).await.expect("lands");
     let nones = (0..landed.usage.num_rows())
         .filter_map(|r| landed.text("x_columns", r))
         .filter(|x| x.contains(r#""x_line_item_operation":"None""#));
@@ -49,10 +35,7 @@ async fn aws_none_is_an_operation_and_tags_columns_fold() {
     assert_eq!(landed.text("provider_name", 0), Some("AWS"));
     assert_eq!(landed.text("charge_category", 0), Some("Tax"));
     assert_eq!(landed.text("service_name", 0), Some("AWS CloudTrail"));
-    assert_eq!(
-        landed.text("service_category", 0),
-        Some("Management and Governance")
-    );
+    assert_eq!(landed.text("service_category", 0), Some("Management and Governance"));
 }
 
 /// A CUR with every kind of line. Sums by hand below.
@@ -76,16 +59,8 @@ identity/LineItemId,bill/PayerAccountId,bill/BillingPeriodStartDate,bill/Billing
 #[tokio::test]
 async fn cur_line_item_types_have_their_costs() {
     let temp = folder();
-    let landed = land(&file(&temp, "cur.csv", CUR_KINDS.as_bytes()))
-        .await
-        .expect("lands");
-    let by_row = |row: i64| {
-        landed
-            .source_rows()
-            .iter()
-            .position(|r| *r == row)
-            .expect("row")
-    };
+    let landed = land(&file(&temp, "cur.csv", CUR_KINDS.as_bytes())).await.expect("lands");
+    let by_row = |row: i64| landed.source_rows().iter().position(|r| *r == row).expect("row");
     // (row, category, billed, effective, quantity)
     let expected = [
         (1, "Usage", "1", "1", Some("1")),
@@ -103,26 +78,10 @@ async fn cur_line_item_types_have_their_costs() {
     ];
     for (source_row, category, billed, effective, quantity) in expected {
         let row = by_row(source_row);
-        assert_eq!(
-            landed.text("charge_category", row),
-            Some(category),
-            "row {source_row}"
-        );
-        assert_eq!(
-            landed.money("billed_cost", row).as_deref(),
-            Some(billed),
-            "row {source_row}"
-        );
-        assert_eq!(
-            landed.money("effective_cost", row).as_deref(),
-            Some(effective),
-            "row {source_row}"
-        );
-        assert_eq!(
-            landed.money("pricing_quantity", row).as_deref(),
-            quantity,
-            "row {source_row}"
-        );
+        assert_eq!(landed.text("charge_category", row), Some(category), "row {source_row}");
+        assert_eq!(landed.money("billed_cost", row).as_deref(), Some(billed), "row {source_row}");
+        assert_eq!(landed.money("effective_cost", row).as_deref(), Some(effective), "row {source_row}");
+        assert_eq!(landed.money("pricing_quantity", row).as_deref(), quantity, "row {source_row}");
     }
     // What the plan (4.00 − 3.50) and the reservation (1.25 + 2.25) did not use: rows of their own.
     let unused: Vec<_> = (0..landed.usage.num_rows())
@@ -130,56 +89,24 @@ async fn cur_line_item_types_have_their_costs() {
         .collect();
     let costs: Vec<_> = unused
         .iter()
-        .map(|r| {
-            (
-                landed.source_rows()[*r],
-                landed.money("billed_cost", *r),
-                landed.money("effective_cost", *r),
-            )
-        })
+        .map(|r| (landed.source_rows()[*r], landed.money("billed_cost", *r), landed.money("effective_cost", *r)))
         .collect();
     assert_eq!(
         costs,
-        [
-            (4, Some("0".to_owned()), Some("0.5".to_owned())),
-            (6, Some("0".to_owned()), Some("3.5".to_owned()))
-        ]
+        [(4, Some("0".to_owned()), Some("0.5".to_owned())), (6, Some("0".to_owned()), Some("3.5".to_owned()))]
     );
     // 1+5−5+4+0+30+100+7+0.7−0.4−0.1−0.05 = 142.15; the rejected surcharge is 0.09.
     assert_eq!(landed.sum("billed_cost").0, "142.15");
-    assert_eq!(
-        plain(landed.raw.provider_cost.to_i128().expect("small")),
-        "142.24"
-    );
-    assert_eq!(
-        (
-            landed.raw.rows,
-            landed.raw.rejected_rows,
-            landed.raw.usage_rows
-        ),
-        (13, 1, 14)
-    );
+    assert_eq!(plain(landed.raw.provider_cost.to_i128().expect("small")), "142.24");
+    assert_eq!((landed.raw.rows, landed.raw.rejected_rows, landed.raw.usage_rows), (13, 1, 14));
     assert_eq!(landed.rejected[0].billed_cost, Some(90_000_000_000_000_000));
-    assert!(
-        landed.rejected[0].reason.contains("LineItemType")
-            && landed.rejected[0].reason.contains("(line 14)")
-    );
+    assert!(landed.rejected[0].reason.contains("LineItemType") && landed.rejected[0].reason.contains("(line 14)"));
     assert_eq!(
         landed.text("tags", by_row(1)),
         Some(r#"{"app":"shop","aws:createdBy":"me","costCategory/Charge type":"A"}"#)
     );
-    assert_eq!(
-        landed.text("sub_account_id", by_row(1)),
-        Some("012345678901")
-    );
-    assert!(
-        landed
-            .usage
-            .column_by_name("marketplace")
-            .expect("marketplace")
-            .as_boolean()
-            .value(by_row(8))
-    );
+    assert_eq!(landed.text("sub_account_id", by_row(1)), Some("012345678901"));
+    assert!(landed.usage.column_by_name("marketplace").expect("marketplace").as_boolean().value(by_row(8)));
     assert_eq!(landed.text("charge_class", by_row(11)), Some("Correction"));
 }
 
@@ -208,56 +135,26 @@ async fn cur_of_athena_is_the_same_source() {
         })
         .collect::<Vec<_>>()
         .join(",");
-    let landed = land(&file(
-        &temp,
-        "cur.csv",
-        format!("{snake}\n{rows}").as_bytes(),
-    ))
-    .await
-    .expect("lands");
+    let landed = land(&file(&temp, "cur.csv", format!("{snake}\n{rows}").as_bytes())).await.expect("lands");
     assert_eq!(landed.source, "aws_cur_legacy");
     assert_eq!(landed.sum("billed_cost").0, "142.15");
-    assert!(
-        landed
-            .text("tags", 0)
-            .expect("tags")
-            .contains(r#""app":"shop""#)
-    );
+    assert!(landed.text("tags", 0).expect("tags").contains(r#""app":"shop""#));
 }
 
 #[tokio::test]
 async fn azure_ends_become_exclusive_and_tags_get_braces() {
-    let landed = land(&data("azure/EA_ActualCost_Small.csv"))
-        .await
-        .expect("lands");
+    let landed = land(&data("azure/EA_ActualCost_Small.csv")).await.expect("lands");
     // 09/01/2023 .. 09/30/2023 inclusive: 1693526400 .. 1696118400; 09/21/2023 is one day: 1695254400 .. 1695340800.
-    assert_eq!(
-        landed.instant("billing_period_start", 0),
-        1_693_526_400_000_000
-    );
-    assert_eq!(
-        landed.instant("billing_period_end", 0),
-        1_696_118_400_000_000
-    );
-    assert_eq!(
-        landed.instant("charge_period_start", 0),
-        1_695_254_400_000_000
-    );
-    assert_eq!(
-        landed.instant("charge_period_end", 0),
-        1_695_340_800_000_000
-    );
+    assert_eq!(landed.instant("billing_period_start", 0), 1_693_526_400_000_000);
+    assert_eq!(landed.instant("billing_period_end", 0), 1_696_118_400_000_000);
+    assert_eq!(landed.instant("charge_period_start", 0), 1_695_254_400_000_000);
+    assert_eq!(landed.instant("charge_period_end", 0), 1_695_340_800_000_000);
     assert_eq!(landed.text("charge_category", 0), Some("Purchase"));
     let tags: Vec<_> = (0..11).filter_map(|r| landed.text("tags", r)).collect();
     assert_eq!(tags.len(), 9);
-    assert!(
-        tags.iter()
-            .all(|t| serde_json::from_str::<serde_json::Map<String, Value>>(t).is_ok())
-    );
+    assert!(tags.iter().all(|t| serde_json::from_str::<serde_json::Map<String, Value>>(t).is_ok()));
     // 10K: 0.0004 blocks are 4 requests.
-    let row = (0..11)
-        .find(|r| landed.money("pricing_quantity", *r).as_deref() == Some("0.0004"))
-        .expect("row");
+    let row = (0..11).find(|r| landed.money("pricing_quantity", *r).as_deref() == Some("0.0004")).expect("row");
     assert_eq!(landed.money("consumed_quantity", row).as_deref(), Some("4"));
     assert_eq!(landed.text("provider_name", row), Some("Microsoft"));
 }
@@ -266,18 +163,11 @@ async fn azure_ends_become_exclusive_and_tags_get_braces() {
 async fn an_amortized_row_in_an_actual_delivery_is_rejected() {
     let temp = folder();
     let bytes = std::fs::read(data("azure/EA_AmortizedCost_Small.csv")).expect("sample");
-    let landed = land(&file(&temp, "export.csv", &bytes))
-        .await
-        .expect("lands");
+    let landed = land(&file(&temp, "export.csv", &bytes)).await.expect("lands");
     assert_eq!(landed.source, "azure_ea_actual");
     // Two rows have a commitment's pricing model and a cost.
     assert_eq!(landed.rejected.len(), 2);
-    assert!(
-        landed
-            .rejected
-            .iter()
-            .all(|r| r.reason.contains("--source azure_ea_amortized"))
-    );
+    assert!(landed.rejected.iter().all(|r| r.reason.contains("--source azure_ea_amortized")));
     let named = land_with(
         &file(&temp, "export.csv", &bytes),
         &SourceCatalog::built_in().expect("built in"),
@@ -291,34 +181,19 @@ async fn an_amortized_row_in_an_actual_delivery_is_rejected() {
 async fn azure_ea_header_dialects_are_one_source() {
     let temp = folder();
     let text = std::fs::read_to_string(data("azure/EA_ActualCost_Small.csv")).expect("sample");
-    let (header, rows) = text
-        .trim_start_matches('\u{feff}')
-        .split_once('\n')
-        .expect("header");
+    let (header, rows) = text.trim_start_matches('\u{feff}').split_once('\n').expect("header");
     let names: Vec<&str> = header.split(',').collect();
     let camel = |n: &&str| n[..1].to_lowercase() + &n[1..];
     let german = |n: &&str| format!("Spalte ({n})");
     let dialects: [(&str, Vec<String>); 3] = [
         ("camel.csv", names.iter().map(camel).collect()),
         ("german.csv", names.iter().map(german).collect()),
-        (
-            "lower.csv",
-            names.iter().map(|n| n.to_lowercase()).collect(),
-        ),
+        ("lower.csv", names.iter().map(|n| n.to_lowercase()).collect()),
     ];
-    let plain_sum = land(&data("azure/EA_ActualCost_Small.csv"))
-        .await
-        .expect("lands")
-        .sum("billed_cost");
+    let plain_sum = land(&data("azure/EA_ActualCost_Small.csv")).await.expect("lands").sum("billed_cost");
     for (name, header) in dialects {
         let crlf = rows.replace('\n', "\r\n");
-        let landed = land(&file(
-            &temp,
-            name,
-            format!("{}\r\n{crlf}", header.join(",")).as_bytes(),
-        ))
-        .await
-        .expect(name);
+        let landed = land(&file(&temp, name, format!("{}\r\n{crlf}", header.join(",")).as_bytes())).await.expect(name);
         assert_eq!(
             (landed.source.as_str(), landed.sum("billed_cost")),
             ("azure_ea_actual", plain_sum.clone()),
@@ -351,10 +226,6 @@ async fn real_headers_are_recognised_or_refused() {
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         let header = format!("{}\n", lines.join(","));
         let landed = land(&file(&temp, &format!("{name}.csv"), header.as_bytes())).await;
-        assert_eq!(
-            landed.as_ref().ok().map(|l| l.source.as_str()),
-            expected,
-            "{name}"
-        );
+        assert_eq!(landed.as_ref().ok().map(|l| l.source.as_str()), expected, "{name}");
     }
 }

@@ -63,29 +63,21 @@ fn invalid(what: &str) -> DataFusionError {
 fn read_operands(path: &str) -> Result<RecordBatch> {
     let text = std::fs::read_to_string(path)?;
     let mut lines = text.lines();
-    let header = lines
-        .next()
-        .ok_or_else(|| invalid("the file has no header"))?;
+    let header = lines.next().ok_or_else(|| invalid("the file has no header"))?;
     let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
     let mut columns: Vec<(&str, ArrayRef)> = Vec::new();
     for (index, name) in header.split(',').enumerate() {
-        let cells = rows
-            .iter()
-            .map(|row| row.get(index).copied().unwrap_or_default());
+        let cells = rows.iter().map(|row| row.get(index).copied().unwrap_or_default());
         let column: ArrayRef = if matches!(name, "id" | "g") {
             let values: std::result::Result<Vec<i64>, _> = cells.map(str::parse).collect();
-            Arc::new(Int64Array::from(
-                values.map_err(|_| invalid("an id is not an integer"))?,
-            ))
+            Arc::new(Int64Array::from(values.map_err(|_| invalid("an id is not an integer"))?))
         } else {
             let values: std::result::Result<Vec<Option<i128>>, _> = cells
-                .map(|cell| {
-                    if cell.is_empty() {
-                        Ok(None)
-                    } else {
-                        parse_decimal(cell).map(|parsed| Some(parsed.value))
-                    }
-                })
+                .map(
+                    |cell| {
+                        if cell.is_empty() { Ok(None) } else { parse_decimal(cell).map(|parsed| Some(parsed.value)) }
+                    },
+                )
                 .collect();
             let values = values.map_err(|error| invalid(&error.to_string()))?;
             Arc::new(Decimal128Array::from(values).with_precision_and_scale(PRECISION, SCALE)?)
@@ -105,10 +97,7 @@ fn answer(context: &SessionContext, sql: &str, out: &mut impl Write) -> Result<(
             .map(|column| ArrayFormatter::try_new(column, &options))
             .collect::<std::result::Result<Vec<_>, _>>()?;
         for row in 0..batch.num_rows() {
-            let cells: Vec<String> = columns
-                .iter()
-                .map(|column| column.value(row).to_string())
-                .collect();
+            let cells: Vec<String> = columns.iter().map(|column| column.value(row).to_string()).collect();
             writeln!(out, "{}", cells.join(","))?;
         }
     }
@@ -116,9 +105,7 @@ fn answer(context: &SessionContext, sql: &str, out: &mut impl Write) -> Result<(
 }
 
 fn main() -> Result<()> {
-    let path = std::env::args()
-        .nth(1)
-        .ok_or_else(|| invalid("usage: numeric_shell operands.csv < queries.sql"))?;
+    let path = std::env::args().nth(1).ok_or_else(|| invalid("usage: numeric_shell operands.csv < queries.sql"))?;
     let context = session()?;
     context.register_batch("operands", read_operands(&path)?)?;
     let mut out = std::io::stdout().lock();

@@ -20,8 +20,7 @@ use std::sync::Arc;
 /// Returns every scalar function.
 #[must_use]
 pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
-    let operators = numeric::Operation::ALL
-        .map(|operation| ScalarUDF::from(numeric::NumericOperator::new(operation)));
+    let operators = numeric::Operation::ALL.map(|operation| ScalarUDF::from(numeric::NumericOperator::new(operation)));
     let functions = [
         ScalarUDF::from(math::Ceil::new()),
         ScalarUDF::from(math::Floor::new()),
@@ -35,11 +34,7 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         // Without a viewer nothing shows: the engine replaces it by the session's own.
         money::mask_margin(None),
     ];
-    operators
-        .into_iter()
-        .chain(functions)
-        .map(Arc::new)
-        .collect()
+    operators.into_iter().chain(functions).map(Arc::new).collect()
 }
 
 /// Returns every aggregate function.
@@ -80,22 +75,10 @@ pub fn function_rewrites() -> Vec<Arc<dyn FunctionRewrite + Send + Sync>> {
 /// [`function_rewrites`] need a built session state and are the caller's to register.
 #[must_use]
 pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
-    builder
-        .scalar_functions()
-        .get_or_insert_default()
-        .extend(scalar_functions());
-    builder
-        .aggregate_functions()
-        .get_or_insert_default()
-        .extend(aggregate_functions());
-    builder
-        .window_functions()
-        .get_or_insert_default()
-        .extend(window_functions());
-    builder
-        .expr_planners()
-        .get_or_insert_default()
-        .splice(0..0, expr_planners());
+    builder.scalar_functions().get_or_insert_default().extend(scalar_functions());
+    builder.aggregate_functions().get_or_insert_default().extend(aggregate_functions());
+    builder.window_functions().get_or_insert_default().extend(window_functions());
+    builder.expr_planners().get_or_insert_default().splice(0..0, expr_planners());
     builder.with_type_planner(type_planner())
 }
 

@@ -34,18 +34,14 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Returns a session as the engine sets one up: PostgreSQL's dialect, literals are decimals, our functions.
 pub(crate) fn session() -> SessionContext {
-    let mut config = SessionConfig::new()
-        .with_target_partitions(1)
-        .with_batch_size(3);
+    let mut config = SessionConfig::new().with_target_partitions(1).with_batch_size(3);
     let parser = &mut config.options_mut().sql_parser;
     parser.parse_float_as_decimal = true;
     parser.dialect = datafusion::config::Dialect::PostgreSQL;
     let builder = SessionStateBuilder::new_with_default_features().with_config(config);
     let mut state = crate::install(builder).build();
     for rewrite in crate::function_rewrites() {
-        state
-            .register_function_rewrite(rewrite)
-            .expect("a session takes rewrites");
+        state.register_function_rewrite(rewrite).expect("a session takes rewrites");
     }
     SessionContext::new_with_state(state)
 }
@@ -53,24 +49,14 @@ pub(crate) fn session() -> SessionContext {
 /// Returns a session whose plans aggregate in two phases, with a first phase that gives up after the first rows: what
 /// happens on several partitions, on one.
 pub(crate) fn two_phase_session() -> SessionContext {
-    let mut config = SessionConfig::new()
-        .with_target_partitions(2)
-        .with_batch_size(2);
+    let mut config = SessionConfig::new().with_target_partitions(2).with_batch_size(2);
     let options = config.options_mut();
     options.sql_parser.parse_float_as_decimal = true;
-    options
-        .execution
-        .skip_partial_aggregation_probe_rows_threshold = 2;
-    options
-        .execution
-        .skip_partial_aggregation_probe_ratio_threshold = 0.1;
+    options.execution.skip_partial_aggregation_probe_rows_threshold = 2;
+    options.execution.skip_partial_aggregation_probe_ratio_threshold = 0.1;
     let builder = SessionStateBuilder::new_with_default_features().with_config(config);
     // Without the rules the phases stay apart and nothing is repartitioned.
-    SessionContext::new_with_state(
-        crate::install(builder)
-            .with_physical_optimizer_rules(vec![])
-            .build(),
-    )
+    SessionContext::new_with_state(crate::install(builder).with_physical_optimizer_rules(vec![]).build())
 }
 
 /// Runs statements and returns the batches of the last.
@@ -88,13 +74,10 @@ pub(crate) fn rows_in(context: &SessionContext, sql: &str) -> Result<Vec<String>
             .iter()
             .map(|column| ArrayFormatter::try_new(column, &options))
             .collect::<std::result::Result<Vec<_>, _>>()?;
-        rows.extend((0..batch.num_rows()).map(|row| {
-            columns
-                .iter()
-                .map(|column| column.value(row).to_string())
-                .collect::<Vec<_>>()
-                .join(" ")
-        }));
+        rows.extend(
+            (0..batch.num_rows())
+                .map(|row| columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join(" ")),
+        );
     }
     Ok(rows)
 }
@@ -109,11 +92,7 @@ pub(crate) fn value(sql: &str) -> String {
     let rows = rows(sql);
     assert_eq!(rows.len(), 1, "{sql} has one row");
     let text = rows[0].clone();
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// Runs a query that fails and returns the text of the error.

@@ -14,11 +14,11 @@ use super::draft::{Draft, draft, invoice_id};
 use super::edges::{self, EdgeKey, Edges};
 use super::error::BillingError;
 use super::gate::{self, Blocker};
-use crate::period::BillingPeriod;
 use super::query::Query;
 use super::store::{self, NewInvoice, Stored};
 use super::{keep_until, nodes, number};
 use crate::catalog::{Catalog, Change, Commit, SnapshotId};
+use crate::period::BillingPeriod;
 
 /// Whether a close writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

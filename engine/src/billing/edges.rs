@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::error::BillingError;
-use crate::period::BillingPeriod;
 use super::query::{Query, amount_at, amounts, run, text_at, texts, truths};
+use crate::period::BillingPeriod;
 
 /// A document's identity: who bills whom in which currency.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

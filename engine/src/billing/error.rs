@@ -1,8 +1,8 @@
 //! What can go wrong in billing, and how clients are told.
 
 use super::gate::Blocker;
-use crate::period::BillingPeriod;
 use crate::catalog::CatalogError;
+use crate::period::BillingPeriod;
 
 /// A failure of a query behind billing, as the session reported it.
 pub type QueryError = Box<dyn std::error::Error + Send + Sync>;

@@ -5,8 +5,8 @@ use serde::Serialize;
 use ratehouse_udfs::decimal::{SCALE, format_trimmed};
 
 use super::error::BillingError;
-use crate::period::BillingPeriod;
 use super::query::{Query, amount_at, amounts, integers, run, text_at, texts};
+use crate::period::BillingPeriod;
 
 /// One reason why a period cannot be closed: a row of `ops.close_blockers`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

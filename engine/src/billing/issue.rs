@@ -6,10 +6,10 @@ use chrono::{DateTime, Days, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::error::BillingError;
-use crate::period::BillingPeriod;
 use super::store::{self, Stored};
 use super::{keep_until, nodes};
 use crate::catalog::{Catalog, CatalogError, Change, Commit, RefTable, SnapshotId, Value};
+use crate::period::BillingPeriod;
 
 /// Net days of a document whose edge has no contract.
 pub const NET_DAYS: u64 = 30;

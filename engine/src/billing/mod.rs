@@ -23,6 +23,7 @@ mod number;
 mod query;
 mod store;
 
+pub use crate::period::BillingPeriod;
 pub use close::{CloseMode, CloseReport, CloseRequest, DraftState, DraftSummary, SellerTotal, close_period};
 pub use currency::minor_digits;
 pub use document::{Document, DocumentFormat, DocumentLine, Party, Renderer, ServiceTotal, write_document};
@@ -30,7 +31,6 @@ pub use draft::LineKind;
 pub use error::{BillingError, QueryError};
 pub use gate::Blocker;
 pub use issue::{IssueReport, IssueRequest, NET_DAYS, approve_invoice, issue_invoices};
-pub use crate::period::BillingPeriod;
 pub use query::Query;
 
 /// Years that documents and what they were made of are kept.

@@ -6,8 +6,8 @@ use std::str::FromStr as _;
 use ratehouse_udfs::decimal::Rounding;
 
 use super::error::BillingError;
-use crate::period::BillingPeriod;
 use crate::catalog::{CatalogError, RefTable, SnapshotId, Tx, Value};
+use crate::period::BillingPeriod;
 
 /// A node as it is at the end of a period.
 #[derive(Debug, Clone, PartialEq, Eq)]

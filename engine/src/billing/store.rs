@@ -3,8 +3,8 @@
 use super::draft::{ContentHash, Draft, Heading};
 use super::edges::EdgeKey;
 use super::error::BillingError;
-use crate::period::BillingPeriod;
 use crate::catalog::{Commit, Row, SnapshotId, Tx, Value};
+use crate::period::BillingPeriod;
 
 /// A live document's heading.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -82,13 +82,11 @@ impl AuditEntry {
 
 /// Writes the snapshot row that ends a commit.
 pub(super) fn seal(commit: &Commit<'_>, change: &Change) -> Result<(), CatalogError> {
-    let prev_hash = match commit.tx.row(
-        "select hash from snapshot where snapshot_id = ?1",
-        &[(commit.snapshot - 1).into()],
-    )? {
-        Some(row) => row.text(0)?.to_owned(),
-        None => String::new(),
-    };
+    let prev_hash =
+        match commit.tx.row("select hash from snapshot where snapshot_id = ?1", &[(commit.snapshot - 1).into()])? {
+            Some(row) => row.text(0)?.to_owned(),
+            None => String::new(),
+        };
     let mut entry = AuditEntry {
         snapshot_id: commit.snapshot,
         at: commit.at.clone(),

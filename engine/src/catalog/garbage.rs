@@ -37,9 +37,8 @@ impl Commit<'_> {
             "delete from file_stats where file_id in (select file_id from data_file where path = ?1 and end_snapshot is not null)",
             &[path.into()],
         )?;
-        let gone = self
-            .tx
-            .execute("delete from data_file where path = ?1 and end_snapshot is not null", &[path.into()])?;
+        let gone =
+            self.tx.execute("delete from data_file where path = ?1 and end_snapshot is not null", &[path.into()])?;
         if gone != 1 {
             return Err(CatalogError::Conflict);
         }

@@ -22,9 +22,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use audit::{AuditEntry, verify_chain};
-pub use deliveries::{DeliveryRow, DeliverySlice, RejectRow, FindingRow};
+pub use deliveries::{DeliveryRow, DeliverySlice, FindingRow, RejectRow};
 pub use error::CatalogError;
-pub use files::{NewFile, LiveFile};
+pub use files::{LiveFile, NewFile};
 pub use garbage::{Orphans, is_listed};
 pub use reference::{RefColumn, RefRow, RefTable, RefType};
 pub use slices::{SliceKey, SliceRow};
@@ -152,10 +152,7 @@ impl Catalog {
     }
 
     /// Runs `work` on one consistent state.
-    pub fn read<T, E: From<CatalogError>>(
-        &self,
-        work: impl FnOnce(&dyn Tx) -> Result<T, E>,
-    ) -> Result<T, E> {
+    pub fn read<T, E: From<CatalogError>>(&self, work: impl FnOnce(&dyn Tx) -> Result<T, E>) -> Result<T, E> {
         self.database.read(work)
     }
 

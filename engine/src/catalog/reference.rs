@@ -78,8 +78,12 @@ const fn defaulted(name: &'static str, kind: RefType, default: &'static str, com
     RefColumn { name, kind, nullable: false, default: Some(default), comment }
 }
 
-const VALID_FROM: RefColumn =
-    defaulted("valid_from", RefType::Instant, "2000-01-01T00:00:00.000000Z", "From this instant it applies (inclusive).");
+const VALID_FROM: RefColumn = defaulted(
+    "valid_from",
+    RefType::Instant,
+    "2000-01-01T00:00:00.000000Z",
+    "From this instant it applies (inclusive).",
+);
 const VALID_TO: RefColumn = column("valid_to", RefType::Instant, true, "Until this instant (exclusive); null is open.");
 
 static NODES: RefTable = RefTable {
@@ -93,8 +97,18 @@ static NODES: RefTable = RefTable {
         defaulted("time_zone", RefType::Text, "UTC", "IANA time zone of its days and of what it originates."),
         VALID_FROM,
         VALID_TO,
-        defaulted("fx_policy", RefType::Text, "market", "Source of the FX rates that convert its seller's cost to its currency."),
-        defaulted("rounding_mode", RefType::Text, "half_even", "How its documents round: half_even, half_up, down, up."),
+        defaulted(
+            "fx_policy",
+            RefType::Text,
+            "market",
+            "Source of the FX rates that convert its seller's cost to its currency.",
+        ),
+        defaulted(
+            "rounding_mode",
+            RefType::Text,
+            "half_even",
+            "How its documents round: half_even, half_up, down, up.",
+        ),
         defaulted("disclose_up", RefType::Bool, "true", "Whether nodes above it see the edges on which it sells."),
     ],
     key: &["node_id", "valid_from"],
@@ -156,7 +170,12 @@ static RATE_CARD_VERSIONS: RefTable = RefTable {
         column("version", RefType::Int, false, "Its version, from 1."),
         VALID_FROM,
         VALID_TO,
-        defaulted("status", RefType::Text, "draft", "draft, pending, active or retired; moved by call submit, approve, reject."),
+        defaulted(
+            "status",
+            RefType::Text,
+            "draft",
+            "draft, pending, active or retired; moved by call submit, approve, reject.",
+        ),
         optional("base_card_id", "A card of the same seller whose rules it inherits."),
         column("base_version", RefType::Int, true, "The version of that card."),
     ],
@@ -183,9 +202,15 @@ static RATE_RULES: RefTable = RefTable {
         optional("tag_key", "Null means any."),
         optional("tag_value", "Null means any value of the key."),
         optional("unit", "The unit it prices; a matching row of another unit is unrated."),
-        required("method", "markup_pct, margin_pct, discount_pct, unit_price, graduated, volume, package, pass_through, zero."),
+        required(
+            "method",
+            "markup_pct, margin_pct, discount_pct, unit_price, graduated, volume, package, pass_through, zero.",
+        ),
         column("value", RefType::Decimal, true, "Percent, or the price of one unit."),
-        defaulted("base", RefType::Text, "cost", "cost or list; at the root also billed, contracted, effective, on_demand."),
+        optional(
+            "base",
+            "cost or list; at the root also billed, contracted, effective, on_demand; null: list for discount_pct, else cost.",
+        ),
         column("bands", RefType::Json, true, "Bands of graduated and volume prices, or the block of a package."),
         defaulted("scope", RefType::Text, "node", "Whose quantity the bands count: account, node or subtree."),
     ],
@@ -366,10 +391,8 @@ impl Commit<'_> {
     /// # Errors
     /// [`CatalogError::Conflict`] when somebody ended it first.
     pub fn end_ref(&self, table: &RefTable, row_id: i64) -> Result<(), CatalogError> {
-        let sql = format!(
-            "update {} set end_snapshot = ?1 where row_id = ?2 and end_snapshot is null",
-            table.stored_name()
-        );
+        let sql =
+            format!("update {} set end_snapshot = ?1 where row_id = ?2 and end_snapshot is null", table.stored_name());
         if self.tx.execute(&sql, &[self.snapshot.into(), row_id.into()])? != 1 {
             return Err(CatalogError::Conflict);
         }

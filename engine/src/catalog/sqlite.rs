@@ -11,8 +11,8 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params_from_iter};
 
-use super::tx::{Row, Tx, Value};
 use super::CatalogError;
+use super::tx::{Row, Tx, Value};
 
 /// How long a writer waits for the one before it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -37,19 +37,14 @@ impl Sqlite {
     }
 
     /// Runs `work` in one read transaction: every statement of it sees the same state.
-    pub(super) fn read<T, E: From<CatalogError>>(
-        &self,
-        work: impl FnOnce(&dyn Tx) -> Result<T, E>,
-    ) -> Result<T, E> {
+    pub(super) fn read<T, E: From<CatalogError>>(&self, work: impl FnOnce(&dyn Tx) -> Result<T, E>) -> Result<T, E> {
         let idle = self.readers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
         let mut connection = match idle {
             Some(connection) => connection,
             None => connect(&self.path, false)?,
         };
         let result = {
-            let tx = connection
-                .transaction_with_behavior(TransactionBehavior::Deferred)
-                .map_err(CatalogError::from)?;
+            let tx = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(CatalogError::from)?;
             work(&SqliteTx(&tx))
         };
         let mut readers = self.readers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -60,14 +55,9 @@ impl Sqlite {
     }
 
     /// Runs `work` in one write transaction; an error rolls everything back.
-    pub(super) fn write<T, E: From<CatalogError>>(
-        &self,
-        work: impl FnOnce(&dyn Tx) -> Result<T, E>,
-    ) -> Result<T, E> {
+    pub(super) fn write<T, E: From<CatalogError>>(&self, work: impl FnOnce(&dyn Tx) -> Result<T, E>) -> Result<T, E> {
         let mut connection = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let tx = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(CatalogError::from)?;
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(CatalogError::from)?;
         let result = work(&SqliteTx(&tx))?;
         tx.commit().map_err(CatalogError::from)?;
         Ok(result)

@@ -153,7 +153,12 @@ async fn load_reference(admin: &Session) -> Result<(), Error> {
         let tag = admin.finish_copy(copy)?;
         println!("  ref.{table}: {tag}");
     }
-    for line in REFERENCE.iter().filter(|(path, _)| path.ends_with("rate_card_versions.csv")).flat_map(|(_, bytes)| bytes.split(|b| *b == b'\n')).skip(1) {
+    for line in REFERENCE
+        .iter()
+        .filter(|(path, _)| path.ends_with("rate_card_versions.csv"))
+        .flat_map(|(_, bytes)| bytes.split(|b| *b == b'\n'))
+        .skip(1)
+    {
         let line = String::from_utf8_lossy(line);
         let mut fields = line.split(',');
         if let (Some(card), Some(version)) = (fields.next().filter(|card| !card.is_empty()), fields.next()) {
@@ -182,7 +187,9 @@ fn write_invoices(warehouse: &Warehouse, directory: &Path) -> Result<usize, Erro
     let renderer = Renderer::new(None);
     let mut count = 0;
     for period in PERIODS {
-        let documents = warehouse.catalog().read::<_, Error>(|tx| Ok(Document::of_period(tx, period.parse().map_err(ratehouse::billing::BillingError::from)?)?))?;
+        let documents = warehouse.catalog().read::<_, Error>(|tx| {
+            Ok(Document::of_period(tx, period.parse().map_err(ratehouse::billing::BillingError::from)?)?)
+        })?;
         for document in &documents {
             let path = directory.join("invoices").join(document.relative_path(DocumentFormat::Html));
             write_document(document, DocumentFormat::Html, &renderer, &path)?;

@@ -111,10 +111,8 @@ fn stdout_failed(source: std::io::Error) -> Error {
 }
 
 fn print_blockers(blockers: &[ratehouse::billing::Blocker]) -> Result<(), Error> {
-    let rows: Vec<Vec<String>> = blockers
-        .iter()
-        .map(|b| vec![b.blocker.clone(), b.scope.clone(), b.detail.clone(), b.remedy.clone()])
-        .collect();
+    let rows: Vec<Vec<String>> =
+        blockers.iter().map(|b| vec![b.blocker.clone(), b.scope.clone(), b.detail.clone(), b.remedy.clone()]).collect();
     write_table(&mut std::io::stdout().lock(), &["blocker", "scope", "detail", "what to do"], &[false; 4], &rows)
         .map_err(stdout_failed)
 }
@@ -150,7 +148,10 @@ pub(super) fn password(file: Option<&Path>) -> Result<(String, bool), Error> {
         }
         None => {
             let bytes: [u8; 15] = rand::random();
-            let text = bytes.iter().map(|byte| char::from(b"abcdefghjkmnpqrstuvwxyz23456789-"[usize::from(byte % 32)])).collect();
+            let text = bytes
+                .iter()
+                .map(|byte| char::from(b"abcdefghjkmnpqrstuvwxyz23456789-"[usize::from(byte % 32)]))
+                .collect();
             Ok((text, true))
         }
     }
@@ -210,7 +211,12 @@ pub(super) async fn change_password(warehouse: &Warehouse, login: &str, file: Op
 
 /// `user list`.
 pub(super) async fn list_users(warehouse: &Warehouse) -> Result<(), Error> {
-    run_as_admin(warehouse, "select login, node_id, role, enabled from ref.users order by node_id, login", Format::Table).await
+    run_as_admin(
+        warehouse,
+        "select login, node_id, role, enabled from ref.users order by node_id, login",
+        Format::Table,
+    )
+    .await
 }
 
 /// `user roles`: the matrix that sessions are built from.

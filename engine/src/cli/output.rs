@@ -84,9 +84,7 @@ fn json(column: &ArrayRef, row: usize, options: &FormatOptions<'_>) -> serde_jso
     let shown = text(column, row, options);
     match column.data_type() {
         DataType::Boolean => serde_json::Value::Bool(shown == "true"),
-        data_type if data_type.is_integer() => {
-            shown.parse::<i64>().map_or_else(|_| shown.clone().into(), Into::into)
-        }
+        data_type if data_type.is_integer() => shown.parse::<i64>().map_or_else(|_| shown.clone().into(), Into::into),
         _ => shown.into(),
     }
 }
@@ -102,7 +100,9 @@ pub(crate) fn write_table(
     let widths: Vec<usize> = names
         .iter()
         .enumerate()
-        .map(|(at, name)| rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell)).max().unwrap_or(0).max(width(name)))
+        .map(|(at, name)| {
+            rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell)).max().unwrap_or(0).max(width(name))
+        })
         .collect();
     let line = |out: &mut dyn Write, cells: &mut dyn Iterator<Item = &str>, heading: bool| -> std::io::Result<()> {
         let mut text = String::new();

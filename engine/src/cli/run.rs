@@ -55,10 +55,12 @@ async fn dispatch(command: Command) -> Result<(), Error> {
         Command::Sql { directory, user, command, file, format } => {
             let warehouse = Warehouse::open(&directory)?;
             let principal = match &user {
-                Some(login) => warehouse
-                    .principal(login)?
-                    .ok_or_else(|| Error::Refused(format!("there is no enabled login \"{login}\": see `ratehouse user list`")))?,
-                None => warehouse.root_admin()?.ok_or_else(|| Error::Refused("the root has no admin login".to_owned()))?,
+                Some(login) => warehouse.principal(login)?.ok_or_else(|| {
+                    Error::Refused(format!("there is no enabled login \"{login}\": see `ratehouse user list`"))
+                })?,
+                None => {
+                    warehouse.root_admin()?.ok_or_else(|| Error::Refused("the root has no admin login".to_owned()))?
+                }
             };
             let session = warehouse.session(principal);
             match (command, file) {
@@ -104,15 +106,23 @@ async fn dispatch(command: Command) -> Result<(), Error> {
 }
 
 /// Serves until interrupted.
+///
+/// Sockets have threads of their own: statements, which may keep a thread for long, run on those of
+/// the caller, and a client is answered and can cancel whatever runs there.
 pub(crate) async fn serve(warehouse: Warehouse, config: ServeConfig) -> Result<(), Error> {
     let listen = config.listen;
-    let server = ratehouse::wire::serve(Arc::new(Served(warehouse)), config)
-        .await
-        .map_err(|source| Error::Io { path: listen.to_string(), source })?;
-    println!("serving SQL on {} (database ratehouse); Ctrl-C stops", server.local_addr());
-    let _ = tokio::signal::ctrl_c().await;
-    server.shutdown().await;
-    Ok(())
+    let io = |source| Error::Io { path: listen.to_string(), source };
+    let sockets = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
+    let serving = sockets.spawn(async move {
+        let server = ratehouse::wire::serve(Arc::new(Served(warehouse)), config).await?;
+        println!("serving SQL on {} (database ratehouse); Ctrl-C stops", server.local_addr());
+        let _ = tokio::signal::ctrl_c().await;
+        server.shutdown().await;
+        Ok(())
+    });
+    let served = serving.await;
+    sockets.shutdown_background();
+    served.map_err(|ended| io(std::io::Error::other(ended)))?.map_err(io)
 }
 
 fn invoice(
@@ -130,18 +140,17 @@ fn invoice(
     let renderer = Renderer::new(Some(&warehouse.directory().join("templates")));
     let documents = warehouse.catalog().read::<_, Error>(|tx| match (number, period) {
         (Some(number), _) => Ok(vec![Document::by_number(tx, number)?]),
-        (None, Some(period)) => Ok(Document::of_period(tx, period.parse().map_err(ratehouse::billing::BillingError::from)?)?),
+        (None, Some(period)) => {
+            Ok(Document::of_period(tx, period.parse().map_err(ratehouse::billing::BillingError::from)?)?)
+        }
         (None, None) => Ok(Vec::new()),
     })?;
     if documents.is_empty() {
         return Err(Error::Refused("there is no such invoice: close the period first".to_owned()));
     }
     for document in &documents {
-        let path: PathBuf = if number.is_some() {
-            output.to_owned()
-        } else {
-            output.join(document.relative_path(format))
-        };
+        let path: PathBuf =
+            if number.is_some() { output.to_owned() } else { output.join(document.relative_path(format)) };
         write_document(document, format, &renderer, &path)?;
         println!("{}", path.display());
     }

@@ -45,7 +45,8 @@ async fn run_one(session: &Session, statement: &ratehouse::Statement, format: Fo
             let mut piece = vec![0; 1 << 20];
             let mut input = std::io::stdin().lock();
             loop {
-                let read = input.read(&mut piece).map_err(|source| Error::Io { path: "standard input".to_owned(), source })?;
+                let read =
+                    input.read(&mut piece).map_err(|source| Error::Io { path: "standard input".to_owned(), source })?;
                 if read == 0 {
                     break;
                 }

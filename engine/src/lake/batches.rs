@@ -6,8 +6,8 @@ use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, new_null_array};
 use arrow::buffer::Buffer;
 use arrow::compute::{interleave, take};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Int32Type, Int64Type,
-    TimestampMicrosecondType, UInt32Type,
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    UInt32Type,
 };
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
@@ -34,19 +34,13 @@ pub(super) struct HeldColumn {
 impl HeldColumn {
     fn new(array: &ArrayRef) -> Result<Self, ArrowError> {
         if let Some(single) = single_value(array)? {
-            return Ok(Self {
-                array: single,
-                constant: true,
-            });
+            return Ok(Self { array: single, constant: true });
         }
         let array = match array.as_string_view_opt() {
             Some(texts) if is_loose(texts) => packed(texts)?,
             _ => Arc::clone(array),
         };
-        Ok(Self {
-            array,
-            constant: false,
-        })
+        Ok(Self { array, constant: false })
     }
 
     /// The values.
@@ -88,13 +82,9 @@ impl Batches {
     /// Keeps the columns of a batch and answers with its number.
     pub(super) fn hold(&mut self, columns: &[ArrayRef]) -> Result<u32, ArrowError> {
         let live = columns.first().map_or(0, Array::len);
-        let columns = columns
-            .iter()
-            .map(HeldColumn::new)
-            .collect::<Result<Vec<_>, _>>()?;
-        let number = u32::try_from(self.held.len()).map_err(|_| {
-            ArrowError::InvalidArgumentError("more batches than numbers for them".to_owned())
-        })?;
+        let columns = columns.iter().map(HeldColumn::new).collect::<Result<Vec<_>, _>>()?;
+        let number = u32::try_from(self.held.len())
+            .map_err(|_| ArrowError::InvalidArgumentError("more batches than numbers for them".to_owned()))?;
         for column in &columns {
             for_each_buffer(&column.array, |buffer| {
                 let bytes = buffer.capacity().max(buffer.len());
@@ -182,11 +172,7 @@ impl Selection<'_> {
 
     /// The values of a column in a range of the selected rows. Texts still point into the buffers
     /// of their batches.
-    pub(super) fn collect(
-        &self,
-        column: usize,
-        range: std::ops::Range<usize>,
-    ) -> Result<ArrayRef, ArrowError> {
+    pub(super) fn collect(&self, column: usize, range: std::ops::Range<usize>) -> Result<ArrayRef, ArrowError> {
         let sources: Vec<&HeldColumn> = self.column(column).collect();
         let arrays: Vec<&dyn Array> = sources.iter().map(|source| source.array.as_ref()).collect();
         if let Some(first) = arrays.first()
@@ -196,9 +182,7 @@ impl Selection<'_> {
         }
         let places = &self.places[range];
         if sources.iter().any(|source| source.constant) {
-            let moved = |&(source, row): &(usize, usize)| {
-                (source, if sources[source].constant { 0 } else { row })
-            };
+            let moved = |&(source, row): &(usize, usize)| (source, if sources[source].constant { 0 } else { row });
             return interleave(&arrays, &places.iter().map(moved).collect::<Vec<_>>());
         }
         interleave(&arrays, places)
@@ -212,50 +196,26 @@ impl Selection<'_> {
         };
         let is_single = match first.array.data_type() {
             DataType::Utf8View => {
-                let texts: Vec<_> = sources
-                    .iter()
-                    .map(|source| source.array.as_string_view())
-                    .collect();
-                self.agree(&sources, |source, row| {
-                    texts[source]
-                        .is_valid(row)
-                        .then(|| texts[source].value(row))
-                })
+                let texts: Vec<_> = sources.iter().map(|source| source.array.as_string_view()).collect();
+                self.agree(&sources, |source, row| texts[source].is_valid(row).then(|| texts[source].value(row)))
             }
             DataType::Decimal128(..) => self.agree_in::<Decimal128Type>(&sources),
             DataType::Timestamp(..) => self.agree_in::<TimestampMicrosecondType>(&sources),
             DataType::Date32 => self.agree_in::<Date32Type>(&sources),
             DataType::Int64 => self.agree_in::<Int64Type>(&sources),
             DataType::Int32 => self.agree_in::<Int32Type>(&sources),
-            _ => sources
-                .iter()
-                .all(|source| source.array.null_count() == source.array.len()),
+            _ => sources.iter().all(|source| source.array.null_count() == source.array.len()),
         };
-        if is_single && !self.places.is_empty() {
-            self.collect(column, 0..1).map(Some)
-        } else {
-            Ok(None)
-        }
+        if is_single && !self.places.is_empty() { self.collect(column, 0..1).map(Some) } else { Ok(None) }
     }
 
     fn agree_in<T: ArrowPrimitiveType>(&self, sources: &[&HeldColumn]) -> bool {
-        let arrays: Vec<_> = sources
-            .iter()
-            .map(|source| source.array.as_primitive::<T>())
-            .collect();
-        self.agree(sources, |source, row| {
-            arrays[source]
-                .is_valid(row)
-                .then(|| arrays[source].value(row))
-        })
+        let arrays: Vec<_> = sources.iter().map(|source| source.array.as_primitive::<T>()).collect();
+        self.agree(sources, |source, row| arrays[source].is_valid(row).then(|| arrays[source].value(row)))
     }
 
     /// Whether all rows have the value of the first.
-    fn agree<T: PartialEq>(
-        &self,
-        sources: &[&HeldColumn],
-        value: impl Fn(usize, usize) -> Option<T>,
-    ) -> bool {
+    fn agree<T: PartialEq>(&self, sources: &[&HeldColumn], value: impl Fn(usize, usize) -> Option<T>) -> bool {
         if let [only] = sources
             && only.constant
         {
@@ -270,11 +230,7 @@ impl Selection<'_> {
     }
 
     /// Like [`Self::collect`], with texts copied out of the buffers they were in.
-    pub(super) fn copy(
-        &self,
-        column: usize,
-        range: std::ops::Range<usize>,
-    ) -> Result<ArrayRef, ArrowError> {
+    pub(super) fn copy(&self, column: usize, range: std::ops::Range<usize>) -> Result<ArrayRef, ArrowError> {
         let collected = self.collect(column, range)?;
         Ok(match collected.as_string_view_opt() {
             Some(texts) => packed(texts)?,
@@ -308,8 +264,7 @@ fn single_value(array: &ArrayRef) -> Result<Option<ArrayRef>, ArrowError> {
     }
     if let Some(texts) = array.as_string_view_opt() {
         let (views, first) = (texts.views(), texts.value(0));
-        let single =
-            (1..texts.len()).all(|row| views[row] == views[0] || texts.value(row) == first);
+        let single = (1..texts.len()).all(|row| views[row] == views[0] || texts.value(row) == first);
         return single.then(|| packed(&texts.slice(0, 1))).transpose();
     }
     let single = match array.data_type() {
@@ -323,12 +278,7 @@ fn single_value(array: &ArrayRef) -> Result<Option<ArrayRef>, ArrowError> {
     if !single {
         return Ok(None);
     }
-    take(
-        array,
-        &PrimitiveArray::<UInt32Type>::from_iter_values([0]),
-        None,
-    )
-    .map(Some)
+    take(array, &PrimitiveArray::<UInt32Type>::from_iter_values([0]), None).map(Some)
 }
 
 fn all_equal<T: ArrowPrimitiveType>(array: &ArrayRef) -> bool {

@@ -46,19 +46,9 @@ impl Clusters {
     }
 
     /// Adds a batch. The three lengths are equal.
-    pub(super) fn push(
-        &mut self,
-        columns: &[ArrayRef],
-        files: &[u32],
-        groups: &[u32],
-    ) -> Result<(), ArrowError> {
+    pub(super) fn push(&mut self, columns: &[ArrayRef], files: &[u32], groups: &[u32]) -> Result<(), ArrowError> {
         let batch = self.batches.hold(columns)?;
-        let mut places = files
-            .iter()
-            .copied()
-            .zip(groups.iter().copied())
-            .zip(0_u32..)
-            .peekable();
+        let mut places = files.iter().copied().zip(groups.iter().copied()).zip(0_u32..).peekable();
         // Neighbours mostly go to the same place: look it up once for all of them.
         while let Some((place, row)) = places.next() {
             let rows = self.waiting.entry(place).or_default();
@@ -78,10 +68,7 @@ impl Clusters {
             let whole = rows.len() - rows.len() % row_group_rows;
             if whole > 0 {
                 let rest = rows.split_off(whole);
-                taken.push(Cluster {
-                    place: *place,
-                    rows: std::mem::replace(rows, rest),
-                });
+                taken.push(Cluster { place: *place, rows: std::mem::replace(rows, rest) });
             }
         }
         self.taken(taken)
@@ -89,11 +76,7 @@ impl Clusters {
 
     /// Takes the places with most rows until at most `rows_left` remain.
     pub(super) fn take_largest(&mut self, rows_left: usize) -> Vec<Cluster> {
-        let mut places: Vec<(usize, Place)> = self
-            .waiting
-            .iter()
-            .map(|(place, rows)| (rows.len(), *place))
-            .collect();
+        let mut places: Vec<(usize, Place)> = self.waiting.iter().map(|(place, rows)| (rows.len(), *place)).collect();
         places.sort_unstable_by(|a, b| b.cmp(a));
         let mut left = self.rows;
         let enough = places.iter().position(|(rows, _)| {
@@ -119,19 +102,14 @@ impl Clusters {
     fn taken(&mut self, mut clusters: Vec<Cluster>) -> Vec<Cluster> {
         clusters.retain(|cluster| !cluster.rows.is_empty());
         clusters.sort_unstable_by_key(|cluster| cluster.place);
-        self.rows -= clusters
-            .iter()
-            .map(|cluster| cluster.rows.len())
-            .sum::<usize>();
+        self.rows -= clusters.iter().map(|cluster| cluster.rows.len()).sum::<usize>();
         self.waiting.retain(|_, rows| !rows.is_empty());
         clusters
     }
 
     /// Lets go of what written rows occupied.
     pub(super) fn release(&mut self, written: &[Cluster]) {
-        written
-            .iter()
-            .for_each(|cluster| self.batches.release(&cluster.rows));
+        written.iter().for_each(|cluster| self.batches.release(&cluster.rows));
     }
 
     /// Copies the remaining rows into batches of their own, in the order of their places, and lets
@@ -139,24 +117,19 @@ impl Clusters {
     pub(super) fn compact(&mut self, columns: usize) -> Result<(), ArrowError> {
         let mut waiting: Vec<(Place, Vec<RowRef>)> = self.waiting.drain().collect();
         waiting.sort_unstable_by_key(|(place, _)| *place);
-        let rows: Vec<RowRef> = waiting
-            .iter()
-            .flat_map(|(_, rows)| rows.iter().copied())
-            .collect();
+        let rows: Vec<RowRef> = waiting.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
         let mut compacted = Batches::default();
         let mut moved = Vec::with_capacity(rows.len());
         for chunk in rows.chunks(COMPACT_ROWS) {
             let selection = self.batches.select(chunk);
-            let copies: Vec<ArrayRef> = (0..columns)
-                .map(|column| selection.copy(column, 0..chunk.len()))
-                .collect::<Result<_, _>>()?;
+            let copies: Vec<ArrayRef> =
+                (0..columns).map(|column| selection.copy(column, 0..chunk.len())).collect::<Result<_, _>>()?;
             let batch = compacted.hold(&copies)?;
             moved.extend((0_u32..).take(chunk.len()).map(|row| RowRef { batch, row }));
         }
         let mut moved = moved.into_iter();
         for (place, rows) in waiting {
-            self.waiting
-                .insert(place, moved.by_ref().take(rows.len()).collect());
+            self.waiting.insert(place, moved.by_ref().take(rows.len()).collect());
         }
         self.batches = compacted;
         Ok(())

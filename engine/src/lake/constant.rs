@@ -8,9 +8,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType,
-};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{CompressedPage, Page, PageWriteSpec, PageWriter};
@@ -44,15 +42,10 @@ pub(super) fn encode(
     let Some(single) = Single::new(value) else {
         return Ok(None);
     };
-    let rows = u32::try_from(rows)
-        .map_err(|_| ParquetError::General("too many rows for a page".to_owned()))?;
+    let rows = u32::try_from(rows).map_err(|_| ParquetError::General("too many rows for a page".to_owned()))?;
     let mut sink = TrackedWrite::new(Vec::new());
     let mut pages = SerializedPageWriter::new(&mut sink);
-    let dictionary = single
-        .plain
-        .as_ref()
-        .map(|plain| write_dictionary(&mut pages, plain))
-        .transpose()?;
+    let dictionary = single.plain.as_ref().map(|plain| write_dictionary(&mut pages, plain)).transpose()?;
     let data = write_run(&mut pages, column, single.plain.is_some(), rows)?;
     pages.close()?;
 
@@ -77,10 +70,7 @@ pub(super) fn encode(
     }
     let mut offset_index = OffsetIndexBuilder::new();
     offset_index.append_row_count(i64::from(rows));
-    offset_index.append_offset_and_size(
-        offset(&data),
-        i32::try_from(data.compressed_size).unwrap_or(i32::MAX),
-    );
+    offset_index.append_offset_and_size(offset(&data), i32::try_from(data.compressed_size).unwrap_or(i32::MAX));
     let bytes = Bytes::from(sink.into_inner()?);
     let close = ColumnCloseResult {
         bytes_written: bytes.len() as u64,
@@ -126,60 +116,33 @@ impl Single {
         Some(match value.data_type() {
             DataType::Utf8View => {
                 let text = valid.then(|| value.as_string_view().value(0));
-                Self {
-                    plain: text.map(plain_text).transpose().ok()?,
-                    bounds: Bounds::Text(text.map(str::to_owned)),
-                }
+                Self { plain: text.map(plain_text).transpose().ok()?, bounds: Bounds::Text(text.map(str::to_owned)) }
             }
             DataType::Decimal128(..) => Self {
-                plain: valid.then(|| {
-                    value
-                        .as_primitive::<Decimal128Type>()
-                        .value(0)
-                        .to_be_bytes()
-                        .to_vec()
-                }),
+                plain: valid.then(|| value.as_primitive::<Decimal128Type>().value(0).to_be_bytes().to_vec()),
                 bounds: Bounds::Other,
             },
-            DataType::Timestamp(..) => {
-                int64(value.as_primitive::<TimestampMicrosecondType>().value(0))
-            }
+            DataType::Timestamp(..) => int64(value.as_primitive::<TimestampMicrosecondType>().value(0)),
             DataType::Int64 => int64(value.as_primitive::<Int64Type>().value(0)),
             DataType::Date32 => int32(value.as_primitive::<Date32Type>().value(0)),
             DataType::Int32 => int32(value.as_primitive::<Int32Type>().value(0)),
-            DataType::Boolean if is_null => Self {
-                plain: None,
-                bounds: Bounds::Other,
-            },
+            DataType::Boolean if is_null => Self { plain: None, bounds: Bounds::Other },
             _ => return None,
         })
     }
 
     fn statistics(&self, rows: u32) -> Statistics {
-        let nulls = Some(if self.plain.is_none() {
-            u64::from(rows)
-        } else {
-            0
-        });
+        let nulls = Some(if self.plain.is_none() { u64::from(rows) } else { 0 });
         match &self.bounds {
             Bounds::Int32(value) => Statistics::int32(*value, *value, None, nulls, false),
             Bounds::Int64(value) => Statistics::int64(*value, *value, None, nulls, false),
             Bounds::Text(text) => {
-                let bounds = text
-                    .as_deref()
-                    .and_then(|text| rounded(text, BOUND_BYTES_MAX));
-                let is_exact = text
-                    .as_ref()
-                    .is_some_and(|text| text.len() <= BOUND_BYTES_MAX);
+                let bounds = text.as_deref().and_then(|text| rounded(text, BOUND_BYTES_MAX));
+                let is_exact = text.as_ref().is_some_and(|text| text.len() <= BOUND_BYTES_MAX);
                 let (min, max) = bounds.unzip();
                 let bytes = |text: String| ByteArray::from(text.into_bytes());
-                let statistics =
-                    ValueStatistics::new(min.map(bytes), max.map(bytes), None, nulls, false);
-                Statistics::ByteArray(
-                    statistics
-                        .with_min_is_exact(is_exact)
-                        .with_max_is_exact(is_exact),
-                )
+                let statistics = ValueStatistics::new(min.map(bytes), max.map(bytes), None, nulls, false);
+                Statistics::ByteArray(statistics.with_min_is_exact(is_exact).with_max_is_exact(is_exact))
             }
             Bounds::Other => Statistics::fixed_len_byte_array(None, None, None, nulls, false),
         }
@@ -202,12 +165,7 @@ fn write_dictionary(pages: &mut impl PageWriter, plain: &[u8]) -> Result<PageWri
 }
 
 /// The only data page: levels that say whether rows are null, then the place in the dictionary.
-fn write_run(
-    pages: &mut impl PageWriter,
-    column: &ColumnDescPtr,
-    has_value: bool,
-    rows: u32,
-) -> Result<PageWriteSpec> {
+fn write_run(pages: &mut impl PageWriter, column: &ColumnDescPtr, has_value: bool, rows: u32) -> Result<PageWriteSpec> {
     let mut content = Vec::new();
     if column.max_def_level() > 0 {
         run(&mut content, rows, u8::from(has_value));
@@ -220,11 +178,7 @@ fn write_run(
     }
     let page = Page::DataPageV2 {
         num_values: rows,
-        encoding: if has_value {
-            Encoding::RLE_DICTIONARY
-        } else {
-            Encoding::PLAIN
-        },
+        encoding: if has_value { Encoding::RLE_DICTIONARY } else { Encoding::PLAIN },
         num_nulls: if has_value { 0 } else { rows },
         num_rows: rows,
         def_levels_byte_len: u32::try_from(levels).unwrap_or(u32::MAX),

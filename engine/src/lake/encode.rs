@@ -60,13 +60,8 @@ impl Encoder {
         clusters: &[Cluster],
         outputs: &BTreeMap<u32, Output>,
     ) -> Result<(), LakeError> {
-        let sorted: Vec<Sorted<'_>> = clusters
-            .iter()
-            .map(|cluster| Sorted {
-                cluster,
-                rows: OnceLock::new(),
-            })
-            .collect();
+        let sorted: Vec<Sorted<'_>> =
+            clusters.iter().map(|cluster| Sorted { cluster, rows: OnceLock::new() }).collect();
         let mut tasks: Vec<Task<'_>> = Vec::new();
         for sorted in &sorted {
             let table = self.layout.table.name();
@@ -78,21 +73,13 @@ impl Encoder {
             .iter()
             .enumerate()
             .flat_map(|(task, of)| {
-                let step = if of.range.len() < ROWS_WORTH_SPLITTING {
-                    columns
-                } else {
-                    1
-                };
-                (0..columns)
-                    .step_by(step)
-                    .map(move |first| (task, first..first + step))
+                let step = if of.range.len() < ROWS_WORTH_SPLITTING { columns } else { 1 };
+                (0..columns).step_by(step).map(move |first| (task, first..first + step))
             })
             .collect();
         in_parallel(self.threads, work.len(), self.layout.table.name(), |item| {
             let (task, columns) = &work[item];
-            columns
-                .clone()
-                .try_for_each(|column| self.encode_column(batches, &tasks[*task], column))
+            columns.clone().try_for_each(|column| self.encode_column(batches, &tasks[*task], column))
         })
     }
 
@@ -112,25 +99,15 @@ impl Encoder {
         (0..rows).step_by(size).map(task).collect()
     }
 
-    fn encode_column<'a>(
-        &self,
-        batches: &'a Batches,
-        task: &Task<'a>,
-        column: usize,
-    ) -> Result<(), LakeError> {
-        let sorted = task
-            .sorted
-            .rows
-            .get_or_init(|| sort(batches, self.layout.sort, &task.sorted.cluster.rows));
+    fn encode_column<'a>(&self, batches: &'a Batches, task: &Task<'a>, column: usize) -> Result<(), LakeError> {
+        let sorted = task.sorted.rows.get_or_init(|| sort(batches, self.layout.sort, &task.sorted.cluster.rows));
         let rows = match sorted {
             Ok(rows) => rows,
             Err(error) => {
                 return Err(self.not_clustered(ArrowError::ComputeError(error.to_string())));
             }
         };
-        let selection = task
-            .selection
-            .get_or_init(|| batches.select(&rows[task.range.clone()]));
+        let selection = task.selection.get_or_init(|| batches.select(&rows[task.range.clone()]));
         let chunk = match self.encode_single(selection, column)? {
             Some(chunk) => Chunk::Constant(chunk),
             None => Chunk::Encoded(self.encode_values(selection, column)?),
@@ -146,51 +123,27 @@ impl Encoder {
         task.output.add(task.number, chunks)
     }
 
-    fn encode_single(
-        &self,
-        selection: &Selection<'_>,
-        column: usize,
-    ) -> Result<Option<ConstantChunk>, LakeError> {
-        let Some(value) = selection
-            .single(column)
-            .map_err(|e| self.not_clustered(e))?
-        else {
+    fn encode_single(&self, selection: &Selection<'_>, column: usize) -> Result<Option<ConstantChunk>, LakeError> {
+        let Some(value) = selection.single(column).map_err(|e| self.not_clustered(e))? else {
             return Ok(None);
         };
-        let ColumnLayout {
-            description,
-            has_statistics,
-            ..
-        } = &self.layout.columns[column];
-        constant::encode(description, *has_statistics, &value, selection.len())
-            .map_err(|e| self.not_encoded(e))
+        let ColumnLayout { description, has_statistics, .. } = &self.layout.columns[column];
+        constant::encode(description, *has_statistics, &value, selection.len()).map_err(|e| self.not_encoded(e))
     }
 
-    fn encode_values(
-        &self,
-        selection: &Selection<'_>,
-        column: usize,
-    ) -> Result<ArrowColumnChunk, LakeError> {
+    fn encode_values(&self, selection: &Selection<'_>, column: usize) -> Result<ArrowColumnChunk, LakeError> {
         let field = self.layout.schema.field(column);
-        let mut encoder = self.layout.columns[column]
-            .encoder()
-            .map_err(|e| self.not_encoded(e))?;
+        let mut encoder = self.layout.columns[column].encoder().map_err(|e| self.not_encoded(e))?;
         for first in (0..selection.len()).step_by(PAGE_ROWS) {
             let range = first..selection.len().min(first + PAGE_ROWS);
-            let array = selection
-                .collect(column, range)
-                .map_err(|e| self.not_clustered(e))?;
+            let array = selection.collect(column, range).map_err(|e| self.not_clustered(e))?;
             for leaf in compute_leaves(field, &array).map_err(|e| self.not_encoded(e))? {
                 encoder.write(&leaf).map_err(|e| self.not_encoded(e))?;
             }
         }
         let mut chunk = encoder.close().map_err(|e| self.not_encoded(e))?;
         let close = chunk.close_mut();
-        if close
-            .offset_index
-            .as_ref()
-            .is_some_and(|index| index.page_locations.len() == 1)
-        {
+        if close.offset_index.as_ref().is_some_and(|index| index.page_locations.len() == 1) {
             // Bounds of the only page are those of the chunk.
             close.column_index = None;
         }
@@ -198,17 +151,11 @@ impl Encoder {
     }
 
     fn not_clustered(&self, source: ArrowError) -> LakeError {
-        LakeError::Cluster {
-            table: self.layout.table.name(),
-            source,
-        }
+        LakeError::Cluster { table: self.layout.table.name(), source }
     }
 
     fn not_encoded(&self, source: ParquetError) -> LakeError {
-        LakeError::Encode {
-            table: self.layout.table.name(),
-            source,
-        }
+        LakeError::Encode { table: self.layout.table.name(), source }
     }
 }
 
@@ -237,9 +184,7 @@ pub(super) fn in_parallel(
     thread::scope(|scope| {
         let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(run)).collect();
         let own = run();
-        let joined = helpers
-            .into_iter()
-            .map(|helper| helper.join().unwrap_or(Err(LakeError::Stopped { table })));
+        let joined = helpers.into_iter().map(|helper| helper.join().unwrap_or(Err(LakeError::Stopped { table })));
         joined.fold(own, Result::and)
     })
 }

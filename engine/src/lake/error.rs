@@ -135,9 +135,7 @@ pub enum LakeError {
     },
 
     /// Files with another number of rows than were pushed; none of them is published.
-    #[error(
-        "{pushed} rows of {table} were pushed and {written} written; nothing is kept, please report this"
-    )]
+    #[error("{pushed} rows of {table} were pushed and {written} written; nothing is kept, please report this")]
     Rows {
         /// The table's name.
         table: &'static str,
@@ -157,23 +155,11 @@ pub enum LakeError {
 
 impl LakeError {
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        }
+        Self::Io { action, path: path.to_owned(), source }
     }
 
-    pub(super) fn store(
-        action: &'static str,
-        path: &(impl ToString + ?Sized),
-        source: object_store::Error,
-    ) -> Self {
-        Self::Store {
-            action,
-            path: path.to_string(),
-            source,
-        }
+    pub(super) fn store(action: &'static str, path: &(impl ToString + ?Sized), source: object_store::Error) -> Self {
+        Self::Store { action, path: path.to_string(), source }
     }
 }
 

@@ -49,19 +49,13 @@ impl FileIndex {
     /// An index that is complete for one snapshot, `snapshot`: `files` are those in it, and any
     /// that ended before are ignored.
     pub fn new(snapshot: i64, files: impl IntoIterator<Item = IndexedFile>) -> Self {
-        let mut state = State {
-            oldest: snapshot,
-            newest: snapshot,
-            ..State::default()
-        };
+        let mut state = State { oldest: snapshot, newest: snapshot, ..State::default() };
         for file in files {
             if file.end_snapshot.is_none_or(|end| end > snapshot) {
                 state.add(file);
             }
         }
-        Self {
-            state: RwLock::new(state),
-        }
+        Self { state: RwLock::new(state) }
     }
 
     /// The oldest snapshot that can be asked for.
@@ -76,26 +70,17 @@ impl FileIndex {
 
     /// Takes in what happened up to `newest`: files that began and files that ended (id and
     /// snapshot). What is known already changes nothing, so refreshes may overlap.
-    pub fn apply(
-        &self,
-        newest: i64,
-        added: impl IntoIterator<Item = IndexedFile>,
-        ended: &[(i64, i64)],
-    ) {
+    pub fn apply(&self, newest: i64, added: impl IntoIterator<Item = IndexedFile>, ended: &[(i64, i64)]) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         added.into_iter().for_each(|file| state.add(file));
-        ended
-            .iter()
-            .for_each(|(id, snapshot)| state.end(*id, *snapshot));
+        ended.iter().for_each(|(id, snapshot)| state.end(*id, *snapshot));
         state.newest = state.newest.max(newest);
     }
 
     /// Forgets files that no snapshot from `oldest` on has.
     pub fn forget_before(&self, oldest: i64) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let State {
-            tables, periods, ..
-        } = &mut *state;
+        let State { tables, periods, .. } = &mut *state;
         for table in tables.values_mut() {
             table.retain(|_, files| {
                 files.retain(|file| {
@@ -112,12 +97,7 @@ impl FileIndex {
     }
 
     /// The files of a table at a snapshot that pass the filter.
-    pub fn files(
-        &self,
-        table: LakeTable,
-        snapshot: i64,
-        filter: impl Fn(&DataFile) -> bool,
-    ) -> FileList {
+    pub fn files(&self, table: LakeTable, snapshot: i64, filter: impl Fn(&DataFile) -> bool) -> FileList {
         self.files_of_periods(table, snapshot, i32::MIN..=i32::MAX, filter)
     }
 
@@ -134,10 +114,7 @@ impl FileIndex {
             return FileList::default();
         };
         let files = of_table.range(periods).flat_map(|(_, files)| files);
-        files
-            .filter(|file| file.is_in(snapshot) && filter(&file.file))
-            .map(|file| Arc::clone(&file.file))
-            .collect()
+        files.filter(|file| file.is_in(snapshot) && filter(&file.file)).map(|file| Arc::clone(&file.file)).collect()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -154,19 +131,11 @@ impl State {
             }
             return;
         }
-        self.tables
-            .entry(table)
-            .or_default()
-            .entry(period)
-            .or_default()
-            .push(file);
+        self.tables.entry(table).or_default().entry(period).or_default().push(file);
     }
 
     fn end(&mut self, id: i64, snapshot: i64) {
-        let files = self
-            .periods
-            .get(&id)
-            .and_then(|(table, period)| self.tables.get_mut(table)?.get_mut(period));
+        let files = self.periods.get(&id).and_then(|(table, period)| self.tables.get_mut(table)?.get_mut(period));
         let file = files.into_iter().flatten().find(|file| file.file.id == id);
         if let Some(file) = file {
             file.end_snapshot = Some(snapshot);

@@ -5,15 +5,11 @@ use std::sync::Arc;
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory};
-use parquet::arrow::{
-    ArrowSchemaConverter, PARQUET_FIELD_ID_META_KEY, add_encoded_arrow_schema_to_metadata,
-};
+use parquet::arrow::{ArrowSchemaConverter, PARQUET_FIELD_ID_META_KEY, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{
-    EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion,
-};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescPtr, ColumnPath, TypePtr};
 
@@ -140,25 +136,13 @@ impl Layout {
         let mut properties = properties(&schema, options)?;
         // Readers that know Arrow get back views and the time zone.
         add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
-        let root = ArrowSchemaConverter::new()
-            .convert(&schema)?
-            .root_schema_ptr();
+        let root = ArrowSchemaConverter::new().convert(&schema)?.root_schema_ptr();
         let [first, second] = sort_columns(table);
         let sort = [schema.index_of(first)?, schema.index_of(second)?];
         let properties = Arc::new(properties);
-        let columns = schema
-            .fields()
-            .iter()
-            .map(|field| ColumnLayout::new(field, &properties))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            table,
-            schema,
-            root,
-            properties,
-            columns,
-            sort,
-        })
+        let columns =
+            schema.fields().iter().map(|field| ColumnLayout::new(field, &properties)).collect::<Result<_, _>>()?;
+        Ok(Self { table, schema, root, properties, columns, sort })
     }
 }
 
@@ -172,29 +156,18 @@ impl Layout {
             let (expected, found) = (stored.get(position), given.fields().get(position));
             match (expected, found) {
                 (Some(expected), Some(found))
-                    if expected.name() == found.name()
-                        && expected.data_type() == found.data_type() =>
+                    if expected.name() == found.name() && expected.data_type() == found.data_type() =>
                 {
                     if !expected.is_nullable() && batch.column(position).null_count() > 0 {
-                        return Err(LakeError::Null {
-                            table,
-                            column: expected.name().clone(),
-                        });
+                        return Err(LakeError::Null { table, column: expected.name().clone() });
                     }
                 }
                 _ => {
                     let text = |field: Option<&Arc<Field>>| {
-                        field.map_or("no column".to_owned(), |f| {
-                            format!("{} {}", f.name(), f.data_type())
-                        })
+                        field.map_or("no column".to_owned(), |f| format!("{} {}", f.name(), f.data_type()))
                     };
                     let (expected, found) = (text(expected), text(found));
-                    return Err(LakeError::Columns {
-                        table,
-                        position: position + 1,
-                        expected,
-                        found,
-                    });
+                    return Err(LakeError::Columns { table, position: position + 1, expected, found });
                 }
             }
         }
@@ -217,27 +190,18 @@ pub(super) struct ColumnLayout {
 impl ColumnLayout {
     fn new(field: &Arc<Field>, properties: &WriterPropertiesPtr) -> Result<Self, ParquetError> {
         let alone = Arc::new(Schema::new(vec![Arc::clone(field)]));
-        let root = ArrowSchemaConverter::new()
-            .convert(&alone)?
-            .root_schema_ptr();
+        let root = ArrowSchemaConverter::new().convert(&alone)?.root_schema_ptr();
         let file = SerializedFileWriter::new(std::io::sink(), root, Arc::clone(properties))?;
         let description = file.schema_descr().column(0);
-        let has_statistics =
-            properties.statistics_enabled(description.path()) != EnabledStatistics::None;
+        let has_statistics = properties.statistics_enabled(description.path()) != EnabledStatistics::None;
         let encoders = ArrowRowGroupWriterFactory::new(&file, alone);
-        Ok(Self {
-            description,
-            has_statistics,
-            encoders,
-        })
+        Ok(Self { description, has_statistics, encoders })
     }
 
     /// An encoder for one column chunk.
     pub(super) fn encoder(&self) -> Result<ArrowColumnWriter, ParquetError> {
         let mut encoders = self.encoders.create_column_writers(0)?;
-        encoders
-            .pop()
-            .ok_or_else(|| ParquetError::General("a column without an encoder".to_owned()))
+        encoders.pop().ok_or_else(|| ParquetError::General("a column without an encoder".to_owned()))
     }
 }
 
@@ -245,20 +209,10 @@ impl ColumnLayout {
 /// its number for ever: new columns are added at the end.
 fn with_field_ids(schema: &Schema) -> SchemaRef {
     let number = |(position, field): (usize, &Arc<Field>)| {
-        let id = (
-            PARQUET_FIELD_ID_META_KEY.to_owned(),
-            (position + 1).to_string(),
-        );
+        let id = (PARQUET_FIELD_ID_META_KEY.to_owned(), (position + 1).to_string());
         field.as_ref().clone().with_metadata([id].into())
     };
-    Arc::new(Schema::new(
-        schema
-            .fields()
-            .iter()
-            .enumerate()
-            .map(number)
-            .collect::<Vec<_>>(),
-    ))
+    Arc::new(Schema::new(schema.fields().iter().enumerate().map(number).collect::<Vec<_>>()))
 }
 
 /// Whether bounds of a column can help a query. Amounts lie too wildly for bounds to exclude
@@ -266,24 +220,17 @@ fn with_field_ids(schema: &Schema) -> SchemaRef {
 fn is_selected_by(field: &Field) -> bool {
     let name = field.name().as_str();
     let is_amount = matches!(field.data_type(), DataType::Decimal128(..));
-    !is_amount
-        && !FREE_TEXTS.contains(&name)
-        && !FREE_FAMILIES.iter().any(|family| name.starts_with(family))
+    !is_amount && !FREE_TEXTS.contains(&name) && !FREE_FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
 fn properties(schema: &Schema, options: &WriterOptions) -> Result<WriterProperties, ParquetError> {
     let row_group_rows = options.row_group_rows.max(1);
-    let notes = options
-        .notes
-        .iter()
-        .map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    let notes = options.notes.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
     let mut properties = WriterProperties::builder()
         // Version 2 has dictionaries for decimals, which prices need: they repeat.
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_created_by(concat!("ratehouse ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(
-            options.compression_level,
-        )?))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(options.compression_level)?))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_max_row_group_row_count(Some(row_group_rows))
         .set_key_value_metadata(Some(notes.collect()).filter(|notes: &Vec<_>| !notes.is_empty()));
@@ -310,8 +257,7 @@ fn properties(schema: &Schema, options: &WriterOptions) -> Result<WriterProperti
                 .set_column_compression(column(), Compression::UNCOMPRESSED);
         }
         if !is_selected_by(field) {
-            properties =
-                properties.set_column_statistics_enabled(column(), EnabledStatistics::None);
+            properties = properties.set_column_statistics_enabled(column(), EnabledStatistics::None);
         }
         if LOOKED_UP.contains(&field.name().as_str()) {
             properties = properties

@@ -37,8 +37,7 @@ impl LocalRoot {
     /// Opens the directory, making it if needed.
     pub(super) fn open(root: &Path) -> Result<Self, LakeError> {
         let absolute = std::path::absolute(root).map_err(|e| LakeError::io("find", root, e))?;
-        create_directories(&absolute.join(WRITING))
-            .map_err(|e| LakeError::io("create", &absolute, e))?;
+        create_directories(&absolute.join(WRITING)).map_err(|e| LakeError::io("create", &absolute, e))?;
         Ok(Self { root: absolute })
     }
 
@@ -49,9 +48,7 @@ impl LocalRoot {
 
     /// A fresh name for an unfinished file on the same file system.
     pub(super) fn unfinished(&self) -> PathBuf {
-        self.root
-            .join(WRITING)
-            .join(format!("{}.tmp", Uuid::new_v4()))
+        self.root.join(WRITING).join(format!("{}.tmp", Uuid::new_v4()))
     }
 
     /// Where an object with that path in the tier is kept.
@@ -84,12 +81,7 @@ impl LocalRoot {
             };
             let directory = publish_one().map_err(|e| LakeError::io("publish", &place, e))?;
             // Also those that were there: another process may have made them a moment ago.
-            directories.extend(
-                directory
-                    .ancestors()
-                    .take_while(|d| d.starts_with(&self.root))
-                    .map(Path::to_owned),
-            );
+            directories.extend(directory.ancestors().take_while(|d| d.starts_with(&self.root)).map(Path::to_owned));
         }
         for directory in directories {
             flush_directory(&directory).map_err(|e| LakeError::io("flush", &directory, e))?;
@@ -125,11 +117,7 @@ impl LocalRoot {
 /// Appends to an unfinished file. The file is not kept open, so that a writer may have any number
 /// of files in the making.
 pub(super) fn append(unfinished: &Path, content: &[u8]) -> io::Result<()> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(unfinished)?
-        .write_all(content)
+    OpenOptions::new().append(true).create(true).open(unfinished)?.write_all(content)
 }
 
 /// Flushes a file's content to the device.

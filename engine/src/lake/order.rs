@@ -12,11 +12,7 @@ use super::batches::{Batches, RowRef, Selection};
 ///
 /// Every row gets one number: 32 bits of the text's rank, 64 of the second column, 32 of its
 /// place. Sorting numbers costs a tenth of comparing columns.
-pub(super) fn sort(
-    batches: &Batches,
-    columns: [usize; 2],
-    rows: &[RowRef],
-) -> Result<Vec<RowRef>, ArrowError> {
+pub(super) fn sort(batches: &Batches, columns: [usize; 2], rows: &[RowRef]) -> Result<Vec<RowRef>, ArrowError> {
     let selection = batches.select(rows);
     let first = text_ranks(&selection, columns[0])?;
     let second = keys(&selection, columns[1])?;
@@ -24,35 +20,22 @@ pub(super) fn sort(
         .into_iter()
         .zip(second)
         .zip(0_u32..)
-        .map(|((rank, key), place)| {
-            (u128::from(rank) << 96) | (u128::from(key) << 32) | u128::from(place)
-        })
+        .map(|((rank, key), place)| (u128::from(rank) << 96) | (u128::from(key) << 32) | u128::from(place))
         .collect();
     numbers.sort_unstable();
     let place = |number: u128| (number & u128::from(u32::MAX)) as usize;
-    Ok(numbers
-        .into_iter()
-        .map(|number| rows[place(number)])
-        .collect())
+    Ok(numbers.into_iter().map(|number| rows[place(number)]).collect())
 }
 
 /// An order-preserving number for each row's value; null has the lowest.
 fn keys(selection: &Selection<'_>, column: usize) -> Result<Vec<u64>, ArrowError> {
-    let data_type = selection
-        .column(column)
-        .next()
-        .map(|source| source.array().data_type().clone());
+    let data_type = selection.column(column).next().map(|source| source.array().data_type().clone());
     match data_type {
         None => Ok(Vec::new()),
-        Some(DataType::Utf8View) => Ok(text_ranks(selection, column)?
-            .into_iter()
-            .map(u64::from)
-            .collect()),
+        Some(DataType::Utf8View) => Ok(text_ranks(selection, column)?.into_iter().map(u64::from).collect()),
         Some(DataType::Timestamp(..)) => {
-            let sources: Vec<_> = selection
-                .column(column)
-                .map(|s| (s, s.array().as_primitive::<TimestampMicrosecondType>()))
-                .collect();
+            let sources: Vec<_> =
+                selection.column(column).map(|s| (s, s.array().as_primitive::<TimestampMicrosecondType>())).collect();
             Ok(numbers(selection, |source, row| {
                 let (held, array) = &sources[source];
                 let place = held.place(row);
@@ -60,30 +43,22 @@ fn keys(selection: &Selection<'_>, column: usize) -> Result<Vec<u64>, ArrowError
             }))
         }
         Some(DataType::Date32) => {
-            let sources: Vec<_> = selection
-                .column(column)
-                .map(|s| (s, s.array().as_primitive::<Date32Type>()))
-                .collect();
+            let sources: Vec<_> =
+                selection.column(column).map(|s| (s, s.array().as_primitive::<Date32Type>())).collect();
             Ok(numbers(selection, |source, row| {
                 let (held, array) = &sources[source];
                 let place = held.place(row);
                 array.is_valid(place).then(|| i64::from(array.value(place)))
             }))
         }
-        Some(other) => Err(ArrowError::NotYetImplemented(format!(
-            "sorting rows by {other}"
-        ))),
+        Some(other) => Err(ArrowError::NotYetImplemented(format!("sorting rows by {other}"))),
     }
 }
 
 fn numbers(selection: &Selection<'_>, value: impl Fn(usize, u32) -> Option<i64>) -> Vec<u64> {
     const SIGN: u64 = 1 << 63;
     let number = |value: Option<i64>| value.map_or(0, |v| v.cast_unsigned() ^ SIGN);
-    selection
-        .places()
-        .iter()
-        .map(|&(source, row)| number(value(source, row_number(row))))
-        .collect()
+    selection.places().iter().map(|&(source, row)| number(value(source, row_number(row)))).collect()
 }
 
 /// Rows of a batch are counted in 32 bits, see [`RowRef`].
@@ -95,16 +70,9 @@ fn row_number(row: usize) -> u32 {
 fn text_ranks(selection: &Selection<'_>, column: usize) -> Result<Vec<u32>, ArrowError> {
     let sources: Vec<_> = selection
         .column(column)
-        .map(|source| {
-            source
-                .array()
-                .as_string_view_opt()
-                .map(|texts| (source, texts))
-        })
+        .map(|source| source.array().as_string_view_opt().map(|texts| (source, texts)))
         .collect::<Option<_>>()
-        .ok_or_else(|| {
-            ArrowError::SchemaError("rows are sorted by a text column first".to_owned())
-        })?;
+        .ok_or_else(|| ArrowError::SchemaError("rows are sorted by a text column first".to_owned()))?;
     let mut numbers: HashMap<&str, u32> = HashMap::new();
     let mut number_of_row = Vec::with_capacity(selection.len());
     let mut last: Option<(&str, u32)> = None;
@@ -133,8 +101,6 @@ fn text_ranks(selection: &Selection<'_>, column: usize) -> Result<Vec<u32>, Arro
     for ((_, number), rank) in texts.into_iter().zip(1..) {
         rank_of_number[number as usize] = rank;
     }
-    number_of_row
-        .iter_mut()
-        .for_each(|number| *number = rank_of_number[*number as usize]);
+    number_of_row.iter_mut().for_each(|number| *number = rank_of_number[*number as usize]);
     Ok(number_of_row)
 }

@@ -53,36 +53,17 @@ struct State {
 
 impl std::fmt::Debug for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Output")
-            .field("unfinished", &self.unfinished)
-            .finish_non_exhaustive()
+        f.debug_struct("Output").field("unfinished", &self.unfinished).finish_non_exhaustive()
     }
 }
 
 impl Output {
     /// Begins a file. Nothing is on disk before the first row group is.
     pub(super) fn begin(layout: &Arc<Layout>, unfinished: PathBuf) -> Result<Self, LakeError> {
-        let writer = SerializedFileWriter::new(
-            Vec::new(),
-            Arc::clone(&layout.root),
-            Arc::clone(&layout.properties),
-        )
-        .map_err(|source| LakeError::Encode {
-            table: layout.table.name(),
-            source,
-        })?;
-        let state = State {
-            writer,
-            planned: 0,
-            next: 0,
-            waiting: BTreeMap::new(),
-            bytes: 0,
-        };
-        Ok(Self {
-            layout: Arc::clone(layout),
-            unfinished,
-            state: Mutex::new(state),
-        })
+        let writer = SerializedFileWriter::new(Vec::new(), Arc::clone(&layout.root), Arc::clone(&layout.properties))
+            .map_err(|source| LakeError::Encode { table: layout.table.name(), source })?;
+        let state = State { writer, planned: 0, next: 0, waiting: BTreeMap::new(), bytes: 0 };
+        Ok(Self { layout: Arc::clone(layout), unfinished, state: Mutex::new(state) })
     }
 
     /// Where the file is until it is published.
@@ -124,11 +105,7 @@ impl Output {
             rows: metadata.file_metadata().num_rows(),
             bytes: i64::try_from(state.bytes).unwrap_or(i64::MAX),
             footer_bytes,
-            stats: stats::of_columns(
-                &metadata,
-                &self.layout.schema,
-                stats_columns(self.layout.table),
-            ),
+            stats: stats::of_columns(&metadata, &self.layout.schema, stats_columns(self.layout.table)),
         })
     }
 
@@ -144,10 +121,7 @@ impl Output {
     }
 
     fn failed(&self, source: ParquetError) -> LakeError {
-        LakeError::Encode {
-            table: self.layout.table.name(),
-            source,
-        }
+        LakeError::Encode { table: self.layout.table.name(), source }
     }
 }
 
@@ -158,10 +132,7 @@ impl Drop for Output {
     }
 }
 
-fn append_row_group(
-    writer: &mut SerializedFileWriter<Vec<u8>>,
-    chunks: Vec<Chunk>,
-) -> Result<(), ParquetError> {
+fn append_row_group(writer: &mut SerializedFileWriter<Vec<u8>>, chunks: Vec<Chunk>) -> Result<(), ParquetError> {
     let mut row_group = writer.next_row_group()?;
     for chunk in chunks {
         match chunk {
@@ -175,8 +146,6 @@ fn append_row_group(
 
 /// A Parquet file ends with the length of its footer, in four bytes, and `PAR1`.
 fn footer_length(end_of_file: &[u8]) -> i64 {
-    let length = end_of_file
-        .last_chunk::<8>()
-        .and_then(|tail| tail.first_chunk::<4>());
+    let length = end_of_file.last_chunk::<8>().and_then(|tail| tail.first_chunk::<4>());
     length.map_or(0, |length| i64::from(u32::from_le_bytes(*length)))
 }

@@ -10,9 +10,7 @@ use datafusion::common::{DFSchema, Statistics, plan_err, project_schema};
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::{
-    FileGroup, FileScanConfigBuilder, FileSource, ParquetSource,
-};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -44,19 +42,10 @@ pub struct FilesTable {
 
 impl FilesTable {
     pub(super) fn new(lake: &Lake, table: LakeTable, files: FileList) -> Self {
-        Self {
-            lake: lake.clone(),
-            schema: table.schema(),
-            files,
-        }
+        Self { lake: lake.clone(), schema: table.schema(), files }
     }
 
-    fn files_for(
-        &self,
-        state: &dyn Session,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> Result<Vec<Arc<DataFile>>> {
+    fn files_for(&self, state: &dyn Session, filters: &[Expr], limit: Option<usize>) -> Result<Vec<Arc<DataFile>>> {
         if let Some(filter) = conjunction(filters.iter().cloned()) {
             let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
             let predicate = state.create_physical_expr(filter, &schema)?;
@@ -88,22 +77,15 @@ impl FilesTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = self.files_for(state, filters, None)?;
         let schema = DFSchema::try_from(Arc::clone(&self.schema))?;
-        let predicates: Vec<_> = filters
-            .iter()
-            .map(|filter| state.create_physical_expr(filter.clone(), &schema))
-            .collect::<Result<_>>()?;
+        let predicates: Vec<_> =
+            filters.iter().map(|filter| state.create_physical_expr(filter.clone(), &schema)).collect::<Result<_>>()?;
         let source: Arc<dyn FileSource> = Arc::new(self.source());
         if predicates.is_empty() {
             return self.plan(state, &files, source, projection, None);
         }
         let pushed = source.try_pushdown_filters(predicates, state.config_options())?;
         match pushed.updated_node {
-            Some(filtered)
-                if pushed
-                    .filters
-                    .iter()
-                    .all(|filter| matches!(filter, PushedDown::Yes)) =>
-            {
+            Some(filtered) if pushed.filters.iter().all(|filter| matches!(filter, PushedDown::Yes)) => {
                 self.plan(state, &files, filtered, projection, None)
             }
             _ => plan_err!("a filter of the scan cannot be applied while reading"),
@@ -119,10 +101,7 @@ impl FilesTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if files.is_empty() {
-            return Ok(Arc::new(EmptyExec::new(project_schema(
-                &self.schema,
-                projection,
-            )?)));
+            return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));
         }
         let scan = FileScanConfigBuilder::new(ObjectStoreUrl::parse(LAKE_URL)?, source)
             .with_file_groups(balanced(files, state.config().target_partitions())?)
@@ -142,8 +121,7 @@ impl FilesTable {
         options.global.enable_page_index = true;
         options.global.bloom_filter_on_read = true;
         options.global.pruning = true;
-        let reader =
-            CachedParquetFileReaderFactory::new(self.lake.object_store(), self.lake.footers());
+        let reader = CachedParquetFileReaderFactory::new(self.lake.object_store(), self.lake.footers());
         ParquetSource::new(Arc::clone(&self.schema))
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(reader))
@@ -160,10 +138,7 @@ impl TableProvider for FilesTable {
         TableType::Base
     }
 
-    fn supports_filters_pushdown(
-        &self,
-        filters: &[&Expr],
-    ) -> Result<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
@@ -182,10 +157,7 @@ impl TableProvider for FilesTable {
 }
 
 fn statistics(files: &[Arc<DataFile>], schema: &SchemaRef) -> Statistics {
-    let rows: Option<usize> = files
-        .iter()
-        .map(|file| usize::try_from(file.rows).ok())
-        .sum();
+    let rows: Option<usize> = files.iter().map(|file| usize::try_from(file.rows).ok()).sum();
     let mut statistics = Statistics::new_unknown(schema);
     statistics.num_rows = rows.map_or(Precision::Absent, Precision::Exact);
     statistics
@@ -199,29 +171,20 @@ fn balanced(files: &[Arc<DataFile>], groups: usize) -> Result<Vec<FileGroup>> {
     by_size.sort_by_key(|file| std::cmp::Reverse(files[*file].bytes));
     let mut dealt: Vec<(i64, Vec<usize>)> = vec![(0, Vec::new()); groups];
     for file in by_size {
-        if let Some((bytes, group)) = dealt
-            .iter_mut()
-            .min_by_key(|(bytes, group)| (*bytes, group.len()))
-        {
+        if let Some((bytes, group)) = dealt.iter_mut().min_by_key(|(bytes, group)| (*bytes, group.len())) {
             *bytes += files[file].bytes;
             group.push(file);
         }
     }
     let group = |(_, mut group): (i64, Vec<usize>)| {
         group.sort_unstable();
-        group
-            .into_iter()
-            .map(|file| partitioned(&files[file]))
-            .collect::<Result<Vec<_>>>()
-            .map(FileGroup::new)
+        group.into_iter().map(|file| partitioned(&files[file])).collect::<Result<Vec<_>>>().map(FileGroup::new)
     };
     dealt.into_iter().map(group).collect()
 }
 
 fn partitioned(file: &DataFile) -> Result<PartitionedFile> {
-    let location = Path::parse(&file.path).map_err(|_| LakeError::Path {
-        path: file.path.clone(),
-    })?;
+    let location = Path::parse(&file.path).map_err(|_| LakeError::Path { path: file.path.clone() })?;
     let meta = ObjectMeta {
         location,
         // Names are never used twice: the time is not needed to tell versions apart.

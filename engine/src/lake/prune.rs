@@ -3,9 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, StringViewArray, TimestampMicrosecondArray, UInt64Array,
-};
+use arrow::array::{ArrayRef, BooleanArray, Date32Array, StringViewArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, ScalarValue};
@@ -29,12 +27,7 @@ pub(super) fn matching_files(
         .with_max_in_list_size(LISTED_VALUES_MAX)
         .build(Arc::clone(predicate));
     match pruning.map(|pruning| pruning.prune(&FileBounds { files, schema })) {
-        Some(Ok(keep)) => files
-            .iter()
-            .zip(keep)
-            .filter(|(_, keep)| *keep)
-            .map(|(file, _)| Arc::clone(file))
-            .collect(),
+        Some(Ok(keep)) => files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| Arc::clone(file)).collect(),
         None | Some(Err(_)) => files.to_vec(),
     }
 }
@@ -50,31 +43,18 @@ const PERIOD: &str = "billing_period";
 
 impl FileBounds<'_> {
     /// One bound of a column for every file; `None` where it is not known.
-    fn bounds(
-        &self,
-        column: &Column,
-        bound: impl Fn(&ColumnStats) -> Option<&str>,
-    ) -> Option<ArrayRef> {
+    fn bounds(&self, column: &Column, bound: impl Fn(&ColumnStats) -> Option<&str>) -> Option<ArrayRef> {
         let name = column.name();
         let data_type = self.schema.field_with_name(name).ok()?.data_type();
-        let texts = self
-            .files
-            .iter()
-            .map(|file| file.stats_of(name).and_then(&bound));
+        let texts = self.files.iter().map(|file| file.stats_of(name).and_then(&bound));
         Some(match data_type {
-            DataType::Date32 if name == PERIOD => Arc::new(Date32Array::from_iter_values(
-                self.files.iter().map(|file| file.billing_period),
-            )),
+            DataType::Date32 if name == PERIOD => {
+                Arc::new(Date32Array::from_iter_values(self.files.iter().map(|file| file.billing_period)))
+            }
             DataType::Utf8View => Arc::new(texts.collect::<StringViewArray>()),
-            DataType::Date32 => Arc::new(
-                texts
-                    .map(|text| stats::days(text?))
-                    .collect::<Date32Array>(),
-            ),
+            DataType::Date32 => Arc::new(texts.map(|text| stats::days(text?)).collect::<Date32Array>()),
             DataType::Timestamp(_, zone) => {
-                let micros = texts
-                    .map(|text| stats::micros(text?))
-                    .collect::<TimestampMicrosecondArray>();
+                let micros = texts.map(|text| stats::micros(text?)).collect::<TimestampMicrosecondArray>();
                 Arc::new(micros.with_timezone_opt(zone.clone()))
             }
             _ => return None,
@@ -96,13 +76,8 @@ impl PruningStatistics for FileBounds<'_> {
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        let nulls = |file: &Arc<DataFile>| {
-            file.stats_of(column.name())
-                .and_then(|s| u64::try_from(s.nulls).ok())
-        };
-        Some(Arc::new(
-            self.files.iter().map(nulls).collect::<UInt64Array>(),
-        ))
+        let nulls = |file: &Arc<DataFile>| file.stats_of(column.name()).and_then(|s| u64::try_from(s.nulls).ok());
+        Some(Arc::new(self.files.iter().map(nulls).collect::<UInt64Array>()))
     }
 
     fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
@@ -111,8 +86,6 @@ impl PruningStatistics for FileBounds<'_> {
 
     fn row_counts(&self) -> Option<ArrayRef> {
         let rows = |file: &Arc<DataFile>| u64::try_from(file.rows).ok();
-        Some(Arc::new(
-            self.files.iter().map(rows).collect::<UInt64Array>(),
-        ))
+        Some(Arc::new(self.files.iter().map(rows).collect::<UInt64Array>()))
     }
 }

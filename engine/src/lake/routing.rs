@@ -14,9 +14,8 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyMode, CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
-    Result, WriteMultipart,
+    CopyMode, CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, WriteMultipart,
 };
 
 use super::LakeError;
@@ -43,9 +42,7 @@ pub(super) struct TieredStore {
 
 impl TieredStore {
     pub(super) fn new(tiers: BTreeMap<String, OpenTier>) -> Self {
-        Self {
-            tiers: Arc::new(tiers),
-        }
+        Self { tiers: Arc::new(tiers) }
     }
 
     /// The tier of that name.
@@ -55,29 +52,18 @@ impl TieredStore {
 
     /// The names of all tiers, for messages.
     pub(super) fn names(&self) -> String {
-        self.tiers
-            .keys()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(", ")
+        self.tiers.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
     }
 
     /// Splits a path of the lake into its tier and the path in that tier.
     fn route(&self, location: &Path) -> Result<(Prefix, &OpenTier, Path)> {
         let mut parts = location.parts();
-        let name = parts
-            .next()
-            .map(|p| p.as_ref().to_owned())
-            .unwrap_or_default();
+        let name = parts.next().map(|p| p.as_ref().to_owned()).unwrap_or_default();
         match self.tiers.get(&name) {
             Some(tier) => Ok((Prefix(name), tier, parts.collect())),
             None => Err(Error::NotFound {
                 path: location.to_string(),
-                source: format!(
-                    "there is no tier \"{name}\"; the tiers are: {}",
-                    self.names()
-                )
-                .into(),
+                source: format!("there is no tier \"{name}\"; the tiers are: {}", self.names()).into(),
             }),
         }
     }
@@ -88,9 +74,7 @@ struct Prefix(String);
 
 impl Prefix {
     fn path(&self, inner: &Path) -> Path {
-        std::iter::once(self.0.as_str().into())
-            .chain(inner.parts())
-            .collect()
+        std::iter::once(self.0.as_str().into()).chain(inner.parts()).collect()
     }
 
     fn meta(&self, mut meta: ObjectMeta) -> ObjectMeta {
@@ -109,15 +93,9 @@ impl fmt::Display for TieredStore {
 fn local_failure(error: LakeError, location: &Path) -> Error {
     match error {
         LakeError::Io { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists => {
-            Error::AlreadyExists {
-                path: location.to_string(),
-                source: Box::new(source),
-            }
+            Error::AlreadyExists { path: location.to_string(), source: Box::new(source) }
         }
-        other => Error::Generic {
-            store: "lake",
-            source: Box::new(other),
-        },
+        other => Error::Generic { store: "lake", source: Box::new(other) },
     }
 }
 
@@ -126,20 +104,13 @@ pub(super) async fn blocking<T: Send + 'static>(
     location: &Path,
     work: impl FnOnce() -> Result<T, LakeError> + Send + 'static,
 ) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|source| Error::JoinError { source })?;
+    let done = tokio::task::spawn_blocking(work).await.map_err(|source| Error::JoinError { source })?;
     done.map_err(|e| local_failure(e, location))
 }
 
 #[async_trait]
 impl ObjectStore for TieredStore {
-    async fn put_opts(
-        &self,
-        location: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> Result<PutResult> {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let (_, tier, path) = self.route(location)?;
         let Some(local) = tier.local.clone() else {
             return tier.store.put_opts(&path, payload, options).await;
@@ -154,14 +125,8 @@ impl ObjectStore for TieredStore {
                 });
             }
         };
-        blocking(location, move || {
-            local.put(&path, payload.iter().map(AsRef::as_ref), taken)
-        })
-        .await?;
-        Ok(PutResult {
-            e_tag: None,
-            version: None,
-        })
+        blocking(location, move || local.put(&path, payload.iter().map(AsRef::as_ref), taken)).await?;
+        Ok(PutResult { e_tag: None, version: None })
     }
 
     async fn put_multipart_opts(
@@ -188,10 +153,7 @@ impl ObjectStore for TieredStore {
         tier.store.get_ranges(&path, ranges).await
     }
 
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let store = self.clone();
         locations
             .map(move |location| {
@@ -210,11 +172,7 @@ impl ObjectStore for TieredStore {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         if let Some(location) = prefix.filter(|p| !p.as_ref().is_empty()) {
             return match self.route(location) {
-                Ok((name, tier, path)) => tier
-                    .store
-                    .list(Some(&path))
-                    .map_ok(move |m| name.meta(m))
-                    .boxed(),
+                Ok((name, tier, path)) => tier.store.list(Some(&path)).map_ok(move |m| name.meta(m)).boxed(),
                 Err(error) => futures::stream::once(async { Err(error) }).boxed(),
             };
         }
@@ -231,15 +189,8 @@ impl ObjectStore for TieredStore {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let Some(location) = prefix.filter(|p| !p.as_ref().is_empty()) else {
-            let common_prefixes = self
-                .tiers
-                .keys()
-                .map(|name| Path::from(name.as_str()))
-                .collect();
-            return Ok(ListResult {
-                common_prefixes,
-                objects: Vec::new(),
-            });
+            let common_prefixes = self.tiers.keys().map(|name| Path::from(name.as_str())).collect();
+            return Ok(ListResult { common_prefixes, objects: Vec::new() });
         };
         let (name, tier, path) = self.route(location)?;
         let mut found = tier.store.list_with_delimiter(Some(&path)).await?;
@@ -254,16 +205,10 @@ impl ObjectStore for TieredStore {
         let (_, source, source_path) = self.route(from)?;
         let (_, target, target_path) = self.route(to)?;
         if source.local.is_none() && Arc::ptr_eq(&source.store, &target.store) {
-            return source
-                .store
-                .copy_opts(&source_path, &target_path, options)
-                .await;
+            return source.store.copy_opts(&source_path, &target_path, options).await;
         }
         if options.mode == CopyMode::Create && target.store.head(&target_path).await.is_ok() {
-            return Err(Error::AlreadyExists {
-                path: to.to_string(),
-                source: "the name is taken".into(),
-            });
+            return Err(Error::AlreadyExists { path: to.to_string(), source: "the name is taken".into() });
         }
         let mut content = source.store.get(&source_path).await?.into_stream();
         let mut upload = WriteMultipart::new(self.put_multipart(to).await?);

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
 use datafusion::error::Result;
-use datafusion::execution::cache::cache_manager::{
-    CacheManager, CacheManagerConfig, FileMetadataCache,
-};
+use datafusion::execution::cache::cache_manager::{CacheManager, CacheManagerConfig, FileMetadataCache};
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -34,9 +32,7 @@ pub fn scan_runtime(lake: &Lake, pool: Arc<dyn MemoryPool>) -> Result<Arc<Runtim
     RuntimeEnvBuilder::new()
         .with_memory_pool(pool)
         .with_cache_manager(caches)
-        .with_object_store_registry(Arc::new(OnlyTheLake {
-            store: lake.object_store(),
-        }))
+        .with_object_store_registry(Arc::new(OnlyTheLake { store: lake.object_store() }))
         .build_arc()
 }
 
@@ -45,9 +41,7 @@ pub(super) fn footer_cache() -> Arc<FileMetadataCache> {
     let config = CacheManagerConfig::default().with_metadata_cache_limit(FOOTER_CACHE_BYTES);
     match CacheManager::try_new(&config) {
         Ok(manager) => manager.get_file_metadata_cache(),
-        Err(_) => RuntimeEnv::default()
-            .cache_manager
-            .get_file_metadata_cache(),
+        Err(_) => RuntimeEnv::default().cache_manager.get_file_metadata_cache(),
     }
 }
 
@@ -58,11 +52,7 @@ struct OnlyTheLake {
 }
 
 impl ObjectStoreRegistry for OnlyTheLake {
-    fn register_store(
-        &self,
-        _url: &Url,
-        _store: Arc<dyn ObjectStore>,
-    ) -> Option<Arc<dyn ObjectStore>> {
+    fn register_store(&self, _url: &Url, _store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
         None
     }
 
@@ -70,8 +60,6 @@ impl ObjectStoreRegistry for OnlyTheLake {
         if url.scheme() == "wh" && url.host_str() == Some("main") {
             return Ok(Arc::clone(&self.store));
         }
-        Err(DataFusionError::Plan(
-            "only objects of the lake can be read here".to_owned(),
-        ))
+        Err(DataFusionError::Plan("only objects of the lake can be read here".to_owned()))
     }
 }

@@ -43,12 +43,8 @@ pub const USAGE_DECIMALS: [&str; 12] = [
 ];
 
 /// The FOCUS 1.4 columns of `usage` that are instants.
-pub const USAGE_INSTANTS: [&str; 4] = [
-    "billing_period_end",
-    "billing_period_start",
-    "charge_period_end",
-    "charge_period_start",
-];
+pub const USAGE_INSTANTS: [&str; 4] =
+    ["billing_period_end", "billing_period_start", "charge_period_end", "charge_period_start"];
 
 /// The text columns of `usage`, FOCUS 1.4 names in snake_case.
 pub const USAGE_TEXTS: [&str; 51] = [
@@ -126,11 +122,7 @@ pub fn usage() -> SchemaRef {
             .iter()
             .map(|n| text(n))
             .chain(USAGE_DECIMALS.iter().map(|n| Field::new(*n, money(), true)))
-            .chain(
-                USAGE_INSTANTS
-                    .iter()
-                    .map(|n| Field::new(*n, instant(), true)),
-            )
+            .chain(USAGE_INSTANTS.iter().map(|n| Field::new(*n, instant(), true)))
             .collect();
         fields.sort_by(|a, b| a.name().cmp(b.name()));
         fields.extend([
@@ -252,14 +244,8 @@ pub const MONTHLY_DIMENSIONS: [&str; 11] = [
 
 fn rollup(dimensions: &[&str]) -> SchemaRef {
     let base = charges();
-    let mut fields: Vec<Field> = dimensions
-        .iter()
-        .map(|name| {
-            base.field_with_name(name)
-                .cloned()
-                .unwrap_or_else(|_| text(name))
-        })
-        .collect();
+    let mut fields: Vec<Field> =
+        dimensions.iter().map(|name| base.field_with_name(name).cloned().unwrap_or_else(|_| text(name))).collect();
     fields.extend([
         Field::new("quantity", money(), true),
         Field::new("list_cost", money(), true),
@@ -297,12 +283,7 @@ pub enum LakeTable {
 
 impl LakeTable {
     /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Usage,
-        Self::Charges,
-        Self::ChargesDaily,
-        Self::ChargesMonthly,
-    ];
+    pub const ALL: [Self; 4] = [Self::Usage, Self::Charges, Self::ChargesDaily, Self::ChargesMonthly];
 
     /// The name in the catalog, in paths and in DuckLake.
     pub fn name(self) -> &'static str {

@@ -10,20 +10,14 @@ use parquet::file::statistics::Statistics;
 use super::ColumnStats;
 
 /// Bounds over all row groups. A column is left out if a row group does not tell its nulls.
-pub(super) fn of_columns(
-    metadata: &ParquetMetaData,
-    schema: &Schema,
-    columns: &[&str],
-) -> Vec<ColumnStats> {
+pub(super) fn of_columns(metadata: &ParquetMetaData, schema: &Schema, columns: &[&str]) -> Vec<ColumnStats> {
     let stats_of = |name: &&str| {
         let (position, field) = schema.column_with_name(name)?;
-        of_column(metadata.row_groups(), position, field.data_type()).map(|(min, max, nulls)| {
-            ColumnStats {
-                column: (*name).to_owned(),
-                min,
-                max,
-                nulls,
-            }
+        of_column(metadata.row_groups(), position, field.data_type()).map(|(min, max, nulls)| ColumnStats {
+            column: (*name).to_owned(),
+            min,
+            max,
+            nulls,
         })
     };
     columns.iter().filter_map(stats_of).collect()
@@ -31,11 +25,7 @@ pub(super) fn of_columns(
 
 type Bounds = (Option<String>, Option<String>, i64);
 
-fn of_column(
-    row_groups: &[RowGroupMetaData],
-    position: usize,
-    data_type: &DataType,
-) -> Option<Bounds> {
+fn of_column(row_groups: &[RowGroupMetaData], position: usize, data_type: &DataType) -> Option<Bounds> {
     let mut bounds = Vec::with_capacity(row_groups.len());
     let mut nulls = 0_i64;
     for row_group in row_groups {
@@ -71,11 +61,9 @@ impl Bound {
         match self {
             Self::Text(text) => Some(text.clone()),
             Self::Days(days) => Some(NaiveDate::from_epoch_days(*days)?.to_string()),
-            Self::Micros(micros) => Some(
-                DateTime::from_timestamp_micros(*micros)?
-                    .format("%Y-%m-%d %H:%M:%S%.f+00")
-                    .to_string(),
-            ),
+            Self::Micros(micros) => {
+                Some(DateTime::from_timestamp_micros(*micros)?.format("%Y-%m-%d %H:%M:%S%.f+00").to_string())
+            }
         }
     }
 }
@@ -85,20 +73,15 @@ impl Bound {
 fn bounds_of(statistics: &Statistics, data_type: &DataType) -> Option<(Bound, Bound)> {
     match (statistics, data_type) {
         (Statistics::ByteArray(texts), DataType::Utf8View) => {
-            let text = |bytes: &[u8]| {
-                str::from_utf8(bytes)
-                    .ok()
-                    .map(|text| Bound::Text(text.to_owned()))
-            };
+            let text = |bytes: &[u8]| str::from_utf8(bytes).ok().map(|text| Bound::Text(text.to_owned()));
             Some((text(texts.min_bytes_opt()?)?, text(texts.max_bytes_opt()?)?))
         }
         (Statistics::Int32(days), DataType::Date32) => {
             Some((Bound::Days(*days.min_opt()?), Bound::Days(*days.max_opt()?)))
         }
-        (Statistics::Int64(micros), DataType::Timestamp(..)) => Some((
-            Bound::Micros(*micros.min_opt()?),
-            Bound::Micros(*micros.max_opt()?),
-        )),
+        (Statistics::Int64(micros), DataType::Timestamp(..)) => {
+            Some((Bound::Micros(*micros.min_opt()?), Bound::Micros(*micros.max_opt()?)))
+        }
         _ => None,
     }
 }
@@ -125,10 +108,7 @@ pub(super) fn rounded(text: &str, bytes: usize) -> Option<(String, String)> {
 
 /// Days since 1970-01-01 of a bound of a date column.
 pub(super) fn days(bound: &str) -> Option<i32> {
-    bound
-        .parse::<NaiveDate>()
-        .ok()
-        .map(|date| date.to_epoch_days())
+    bound.parse::<NaiveDate>().ok().map(|date| date.to_epoch_days())
 }
 
 /// Microseconds since 1970-01-01 00:00 UTC of a bound of an instant column.
@@ -152,29 +132,15 @@ mod tests {
         // U+007F is one byte and U+0080 two: there is no room for it, so b is counted up.
         assert_eq!(rounded("ab\u{7f}d", 3).as_deref(), Some("ab\u{7f} ac"));
         // U+D7FF is followed by surrogates, which are no characters.
-        assert_eq!(
-            rounded("\u{d7ff}x", 3).as_deref(),
-            Some("\u{d7ff} \u{e000}")
-        );
+        assert_eq!(rounded("\u{d7ff}x", 3).as_deref(), Some("\u{d7ff} \u{e000}"));
         assert_eq!(rounded("\u{10ffff}x", 4), None);
     }
 
     #[test]
     fn bounds_are_read_back() {
         // 20,727 days × 86,400 s = 1,790,812,800 s.
-        let texts = [
-            "2026-10-01 00:00:00+00",
-            "2026-10-01 00:00:00.250+00",
-            "1969-12-31 23:59:59.999999+00",
-        ];
-        assert_eq!(
-            texts.map(micros),
-            [
-                Some(1_790_812_800_000_000),
-                Some(1_790_812_800_250_000),
-                Some(-1)
-            ]
-        );
+        let texts = ["2026-10-01 00:00:00+00", "2026-10-01 00:00:00.250+00", "1969-12-31 23:59:59.999999+00"];
+        assert_eq!(texts.map(micros), [Some(1_790_812_800_000_000), Some(1_790_812_800_250_000), Some(-1)]);
         for micros_since in [1_790_812_800_250_000, -1] {
             let text = Bound::Micros(micros_since).text().expect("a text");
             assert_eq!(micros(&text), Some(micros_since));

@@ -53,26 +53,17 @@ impl Lake {
         for tier in tiers {
             check_name(&tier.name)?;
             if open.insert(tier.name.clone(), open_tier(tier)?).is_some() {
-                return Err(LakeError::TierName {
-                    tier: tier.name.clone(),
-                    problem: "is used twice",
-                });
+                return Err(LakeError::TierName { tier: tier.name.clone(), problem: "is used twice" });
             }
         }
-        Ok(Self {
-            store: Arc::new(TieredStore::new(open)),
-            footers: runtime::footer_cache(),
-        })
+        Ok(Self { store: Arc::new(TieredStore::new(open)), footers: runtime::footer_cache() })
     }
 
     /// A lake of one tier in that store.
     #[cfg(test)]
     pub(super) fn of_store(tier: &str, store: Arc<dyn ObjectStore>) -> Self {
         let open = BTreeMap::from([(tier.to_owned(), OpenTier { store, local: None })]);
-        Self {
-            store: Arc::new(TieredStore::new(open)),
-            footers: runtime::footer_cache(),
-        }
+        Self { store: Arc::new(TieredStore::new(open)), footers: runtime::footer_cache() }
     }
 
     /// A writer of new files of a table into a tier. That the tier exists is checked by the
@@ -102,9 +93,7 @@ impl Lake {
     /// # Errors
     /// A text that is no path, or the store's refusal.
     pub async fn remove(&self, path: &str) -> Result<(), LakeError> {
-        let location = Path::parse(path).map_err(|_| LakeError::Path {
-            path: path.to_owned(),
-        })?;
+        let location = Path::parse(path).map_err(|_| LakeError::Path { path: path.to_owned() })?;
         match self.store.delete(&location).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(LakeError::store("remove", path, error)),
@@ -117,23 +106,15 @@ impl Lake {
     ///
     /// # Errors
     /// An unknown tier, or the store's refusal while listing.
-    pub fn list(
-        &self,
-        tier: &str,
-    ) -> Result<BoxStream<'static, Result<ObjectMeta, LakeError>>, LakeError> {
+    pub fn list(&self, tier: &str) -> Result<BoxStream<'static, Result<ObjectMeta, LakeError>>, LakeError> {
         self.tier(tier)?;
         let name = tier.to_owned();
         let objects = self.store.list(Some(&Path::from(tier)));
-        Ok(objects
-            .map_err(move |e| LakeError::store("list", &name, e))
-            .boxed())
+        Ok(objects.map_err(move |e| LakeError::store("list", &name, e)).boxed())
     }
 
     pub(super) fn tier(&self, name: &str) -> Result<&OpenTier, LakeError> {
-        self.store.tier(name).ok_or_else(|| LakeError::UnknownTier {
-            tier: name.to_owned(),
-            known: self.store.names(),
-        })
+        self.store.tier(name).ok_or_else(|| LakeError::UnknownTier { tier: name.to_owned(), known: self.store.names() })
     }
 
     /// Footers read so far. Their entries are content that never changes, under names that are
@@ -158,40 +139,23 @@ fn open_tier(tier: &Tier) -> Result<OpenTier, LakeError> {
     match tier.url.scheme() {
         "file" => open_directory(tier),
         "s3" | "s3a" | "az" | "adl" | "azure" | "abfs" | "abfss" | "gs" => open_cloud(tier),
-        scheme => Err(LakeError::UnknownScheme {
-            tier: tier.name.clone(),
-            scheme: scheme.to_owned(),
-        }),
+        scheme => Err(LakeError::UnknownScheme { tier: tier.name.clone(), scheme: scheme.to_owned() }),
     }
 }
 
 fn open_directory(tier: &Tier) -> Result<OpenTier, LakeError> {
     let directory = tier.url.to_file_path().map_err(|()| {
-        let source = io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a file URL has no host and an absolute path",
-        );
-        LakeError::Io {
-            action: "use",
-            path: PathBuf::from(tier.url.path()),
-            source,
-        }
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "a file URL has no host and an absolute path");
+        LakeError::Io { action: "use", path: PathBuf::from(tier.url.path()), source }
     })?;
     let local = LocalRoot::open(&directory)?;
-    let store = LocalFileSystem::new_with_prefix(local.path())
-        .map_err(|e| LakeError::store("open", &tier.name, e))?;
-    Ok(OpenTier {
-        store: Arc::new(store),
-        local: Some(local),
-    })
+    let store = LocalFileSystem::new_with_prefix(local.path()).map_err(|e| LakeError::store("open", &tier.name, e))?;
+    Ok(OpenTier { store: Arc::new(store), local: Some(local) })
 }
 
 #[cfg(not(feature = "cloud"))]
 fn open_cloud(tier: &Tier) -> Result<OpenTier, LakeError> {
-    Err(LakeError::CloudLeftOut {
-        tier: tier.name.clone(),
-        scheme: tier.url.scheme().to_owned(),
-    })
+    Err(LakeError::CloudLeftOut { tier: tier.name.clone(), scheme: tier.url.scheme().to_owned() })
 }
 
 #[cfg(feature = "cloud")]
@@ -206,35 +170,17 @@ fn open_cloud(tier: &Tier) -> Result<OpenTier, LakeError> {
     let (scheme, prefix) = ObjectStoreScheme::parse(&tier.url).map_err(|e| failed(e.into()))?;
     let url = tier.url.as_str();
     let bucket: Arc<dyn ObjectStore> = match scheme {
-        ObjectStoreScheme::AmazonS3 => Arc::new(
-            AmazonS3Builder::from_env()
-                .with_url(url)
-                .build()
-                .map_err(failed)?,
-        ),
-        ObjectStoreScheme::MicrosoftAzure => Arc::new(
-            MicrosoftAzureBuilder::from_env()
-                .with_url(url)
-                .build()
-                .map_err(failed)?,
-        ),
-        ObjectStoreScheme::GoogleCloudStorage => Arc::new(
-            GoogleCloudStorageBuilder::from_env()
-                .with_url(url)
-                .build()
-                .map_err(failed)?,
-        ),
+        ObjectStoreScheme::AmazonS3 => Arc::new(AmazonS3Builder::from_env().with_url(url).build().map_err(failed)?),
+        ObjectStoreScheme::MicrosoftAzure => {
+            Arc::new(MicrosoftAzureBuilder::from_env().with_url(url).build().map_err(failed)?)
+        }
+        ObjectStoreScheme::GoogleCloudStorage => {
+            Arc::new(GoogleCloudStorageBuilder::from_env().with_url(url).build().map_err(failed)?)
+        }
         _ => {
-            return Err(LakeError::UnknownScheme {
-                tier: tier.name.clone(),
-                scheme: tier.url.scheme().to_owned(),
-            });
+            return Err(LakeError::UnknownScheme { tier: tier.name.clone(), scheme: tier.url.scheme().to_owned() });
         }
     };
-    let store = if prefix.as_ref().is_empty() {
-        bucket
-    } else {
-        Arc::new(PrefixStore::new(bucket, prefix))
-    };
+    let store = if prefix.as_ref().is_empty() { bucket } else { Arc::new(PrefixStore::new(bucket, prefix)) };
     Ok(OpenTier { store, local: None })
 }

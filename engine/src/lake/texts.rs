@@ -17,11 +17,7 @@ const REMEMBERED: usize = 1 << 12;
 
 /// Whether views keep much more alive than they show.
 pub(super) fn is_loose(texts: &StringViewArray) -> bool {
-    let kept: usize = texts
-        .data_buffers()
-        .iter()
-        .map(|buffer| buffer.capacity().max(buffer.len()))
-        .sum();
+    let kept: usize = texts.data_buffers().iter().map(|buffer| buffer.capacity().max(buffer.len())).sum();
     kept > LOOSE_BYTES && kept > 4 * texts.total_buffer_bytes_used()
 }
 
@@ -49,26 +45,13 @@ pub(super) fn packed(texts: &StringViewArray) -> Result<ArrayRef, ArrowError> {
         }
         let slot = &mut remembered[slot_of(from)];
         if slot.0 != *view {
-            let offset = u32::try_from(content.len())
-                .map_err(|_| ArrowError::OffsetOverflowError(content.len()))?;
+            let offset = u32::try_from(content.len()).map_err(|_| ArrowError::OffsetOverflowError(content.len()))?;
             content.extend_from_slice(texts.value(row).as_bytes());
-            *slot = (
-                *view,
-                ByteView {
-                    buffer_index: 0,
-                    offset,
-                    ..from
-                }
-                .as_u128(),
-            );
+            *slot = (*view, ByteView { buffer_index: 0, offset, ..from }.as_u128());
         }
         views.push(slot.1);
     }
-    let buffers = if content.is_empty() {
-        Vec::new()
-    } else {
-        vec![Buffer::from_vec(content)]
-    };
+    let buffers = if content.is_empty() { Vec::new() } else { vec![Buffer::from_vec(content)] };
     let copied = StringViewArray::try_new(views.into(), buffers, texts.nulls().cloned())?;
     Ok(Arc::new(copied))
 }
@@ -89,34 +72,21 @@ mod tests {
         let other = "and another one of that kind";
         let buffer = Buffer::from([shared, other].concat().into_bytes());
         let view = |text: &str, offset| {
-            ByteView::new(
-                u32::try_from(text.len()).expect("short"),
-                &text.as_bytes()[..4],
-            )
-            .with_offset(offset)
-            .as_u128()
+            ByteView::new(u32::try_from(text.len()).expect("short"), &text.as_bytes()[..4])
+                .with_offset(offset)
+                .as_u128()
         };
         let length = u32::try_from(shared.len()).expect("short");
-        let views = vec![
-            view(shared, 0),
-            view(other, length),
-            view(shared, 0),
-            view(shared, 0),
-        ];
-        let texts =
-            StringViewArray::try_new(views.into(), vec![buffer], None).expect("valid views");
+        let views = vec![view(shared, 0), view(other, length), view(shared, 0), view(shared, 0)];
+        let texts = StringViewArray::try_new(views.into(), vec![buffer], None).expect("valid views");
         let copied = packed(&texts).expect("a copy");
         assert_eq!(&copied, &(Arc::new(texts.clone()) as ArrayRef));
-        assert_eq!(
-            copied.to_data().buffers()[1].len(),
-            shared.len() + other.len()
-        );
+        assert_eq!(copied.to_data().buffers()[1].len(), shared.len() + other.len());
     }
 
     #[test]
     fn nulls_and_short_texts_need_no_buffer() {
-        let texts =
-            StringViewArray::from(vec![Some("short"), None, Some(""), Some("twelve bytes")]);
+        let texts = StringViewArray::from(vec![Some("short"), None, Some(""), Some("twelve bytes")]);
         let copied = packed(&texts).expect("a copy");
         assert_eq!(&copied, &(Arc::new(texts) as ArrayRef));
         assert_eq!(copied.to_data().buffers().len(), 1);

@@ -9,8 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{
-    MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, PutResult, Result, UploadPart,
-    WriteMultipart,
+    MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload, PutResult, Result, UploadPart, WriteMultipart,
 };
 
 use super::LakeError;
@@ -36,22 +35,11 @@ pub(super) struct LocalUpload {
 impl LocalUpload {
     pub(super) fn new(root: LocalRoot, path: Path) -> Self {
         let unfinished = root.unfinished();
-        Self {
-            root,
-            path,
-            unfinished,
-            file: Arc::default(),
-            offset: 0,
-        }
+        Self { root, path, unfinished, file: Arc::default(), offset: 0 }
     }
 }
 
-fn write_part(
-    file: &mut Option<File>,
-    name: &FilePath,
-    offset: u64,
-    data: &PutPayload,
-) -> std::io::Result<()> {
+fn write_part(file: &mut Option<File>, name: &FilePath, offset: u64, data: &PutPayload) -> std::io::Result<()> {
     let file = match file {
         Some(file) => file,
         none => none.insert(File::create(name)?),
@@ -71,24 +59,15 @@ impl MultipartUpload for LocalUpload {
         Box::pin(async move {
             blocking(&path, move || {
                 let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                write_part(&mut file, &unfinished, offset, &data)
-                    .map_err(|e| LakeError::io("write", &unfinished, e))
+                write_part(&mut file, &unfinished, offset, &data).map_err(|e| LakeError::io("write", &unfinished, e))
             })
             .await
         })
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        let file = self
-            .file
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let (root, path, unfinished) = (
-            self.root.clone(),
-            self.path.clone(),
-            self.unfinished.clone(),
-        );
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (root, path, unfinished) = (self.root.clone(), self.path.clone(), self.unfinished.clone());
         blocking(&self.path, move || {
             file.map_or_else(|| File::create(&unfinished), Ok)
                 .and_then(|file| file.sync_all())
@@ -96,10 +75,7 @@ impl MultipartUpload for LocalUpload {
             root.publish([(unfinished.as_path(), &path)], Taken::Replace)
         })
         .await?;
-        Ok(PutResult {
-            e_tag: None,
-            version: None,
-        })
+        Ok(PutResult { e_tag: None, version: None })
     }
 
     async fn abort(&mut self) -> Result<()> {
@@ -113,11 +89,7 @@ impl MultipartUpload for LocalUpload {
 }
 
 /// Sends a local file to a store. The object appears when all of it has arrived.
-pub(super) async fn send_file(
-    store: &dyn ObjectStore,
-    from: &FilePath,
-    to: &Path,
-) -> Result<(), LakeError> {
+pub(super) async fn send_file(store: &dyn ObjectStore, from: &FilePath, to: &Path) -> Result<(), LakeError> {
     let failed = |e| LakeError::store("write", to, e);
     let file = File::open(from).map_err(|e| LakeError::io("read", from, e))?;
     let file = Arc::new(Mutex::new(file));
@@ -131,10 +103,7 @@ pub(super) async fn send_file(
                 return Err(error);
             }
         };
-        upload
-            .wait_for_capacity(PARTS_AT_ONCE)
-            .await
-            .map_err(failed)?;
+        upload.wait_for_capacity(PARTS_AT_ONCE).await.map_err(failed)?;
         upload.put(part);
     }
     upload.finish().await.map(|_| ()).map_err(failed)
@@ -145,10 +114,7 @@ async fn next_part(file: &Arc<Mutex<File>>, name: &FilePath) -> Result<Bytes, La
     let read = tokio::task::spawn_blocking(move || {
         let file = file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut part = Vec::with_capacity(PART_BYTES);
-        (&*file)
-            .take(PART_BYTES as u64)
-            .read_to_end(&mut part)
-            .map(|_| part)
+        (&*file).take(PART_BYTES as u64).read_to_end(&mut part).map(|_| part)
     });
     match read.await {
         Ok(part) => Ok(part.map_err(|e| LakeError::io("read", name, e))?.into()),

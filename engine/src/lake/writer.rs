@@ -89,28 +89,17 @@ impl ClusteredWriter {
     /// # Errors
     /// Columns that are not the table's, nulls where there must be none, an unknown tier, a full
     /// disk. The writer is of no use afterwards; drop it.
-    pub fn push(
-        &mut self,
-        batch: RecordBatch,
-        file_of_row: &[u32],
-        group_of_row: &[u32],
-    ) -> Result<(), LakeError> {
+    pub fn push(&mut self, batch: RecordBatch, file_of_row: &[u32], group_of_row: &[u32]) -> Result<(), LakeError> {
         let encoder = self.encoder()?;
         let (rows, files, groups) = (batch.num_rows(), file_of_row.len(), group_of_row.len());
         if files != rows || groups != rows {
-            return Err(LakeError::Assignment {
-                rows,
-                files,
-                groups,
-            });
+            return Err(LakeError::Assignment { rows, files, groups });
         }
         encoder.layout.check(&batch)?;
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        self.clusters
-            .push(batch.columns(), file_of_row, group_of_row)
-            .map_err(|e| self.not_clustered(e))?;
+        self.clusters.push(batch.columns(), file_of_row, group_of_row).map_err(|e| self.not_clustered(e))?;
         drop(batch);
         self.pushed += i64::try_from(rows).unwrap_or(i64::MAX);
         // Rows are copied at most once while the originals are held: the copies are at most half.
@@ -135,11 +124,7 @@ impl ClusteredWriter {
             self.begin_outputs_of_waiting(&encoder)?;
             Ok(encoder)
         });
-        let prefixes: BTreeMap<u32, String> = self
-            .outputs
-            .keys()
-            .map(|file| (*file, prefix_of_file(*file)))
-            .collect();
+        let prefixes: BTreeMap<u32, String> = self.outputs.keys().map(|file| (*file, prefix_of_file(*file))).collect();
         async move {
             let encoder = prepared?;
             let table = self.table;
@@ -147,9 +132,7 @@ impl ClusteredWriter {
                 let closed = self.write_rest(&encoder)?;
                 Ok((self, closed))
             });
-            let (writer, closed) = closing.await.unwrap_or(Err(LakeError::Stopped {
-                table: table.name(),
-            }))?;
+            let (writer, closed) = closing.await.unwrap_or(Err(LakeError::Stopped { table: table.name() }))?;
             writer.publish(closed, &prefixes).await
         }
     }
@@ -175,11 +158,8 @@ impl ClusteredWriter {
             return Ok(encoder.clone());
         }
         self.lake.tier(&self.tier)?;
-        let layout =
-            Layout::new(self.table, &self.options).map_err(|source| LakeError::Encode {
-                table: self.table.name(),
-                source,
-            })?;
+        let layout = Layout::new(self.table, &self.options)
+            .map_err(|source| LakeError::Encode { table: self.table.name(), source })?;
         let encoder = Encoder {
             layout: Arc::new(layout),
             row_group_rows: self.options.row_group_rows.max(1),
@@ -201,9 +181,7 @@ impl ClusteredWriter {
             self.write(encoder, &largest)?;
         }
         if self.clusters.bytes() > half {
-            self.clusters
-                .compact(encoder.layout.schema.fields().len())
-                .map_err(|e| self.not_clustered(e))?;
+            self.clusters.compact(encoder.layout.schema.fields().len()).map_err(|e| self.not_clustered(e))?;
         }
         Ok(())
     }
@@ -220,8 +198,7 @@ impl ClusteredWriter {
     fn begin_output(&mut self, encoder: &Encoder, file: u32) -> Result<(), LakeError> {
         if !self.outputs.contains_key(&file) {
             let unfinished = self.unfinished()?;
-            self.outputs
-                .insert(file, Output::begin(&encoder.layout, unfinished)?);
+            self.outputs.insert(file, Output::begin(&encoder.layout, unfinished)?);
         }
         Ok(())
     }
@@ -248,30 +225,17 @@ impl ClusteredWriter {
         self.clusters = Clusters::default();
         let outputs: Vec<&Output> = self.outputs.values().collect();
         let closed: Vec<Mutex<Option<Closed>>> = outputs.iter().map(|_| Mutex::default()).collect();
-        in_parallel(
-            encoder.threads,
-            outputs.len(),
-            self.table.name(),
-            |number| {
-                let answer = outputs[number].close()?;
-                *closed[number]
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = Some(answer);
-                Ok(())
-            },
-        )?;
-        let closed: Vec<Closed> = closed
-            .into_iter()
-            .filter_map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner))
-            .collect();
+        in_parallel(encoder.threads, outputs.len(), self.table.name(), |number| {
+            let answer = outputs[number].close()?;
+            *closed[number].lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+            Ok(())
+        })?;
+        let closed: Vec<Closed> =
+            closed.into_iter().filter_map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
         let written = closed.iter().map(|file| file.rows).sum();
         if written != self.pushed {
             let (table, pushed) = (self.table.name(), self.pushed);
-            return Err(LakeError::Rows {
-                table,
-                pushed,
-                written,
-            });
+            return Err(LakeError::Rows { table, pushed, written });
         }
         Ok(closed)
     }
@@ -286,11 +250,7 @@ impl ClusteredWriter {
         let mut places = Vec::with_capacity(closed.len());
         for ((file, output), closed) in self.outputs.iter().zip(closed) {
             let prefix = prefixes.get(file).map_or("", String::as_str);
-            let place = Path::from(format!(
-                "{}/{prefix}/{}.parquet",
-                self.table.name(),
-                Uuid::new_v4()
-            ));
+            let place = Path::from(format!("{}/{prefix}/{}.parquet", self.table.name(), Uuid::new_v4()));
             written.push(WrittenFile {
                 file: *file,
                 path: format!("{}/{place}", self.tier),
@@ -305,14 +265,9 @@ impl ClusteredWriter {
             Some(local) => {
                 let table = self.table.name();
                 let publishing = spawn_blocking(move || {
-                    local.publish(
-                        places.iter().map(|(from, to)| (from.as_path(), to)),
-                        Taken::Replace,
-                    )
+                    local.publish(places.iter().map(|(from, to)| (from.as_path(), to)), Taken::Replace)
                 });
-                publishing
-                    .await
-                    .unwrap_or(Err(LakeError::Stopped { table }))?;
+                publishing.await.unwrap_or(Err(LakeError::Stopped { table }))?;
             }
             None => {
                 for (from, to) in &places {
@@ -324,10 +279,7 @@ impl ClusteredWriter {
     }
 
     fn not_clustered(&self, source: arrow::error::ArrowError) -> LakeError {
-        LakeError::Cluster {
-            table: self.table.name(),
-            source,
-        }
+        LakeError::Cluster { table: self.table.name(), source }
     }
 }
 

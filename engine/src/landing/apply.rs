@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array,
-    RecordBatch, TimestampMicrosecondArray, UInt32Array, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch,
+    TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, i256};
@@ -41,21 +41,12 @@ pub(crate) struct Outputs {
 
 impl Mapping {
     /// Maps the rows of one chunk of part `source_file`.
-    pub(crate) fn apply(
-        &self,
-        mut source: SourceRows,
-        source_file: i32,
-    ) -> Result<Mapped, LandingError> {
+    pub(crate) fn apply(&self, mut source: SourceRows, source_file: i32) -> Result<Mapped, LandingError> {
         let outputs = self.outputs(&source)?;
         let mut marks = std::mem::take(&mut source.marks);
         for row in &outputs.failed {
             let reason = "the mapping's arithmetic overflows or divides by zero".to_owned();
-            marks.faults.push(Fault {
-                row: *row,
-                column: "".into(),
-                value_class: String::new(),
-                reason,
-            });
+            marks.faults.push(Fault { row: *row, column: "".into(), value_class: String::new(), reason });
         }
         let typed = self.typed(&source, &outputs, &mut marks)?;
         let batch = self.usage_batch(&source, &outputs, typed, source_file)?;
@@ -71,44 +62,33 @@ impl Mapping {
             .zip(&self.input_of)
             .map(|(field, at)| {
                 if field.name() == TAG_COLUMNS {
-                    return objects_of_columns(
-                        &self.named_columns(source, &self.tags),
-                        source.rows,
-                    );
+                    return objects_of_columns(&self.named_columns(source, &self.tags), source.rows);
                 }
                 let text = at.and_then(|i| source.text[i].clone());
                 text.unwrap_or_else(|| new_null_array(&DataType::Utf8View, source.rows))
             })
             .collect();
-        let batch = batch_of(&self.program.input, columns, source.rows)
-            .map_err(|e| self.wrong(e.strip_backtrace()))?;
+        let batch = batch_of(&self.program.input, columns, source.rows).map_err(|e| self.wrong(e.strip_backtrace()))?;
         let Some((origins, scan, schema)) = &self.simple else {
             return self.run_all(&batch);
         };
         let scanned = scan.iter().map(|i| Arc::clone(batch.column(*i))).collect();
-        let scanned =
-            batch_of(schema, scanned, source.rows).map_err(|e| self.wrong(e.strip_backtrace()))?;
+        let scanned = batch_of(schema, scanned, source.rows).map_err(|e| self.wrong(e.strip_backtrace()))?;
         let mut columns = Vec::with_capacity(origins.len());
         for (origin, field) in origins.iter().zip(self.program.output.fields()) {
             let column = match origin {
                 Origin::Renamed(i) => Arc::clone(batch.column(*i)),
-                Origin::Computed(expression) => match expression
-                    .evaluate(&scanned)
-                    .and_then(|v| v.into_array(source.rows))
-                {
-                    Ok(column) => column,
-                    // Some row fails: find it by running row ranges.
-                    Err(_) => return self.run_all(&batch),
-                },
+                Origin::Computed(expression) => {
+                    match expression.evaluate(&scanned).and_then(|v| v.into_array(source.rows)) {
+                        Ok(column) => column,
+                        // Some row fails: find it by running row ranges.
+                        Err(_) => return self.run_all(&batch),
+                    }
+                }
             };
             columns.push((field.name().clone(), column));
         }
-        Ok(Outputs {
-            columns,
-            rows: source.rows,
-            row_of: None,
-            failed: Vec::new(),
-        })
+        Ok(Outputs { columns, rows: source.rows, row_of: None, failed: Vec::new() })
     }
 
     pub(crate) fn named_columns(
@@ -116,10 +96,7 @@ impl Mapping {
         source: &SourceRows,
         columns: &[(Arc<str>, usize)],
     ) -> Vec<(Arc<str>, ArrayRef)> {
-        columns
-            .iter()
-            .filter_map(|(key, i)| Some((Arc::clone(key), source.text[*i].clone()?)))
-            .collect()
+        columns.iter().filter_map(|(key, i)| Some((Arc::clone(key), source.text[*i].clone()?))).collect()
     }
 
     /// Runs the whole query; where it fails, halves the rows until the failing ones are alone.
@@ -130,8 +107,7 @@ impl Mapping {
         let schema = parts.first().map(|p: &Rows| p.batch.schema());
         let batches: Vec<&RecordBatch> = parts.iter().map(|p| &p.batch).collect();
         let schema = schema.unwrap_or_else(|| Arc::clone(&self.program.output));
-        let whole = arrow::compute::concat_batches(&schema, batches)
-            .map_err(|e| self.wrong(e.to_string()))?;
+        let whole = arrow::compute::concat_batches(&schema, batches).map_err(|e| self.wrong(e.to_string()))?;
         let row_of: UInt32Array = parts
             .iter()
             .flat_map(|p| p.row_of.iter().flat_map(|r| r.values().iter().copied()))
@@ -145,12 +121,7 @@ impl Mapping {
             .zip(whole.columns())
             .map(|(f, c)| (f.name().clone(), Arc::clone(c)))
             .collect();
-        Ok(Outputs {
-            columns,
-            rows: whole.num_rows(),
-            row_of: Some(row_of),
-            failed,
-        })
+        Ok(Outputs { columns, rows: whole.num_rows(), row_of: Some(row_of), failed })
     }
 
     fn run_range(
@@ -161,21 +132,14 @@ impl Mapping {
         parts: &mut Vec<Rows>,
         failed: &mut Vec<u32>,
     ) -> Result<(), LandingError> {
-        let offset =
-            u32::try_from(from).map_err(|_| self.wrong("a chunk has too many rows".to_owned()))?;
+        let offset = u32::try_from(from).map_err(|_| self.wrong("a chunk has too many rows".to_owned()))?;
         match self.program.run(&batch.slice(from, rows)) {
             Ok(part) => {
                 let row_of = match part.row_of {
                     Some(row_of) => row_of.unary(|row| row + offset),
-                    None => (offset..)
-                        .take(part.batch.num_rows())
-                        .collect::<Vec<u32>>()
-                        .into(),
+                    None => (offset..).take(part.batch.num_rows()).collect::<Vec<u32>>().into(),
                 };
-                parts.push(Rows {
-                    batch: part.batch,
-                    row_of: Some(row_of),
-                });
+                parts.push(Rows { batch: part.batch, row_of: Some(row_of) });
             }
             Err(_) if rows == 1 => failed.push(offset),
             Err(_) => {
@@ -187,10 +151,7 @@ impl Mapping {
     }
 
     pub(crate) fn wrong(&self, reason: String) -> LandingError {
-        LandingError::Mapping {
-            source_name: self.source.directives.name.clone(),
-            reason,
-        }
+        LandingError::Mapping { source_name: self.source.directives.name.clone(), reason }
     }
 
     /// Typed columns and the last columns of `usage`.
@@ -202,9 +163,7 @@ impl Mapping {
         source_file: i32,
     ) -> Result<RecordBatch, LandingError> {
         let schema = usage();
-        let starts = schema
-            .index_of("billing_period_start")
-            .map_err(|e| self.wrong(e.to_string()))?;
+        let starts = schema.index_of("billing_period_start").map_err(|e| self.wrong(e.to_string()))?;
         let periods = periods_of(typed[starts].as_primitive());
         let row_numbers: Int64Array = (0..outputs.rows)
             .map(|row| i64::from(source.ordinals[source_row(outputs, row) as usize]) + 1)
@@ -222,48 +181,30 @@ impl Mapping {
     }
 
     /// The rows without a fault, with the types and nullability that `usage` promises.
-    fn accepted(
-        &self,
-        batch: RecordBatch,
-        outputs: &Outputs,
-        verdict: &Verdict,
-    ) -> Result<RecordBatch, LandingError> {
+    fn accepted(&self, batch: RecordBatch, outputs: &Outputs, verdict: &Verdict) -> Result<RecordBatch, LandingError> {
         let mut batch = batch;
         if verdict.first_fault.iter().any(Option::is_some) {
             let is_good = |row| verdict.first_fault[source_row(outputs, row) as usize].is_none();
             let kept: BooleanArray = (0..outputs.rows).map(|row| Some(is_good(row))).collect();
             batch = filter_record_batch(&batch, &kept).map_err(|e| self.wrong(e.to_string()))?;
         }
-        RecordBatch::try_new(usage(), batch.columns().to_vec())
-            .map_err(|e| self.wrong(e.to_string()))
+        RecordBatch::try_new(usage(), batch.columns().to_vec()).map_err(|e| self.wrong(e.to_string()))
     }
 
-    fn finish(
-        &self,
-        source: &SourceRows,
-        batch: RecordBatch,
-        verdict: &Verdict,
-        source_file: i32,
-    ) -> Mapped {
+    fn finish(&self, source: &SourceRows, batch: RecordBatch, verdict: &Verdict, source_file: i32) -> Mapped {
         let costs = self.costs(source);
-        let (rejected, rejected_lines) =
-            rejected_rows(source, &verdict.first_fault, &costs, source_file);
+        let (rejected, rejected_lines) = rejected_rows(source, &verdict.first_fault, &costs, source_file);
         let raw = Totals {
             rows: u64::from(source.all_rows),
             rejected_rows: rejected.len() as u64,
             usage_rows: batch.num_rows() as u64,
-            provider_cost: costs.iter().flatten().fold(i256::ZERO, |sum, cost| {
-                sum.wrapping_add(i256::from_i128(*cost))
-            }),
+            provider_cost: costs
+                .iter()
+                .flatten()
+                .fold(i256::ZERO, |sum, cost| sum.wrapping_add(i256::from_i128(*cost))),
         };
         Mapped {
-            batch: LandedBatch {
-                usage: batch,
-                rejected,
-                lossy_rows: verdict.lossy_rows,
-                bytes: source.bytes,
-                raw,
-            },
+            batch: LandedBatch { usage: batch, rejected, lossy_rows: verdict.lossy_rows, bytes: source.bytes, raw },
             rows: source.all_rows,
             lines: source.lines,
             rejected_lines,
@@ -272,19 +213,9 @@ impl Mapping {
 
     /// The provider's cost of each source row: the first conserved column that is not null.
     fn costs(&self, source: &SourceRows) -> Vec<Option<i128>> {
-        let columns: Vec<&Decimal128Array> = self
-            .conserved
-            .iter()
-            .filter_map(|i| source.numbers[*i].as_ref())
-            .collect();
-        (0..source.rows)
-            .map(|row| {
-                columns
-                    .iter()
-                    .find(|c| c.is_valid(row))
-                    .map(|c| c.value(row))
-            })
-            .collect()
+        let columns: Vec<&Decimal128Array> =
+            self.conserved.iter().filter_map(|i| source.numbers[*i].as_ref()).collect();
+        (0..source.rows).map(|row| columns.iter().find(|c| c.is_valid(row)).map(|c| c.value(row))).collect()
     }
 }
 
@@ -307,10 +238,7 @@ impl Verdict {
         rounded.dedup();
         let is_accepted = |row: &&u32| first_fault[**row as usize].is_none();
         let lossy_rows = rounded.iter().filter(is_accepted).count() as u64;
-        Self {
-            first_fault,
-            lossy_rows,
-        }
+        Self { first_fault, lossy_rows }
     }
 }
 
@@ -324,8 +252,6 @@ pub(crate) fn source_row(outputs: &Outputs, row: usize) -> u32 {
 
 /// The first day of the month in which each billing period starts; 1970-01-01 where that is null (such rows are rejected).
 fn periods_of(starts: &TimestampMicrosecondArray) -> Date32Array {
-    let days = starts
-        .iter()
-        .map(|start| start.map_or(0, |s| i32::try_from(month_start(s)).unwrap_or(0)));
+    let days = starts.iter().map(|start| start.map_or(0, |s| i32::try_from(month_start(s)).unwrap_or(0)));
     Date32Array::from_iter_values(days)
 }

@@ -37,10 +37,9 @@ pub(crate) fn to_money(column: &ArrayRef, nulls: &Nulls) -> Converted<Decimal128
             return None;
         }
         match column.data_type() {
-            DataType::Float64 => Some((
-                number_of_float(column.as_primitive::<Float64Type>().value(row)),
-                "a float".into(),
-            )),
+            DataType::Float64 => {
+                Some((number_of_float(column.as_primitive::<Float64Type>().value(row)), "a float".into()))
+            }
             DataType::Float32 => {
                 // The shortest decimal of a 32-bit float is not that of its 64-bit widening.
                 let text = format!("{:e}", column.as_primitive::<Float32Type>().value(row));
@@ -48,12 +47,8 @@ pub(crate) fn to_money(column: &ArrayRef, nulls: &Nulls) -> Converted<Decimal128
             }
             DataType::Utf8View => {
                 let text = column.as_string_view().value(row);
-                (!nulls.contains(text.as_bytes())).then(|| {
-                    (
-                        parse_number(text.as_bytes()),
-                        class_of(text.chars().count()),
-                    )
-                })
+                (!nulls.contains(text.as_bytes()))
+                    .then(|| (parse_number(text.as_bytes()), class_of(text.chars().count())))
             }
             _ => None,
         }
@@ -62,26 +57,16 @@ pub(crate) fn to_money(column: &ArrayRef, nulls: &Nulls) -> Converted<Decimal128
         DataType::Decimal128(_, scale) if *scale == MONEY_SCALE => {
             let array = column.as_primitive::<Decimal128Type>().clone();
             let array = array.with_data_type(DataType::Decimal128(MONEY_PRECISION, MONEY_SCALE));
-            Converted {
-                array,
-                failures: Vec::new(),
-                rounded: Vec::new(),
-            }
+            Converted { array, failures: Vec::new(), rounded: Vec::new() }
         }
-        DataType::Float64 | DataType::Float32 | DataType::Utf8View => {
-            convert_numbers(column.len(), parse)
-        }
+        DataType::Float64 | DataType::Float32 | DataType::Utf8View => convert_numbers(column.len(), parse),
         // Integers and decimals of other scales: their text is exact.
-        _ => {
-            match cast(column, &DataType::Utf8).and_then(|text| cast(&text, &DataType::Utf8View)) {
-                Ok(text) => to_money(&text, nulls),
-                Err(_) => convert_numbers(column.len(), |row| {
-                    column
-                        .is_valid(row)
-                        .then(|| (Err(NumberError::NotANumber), column.data_type().to_string()))
-                }),
-            }
-        }
+        _ => match cast(column, &DataType::Utf8).and_then(|text| cast(&text, &DataType::Utf8View)) {
+            Ok(text) => to_money(&text, nulls),
+            Err(_) => convert_numbers(column.len(), |row| {
+                column.is_valid(row).then(|| (Err(NumberError::NotANumber), column.data_type().to_string()))
+            }),
+        },
     }
 }
 
@@ -100,22 +85,13 @@ fn convert_numbers(
                 Some(number.units)
             }
             (Err(error), value_class) => {
-                failures.push(Failure {
-                    row,
-                    value_class,
-                    reason: error.reason(),
-                });
+                failures.push(Failure { row, value_class, reason: error.reason() });
                 None
             }
         })
         .collect();
-    let array = Decimal128Array::from(units)
-        .with_data_type(DataType::Decimal128(MONEY_PRECISION, MONEY_SCALE));
-    Converted {
-        array,
-        failures,
-        rounded,
-    }
+    let array = Decimal128Array::from(units).with_data_type(DataType::Decimal128(MONEY_PRECISION, MONEY_SCALE));
+    Converted { array, failures, rounded }
 }
 
 /// Text, dates or timestamps to microseconds UTC.
@@ -127,56 +103,34 @@ pub(crate) fn to_instants(
     if column.data_type().is_temporal() {
         let wanted = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         if let Ok(array) = cast(column, &wanted) {
-            return Converted {
-                array: array.as_primitive().clone(),
-                failures: Vec::new(),
-                rounded: Vec::new(),
-            };
+            return Converted { array: array.as_primitive().clone(), failures: Vec::new(), rounded: Vec::new() };
         }
     }
     let mut failures = Vec::new();
     let text = as_text(column);
     let instants: Vec<Option<i64>> = (0..text.len())
         .map(|row| {
-            let value = text
-                .is_valid(row)
-                .then(|| text.value(row))
-                .filter(|t| !nulls.contains(t.as_bytes()))?;
+            let value = text.is_valid(row).then(|| text.value(row)).filter(|t| !nulls.contains(t.as_bytes()))?;
             let instant = parse_instant(value.as_bytes(), formats);
             if instant.is_none() {
-                failures.push(Failure {
-                    row,
-                    value_class: class_of(value.chars().count()),
-                    reason: NO_INSTANT,
-                });
+                failures.push(Failure { row, value_class: class_of(value.chars().count()), reason: NO_INSTANT });
             }
             instant
         })
         .collect();
-    Converted {
-        array: TimestampMicrosecondArray::from(instants).with_timezone("UTC"),
-        failures,
-        rounded: Vec::new(),
-    }
+    Converted { array: TimestampMicrosecondArray::from(instants).with_timezone("UTC"), failures, rounded: Vec::new() }
 }
 
 /// `true`, `false` or null.
 pub(crate) fn to_booleans(column: &ArrayRef) -> Converted<BooleanArray> {
     if let DataType::Boolean = column.data_type() {
-        return Converted {
-            array: column.as_boolean().clone(),
-            failures: Vec::new(),
-            rounded: Vec::new(),
-        };
+        return Converted { array: column.as_boolean().clone(), failures: Vec::new(), rounded: Vec::new() };
     }
     let mut failures = Vec::new();
     let text = as_text(column);
     let values: Vec<Option<bool>> = (0..text.len())
         .map(|row| {
-            let value = text
-                .is_valid(row)
-                .then(|| text.value(row))
-                .filter(|t| !t.is_empty())?;
+            let value = text.is_valid(row).then(|| text.value(row)).filter(|t| !t.is_empty())?;
             match value.to_ascii_lowercase().as_str() {
                 "true" => Some(true),
                 "false" => Some(false),
@@ -191,11 +145,7 @@ pub(crate) fn to_booleans(column: &ArrayRef) -> Converted<BooleanArray> {
             }
         })
         .collect();
-    Converted {
-        array: BooleanArray::from(values),
-        failures,
-        rounded: Vec::new(),
-    }
+    Converted { array: BooleanArray::from(values), failures, rounded: Vec::new() }
 }
 
 /// Any column as text: floats by shortest round trip, instants as ISO, maps as JSON objects.
@@ -211,9 +161,7 @@ pub(crate) fn as_text(column: &ArrayRef) -> StringViewArray {
         DataType::Float64 => return floats_as_text(column),
         _ => {}
     }
-    let text = cast(column, &DataType::Utf8)
-        .and_then(|text| cast(&text, &DataType::Utf8View))
-        .ok();
+    let text = cast(column, &DataType::Utf8).and_then(|text| cast(&text, &DataType::Utf8View)).ok();
     match text {
         Some(text) if !column.data_type().is_nested() => text.as_string_view().clone(),
         _ => displayed(column),
@@ -221,23 +169,15 @@ pub(crate) fn as_text(column: &ArrayRef) -> StringViewArray {
 }
 
 fn floats_as_text(column: &ArrayRef) -> StringViewArray {
-    column
-        .as_primitive::<Float64Type>()
-        .iter()
-        .map(|value| value.map(|v| format!("{v}")))
-        .collect()
+    column.as_primitive::<Float64Type>().iter().map(|value| value.map(|v| format!("{v}"))).collect()
 }
 
 fn displayed(column: &ArrayRef) -> StringViewArray {
     let options = arrow::util::display::FormatOptions::default();
     match arrow::util::display::ArrayFormatter::try_new(column, &options) {
-        Ok(formatter) => (0..column.len())
-            .map(|row| {
-                column
-                    .is_valid(row)
-                    .then(|| formatter.value(row).to_string())
-            })
-            .collect(),
+        Ok(formatter) => {
+            (0..column.len()).map(|row| column.is_valid(row).then(|| formatter.value(row).to_string())).collect()
+        }
         Err(_) => StringViewArray::new_null(column.len()),
     }
 }
@@ -279,9 +219,5 @@ pub(crate) fn without_nulls(text: StringViewArray, nulls: &Nulls) -> ArrayRef {
     if !has_nulls {
         return Arc::new(text);
     }
-    Arc::new(
-        text.iter()
-            .map(|t| t.filter(|t| !nulls.contains(t.as_bytes())))
-            .collect::<StringViewArray>(),
-    )
+    Arc::new(text.iter().map(|t| t.filter(|t| !nulls.contains(t.as_bytes()))).collect::<StringViewArray>())
 }

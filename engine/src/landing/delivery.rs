@@ -61,11 +61,7 @@ impl DeliveryFiles {
     /// # Errors
     /// Everything that refuses a delivery whole; see `LandingError`. A header without rows is a
     /// valid, empty delivery.
-    pub async fn open(
-        self,
-        sources: &SourceCatalog,
-        named: Option<&str>,
-    ) -> Result<Delivery, LandingError> {
+    pub async fn open(self, sources: &SourceCatalog, named: Option<&str>) -> Result<Delivery, LandingError> {
         let mut source: Option<(Arc<Source>, String)> = None;
         let mut parts = Vec::with_capacity(self.parts.len());
         for file in &self.parts {
@@ -89,33 +85,18 @@ impl DeliveryFiles {
                 Some(_) => {}
             }
             let mapping = Arc::new(Mapping::fit(&found, &name, &header).await?);
-            parts.push(OpenPart {
-                file: file.clone(),
-                kind,
-                mapping,
-            });
+            parts.push(OpenPart { file: file.clone(), kind, mapping });
         }
         let Some((source, _)) = source else {
-            return Err(LandingError::Manifest {
-                file: self.name,
-                reason: "it names no files".to_owned(),
-            });
+            return Err(LandingError::Manifest { file: self.name, reason: "it names no files".to_owned() });
         };
-        Ok(Delivery {
-            name: self.name,
-            source: source.info(),
-            manifest: self.manifest,
-            parts,
-        })
+        Ok(Delivery { name: self.name, source: source.info(), manifest: self.manifest, parts })
     }
 
     /// Names that may tell apart sources with the same header.
     fn hints(&self, file: &PartFile) -> Vec<String> {
         let kind = self.manifest.as_ref().and_then(|m| m.kind.clone());
-        [self.name.clone(), file.location.name()]
-            .into_iter()
-            .chain(kind)
-            .collect()
+        [self.name.clone(), file.location.name()].into_iter().chain(kind).collect()
     }
 }
 
@@ -167,31 +148,19 @@ async fn look(file: &PartFile) -> Result<(PartKind, Vec<String>), LandingError> 
     let location = file.location.clone();
     let runtime = Handle::current();
     let joined = tokio::task::spawn_blocking(move || {
-        let mut first =
-            first_bytes(location.open(&runtime)?, 4_096).map_err(|e| location.unreadable(&e))?;
+        let mut first = first_bytes(location.open(&runtime)?, 4_096).map_err(|e| location.unreadable(&e))?;
         let format = format_of(&first, &location.name())?;
         let is_gzip = format == Format::Gzip;
         if is_gzip {
-            let truncated = |e: std::io::Error| LandingError::Truncated {
-                file: location.name(),
-                reason: e.to_string(),
-            };
-            first = first_bytes(gunzip(location.open(&runtime)?), HEADER_BYTES_MAX)
-                .map_err(truncated)?;
+            let truncated =
+                |e: std::io::Error| LandingError::Truncated { file: location.name(), reason: e.to_string() };
+            first = first_bytes(gunzip(location.open(&runtime)?), HEADER_BYTES_MAX).map_err(truncated)?;
             if format_of(&first, &location.name())? != Format::Csv {
-                let (found, hint) = (
-                    "a compressed file inside a compressed file",
-                    "decompress it first",
-                );
-                return Err(LandingError::WrongFormat {
-                    file: location.name(),
-                    found,
-                    hint,
-                });
+                let (found, hint) = ("a compressed file inside a compressed file", "decompress it first");
+                return Err(LandingError::WrongFormat { file: location.name(), found, hint });
             }
         } else if format == Format::Csv {
-            first = first_bytes(location.open(&runtime)?, HEADER_BYTES_MAX)
-                .map_err(|e| location.unreadable(&e))?;
+            first = first_bytes(location.open(&runtime)?, HEADER_BYTES_MAX).map_err(|e| location.unreadable(&e))?;
         }
         Ok((format, first))
     })
@@ -201,32 +170,17 @@ async fn look(file: &PartFile) -> Result<(PartKind, Vec<String>), LandingError> 
         let opened = parquet::open(&file.location, file.bytes).await?;
         return Ok((PartKind::Parquet, parquet::header(&opened)));
     }
-    let Header {
-        columns,
-        bytes,
-        lines,
-    } = header_of(&first, &name)?;
-    Ok((
-        PartKind::Csv {
-            is_gzip: format == Format::Gzip,
-            header_bytes: bytes,
-            header_lines: lines,
-        },
-        columns,
-    ))
+    let Header { columns, bytes, lines } = header_of(&first, &name)?;
+    Ok((PartKind::Csv { is_gzip: format == Format::Gzip, header_bytes: bytes, header_lines: lines }, columns))
 }
 
 fn header_of(first: &[u8], name: &str) -> Result<Header, LandingError> {
     if first.is_empty() {
-        return Err(LandingError::ZeroBytes {
-            file: name.to_owned(),
-        });
+        return Err(LandingError::ZeroBytes { file: name.to_owned() });
     }
     let is_end = first.len() < HEADER_BYTES_MAX;
-    read_header(first, is_end).map_err(|reason| LandingError::Header {
-        file: name.to_owned(),
-        reason: reason.to_owned(),
-    })
+    read_header(first, is_end)
+        .map_err(|reason| LandingError::Header { file: name.to_owned(), reason: reason.to_owned() })
 }
 
 fn first_bytes(reader: Box<dyn Read + Send>, bytes: usize) -> std::io::Result<Vec<u8>> {
@@ -235,10 +189,7 @@ fn first_bytes(reader: Box<dyn Read + Send>, bytes: usize) -> std::io::Result<Ve
     Ok(first)
 }
 
-pub(crate) fn hash_file(
-    location: &super::location::Location,
-    runtime: &Handle,
-) -> Result<[u8; 32], LandingError> {
+pub(crate) fn hash_file(location: &super::location::Location, runtime: &Handle) -> Result<[u8; 32], LandingError> {
     let mut reader = location.open(runtime)?;
     let mut hash = Sha256::new();
     std::io::copy(&mut reader, &mut hash).map_err(|e| location.unreadable(&e))?;

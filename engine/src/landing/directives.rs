@@ -72,26 +72,13 @@ impl Directives {
     /// Reads the leading comment lines of a mapping, up to the first that is not `-- key: value`.
     /// A bare `--` ends the directives; what follows is for people.
     pub(crate) fn parse(file: &str, text: &str) -> Result<Self, LandingError> {
-        let fail = |reason: String| LandingError::Mapping {
-            source_name: file.to_owned(),
-            reason,
-        };
+        let fail = |reason: String| LandingError::Mapping { source_name: file.to_owned(), reason };
         let mut found = Self::empty();
-        for (number, line) in text
-            .lines()
-            .enumerate()
-            .take_while(|(_, l)| l.starts_with("-- "))
-        {
+        for (number, line) in text.lines().enumerate().take_while(|(_, l)| l.starts_with("-- ")) {
             let parts = line.strip_prefix("-- ").and_then(|l| l.split_once(": "));
-            let (key, value) = parts.ok_or_else(|| {
-                fail(format!(
-                    "line {}: a directive reads `-- key: value`",
-                    number + 1
-                ))
-            })?;
-            found
-                .take(key.trim(), value.trim())
-                .map_err(|reason| fail(format!("line {}: {reason}", number + 1)))?;
+            let (key, value) =
+                parts.ok_or_else(|| fail(format!("line {}: a directive reads `-- key: value`", number + 1)))?;
+            found.take(key.trim(), value.trim()).map_err(|reason| fail(format!("line {}: {reason}", number + 1)))?;
         }
         let lacks = |what: &str| Err(fail(format!("the header comment lacks `-- {what}: `")));
         if found.name.is_empty() {
@@ -100,12 +87,9 @@ impl Directives {
         if found.detect.is_empty() {
             return lacks("detect");
         }
-        if found.formats.contains(&InstantFormat::MonthDayYear)
-            && found.formats.contains(&InstantFormat::DayMonthYear)
+        if found.formats.contains(&InstantFormat::MonthDayYear) && found.formats.contains(&InstantFormat::DayMonthYear)
         {
-            return Err(fail(
-                "month/day/year and day/month/year in one source would be guessing".to_owned(),
-            ));
+            return Err(fail("month/day/year and day/month/year in one source would be guessing".to_owned()));
         }
         if found.formats.is_empty() {
             found.formats.push(InstantFormat::Iso);
@@ -144,10 +128,7 @@ impl Directives {
             "provider" => self.provider = Some(value.to_owned()),
             "role" => self.role = role_of(value)?,
             "focus" => {
-                self.focus = Some(
-                    version_of(value)
-                        .ok_or_else(|| format!("a FOCUS version reads 1.2, not `{value}`"))?,
-                )
+                self.focus = Some(version_of(value).ok_or_else(|| format!("a FOCUS version reads 1.2, not `{value}`"))?)
             }
             "detect" => self.detect.extend(items(value)?),
             "detect any" => self.detect_any.extend(items(value)?),
@@ -157,10 +138,7 @@ impl Directives {
             "nulls" => self.nulls.extend(items(value)?),
             "timestamps" => {
                 for name in items(value)? {
-                    self.formats.push(
-                        InstantFormat::named(&name)
-                            .ok_or(format!("there is no timestamp form {name}"))?,
-                    );
+                    self.formats.push(InstantFormat::named(&name).ok_or(format!("there is no timestamp form {name}"))?);
                 }
             }
             "numbers" => self.numbers.extend(items(value)?),
@@ -176,25 +154,15 @@ impl Directives {
                 }
             }
             "alias" => {
-                let (canonical, aliases) = value
-                    .split_once(" = ")
-                    .ok_or("an alias reads `Column = OtherName, …`")?;
-                self.aliases.extend(
-                    items(aliases)?
-                        .into_iter()
-                        .map(|alias| (canonical.trim().to_owned(), alias)),
-                );
+                let (canonical, aliases) = value.split_once(" = ").ok_or("an alias reads `Column = OtherName, …`")?;
+                self.aliases.extend(items(aliases)?.into_iter().map(|alias| (canonical.trim().to_owned(), alias)));
             }
             "conserved" => {
-                let (column, sources) = value
-                    .split_once(" = ")
-                    .ok_or("conserved reads `billed_cost = Column, …`")?;
+                let (column, sources) = value.split_once(" = ").ok_or("conserved reads `billed_cost = Column, …`")?;
                 self.conserved = Some((column.trim().to_owned(), items(sources)?));
             }
             _ => match key.strip_prefix("nulls of ") {
-                Some(column) => self
-                    .column_nulls
-                    .push((column.trim().to_owned(), items(value)?)),
+                Some(column) => self.column_nulls.push((column.trim().to_owned(), items(value)?)),
                 None => return Err(format!("there is no directive `{key}`")),
             },
         }
@@ -203,13 +171,8 @@ impl Directives {
 }
 
 fn name_of(value: &str) -> Result<String, String> {
-    let is_name = !value.is_empty()
-        && value
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    is_name
-        .then(|| value.to_owned())
-        .ok_or_else(|| "a source's name has lower-case letters, digits and _".to_owned())
+    let is_name = !value.is_empty() && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    is_name.then(|| value.to_owned()).ok_or_else(|| "a source's name has lower-case letters, digits and _".to_owned())
 }
 
 fn role_of(value: &str) -> Result<SourceRole, String> {
@@ -233,10 +196,7 @@ fn items(value: &str) -> Result<Vec<String>, String> {
         let (item, after) = match rest.strip_prefix('\'') {
             Some(quoted) => {
                 let (item, after) = quoted.split_once('\'').ok_or("a quote is not closed")?;
-                (
-                    item.to_owned(),
-                    after.trim_start().strip_prefix(',').unwrap_or(after),
-                )
+                (item.to_owned(), after.trim_start().strip_prefix(',').unwrap_or(after))
             }
             None => {
                 let (item, after) = rest.split_once(',').unwrap_or((rest, ""));
@@ -267,29 +227,11 @@ mod tests {
         assert_eq!(found.role, SourceRole::Reference);
         assert_eq!(found.detect, ["a", "b, c"]);
         assert_eq!(found.nulls, ["NULL", "N/A"]);
-        assert_eq!(
-            found.column_nulls,
-            [("Region".to_owned(), vec!["-2".to_owned()])]
-        );
-        assert_eq!(
-            found.formats,
-            [InstantFormat::Iso, InstantFormat::MonthDayYear]
-        );
+        assert_eq!(found.column_nulls, [("Region".to_owned(), vec!["-2".to_owned()])]);
+        assert_eq!(found.formats, [InstantFormat::Iso, InstantFormat::MonthDayYear]);
         assert_eq!(found.aliases.len(), 2);
-        assert_eq!(
-            found.conserved,
-            Some((
-                "billed_cost".to_owned(),
-                vec!["Net".to_owned(), "Cost".to_owned()]
-            ))
-        );
-        assert_eq!(
-            found.tag_columns[1],
-            TagColumns {
-                prefix: "aws:".to_owned(),
-                key_prefix: "aws:".to_owned()
-            }
-        );
+        assert_eq!(found.conserved, Some(("billed_cost".to_owned(), vec!["Net".to_owned(), "Cost".to_owned()])));
+        assert_eq!(found.tag_columns[1], TagColumns { prefix: "aws:".to_owned(), key_prefix: "aws:".to_owned() });
     }
 
     #[test]
@@ -300,18 +242,10 @@ mod tests {
             ("-- source: a\n", "lacks `-- detect"),
             ("-- source: A b\n", "lower-case"),
             ("-- source: a\n-- detect: b\n-- role: both\n", "priced"),
-            (
-                "-- source: a\n-- detect: b\n-- timestamps: month/day/year, day/month/year\n",
-                "guessing",
-            ),
-            (
-                "-- source: a\n-- detect: b\n-- timestamps: yyyy\n",
-                "no timestamp form",
-            ),
+            ("-- source: a\n-- detect: b\n-- timestamps: month/day/year, day/month/year\n", "guessing"),
+            ("-- source: a\n-- detect: b\n-- timestamps: yyyy\n", "no timestamp form"),
         ] {
-            let error = Directives::parse("x.sql", text)
-                .expect_err(text)
-                .to_string();
+            let error = Directives::parse("x.sql", text).expect_err(text).to_string();
             assert!(error.contains(says), "{error}");
         }
     }

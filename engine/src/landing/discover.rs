@@ -44,10 +44,7 @@ pub struct DeliveryFiles {
 /// # Errors
 /// `NotFound` for an input that names nothing; `MissingPart` and `Manifest` for a manifest that
 /// does not hold; `Unreadable` for what the file system or the store refuses.
-pub async fn discover(
-    inputs: &[String],
-    stores: &dyn Stores,
-) -> Result<Vec<DeliveryFiles>, LandingError> {
+pub async fn discover(inputs: &[String], stores: &dyn Stores) -> Result<Vec<DeliveryFiles>, LandingError> {
     let mut found = Vec::new();
     let mut loose = Vec::new();
     for input in inputs {
@@ -59,9 +56,7 @@ pub async fn discover(
             _ => list_local(input.strip_prefix("file://").unwrap_or(input))?,
         };
         if files.is_empty() {
-            return Err(LandingError::NotFound {
-                input: input.clone(),
-            });
+            return Err(LandingError::NotFound { input: input.clone() });
         }
         take_manifests(files, &mut found, &mut loose).await?;
     }
@@ -79,10 +74,7 @@ fn list_local(input: &str) -> Result<Vec<Location>, LandingError> {
     } else if path.exists() {
         files.push(path.to_path_buf());
     } else if input.contains(['*', '?', '[']) {
-        let wrong = |e: glob::PatternError| LandingError::Unreadable {
-            file: input.to_owned(),
-            reason: e.to_string(),
-        };
+        let wrong = |e: glob::PatternError| LandingError::Unreadable { file: input.to_owned(), reason: e.to_string() };
         for entry in glob::glob(input).map_err(wrong)?.filter_map(Result::ok) {
             if entry.is_dir() {
                 walk(&entry, &mut files)?;
@@ -96,26 +88,13 @@ fn list_local(input: &str) -> Result<Vec<Location>, LandingError> {
 
 /// Data files under a folder; a folder with a manifest gives only that.
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), LandingError> {
-    let unreadable = |e: std::io::Error| LandingError::Unreadable {
-        file: folder.display().to_string(),
-        reason: e.to_string(),
-    };
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map_err(unreadable)?
-        .filter_map(Result::ok)
-        .map(|e| e.path())
-        .collect();
+    let unreadable =
+        |e: std::io::Error| LandingError::Unreadable { file: folder.display().to_string(), reason: e.to_string() };
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(folder).map_err(unreadable)?.filter_map(Result::ok).map(|e| e.path()).collect();
     entries.sort();
-    let name_of = |path: &PathBuf| {
-        path.file_name()
-            .map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default()
-    };
-    let manifests: Vec<PathBuf> = entries
-        .iter()
-        .filter(|e| e.is_file() && is_manifest(&name_of(e)))
-        .cloned()
-        .collect();
+    let name_of = |path: &PathBuf| path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let manifests: Vec<PathBuf> = entries.iter().filter(|e| e.is_file() && is_manifest(&name_of(e))).cloned().collect();
     if !manifests.is_empty() {
         files.extend(manifests);
         return Ok(());
@@ -139,27 +118,14 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), LandingError> {
 /// Names that a folder's listing takes up; anything can be named on its own.
 fn is_data(name: &str) -> bool {
     let name = name.to_lowercase();
-    [".csv", ".csv.gz", ".gz", ".parquet"]
-        .iter()
-        .any(|end| name.ends_with(end))
-        && !name.starts_with(['.', '_'])
+    [".csv", ".csv.gz", ".gz", ".parquet"].iter().any(|end| name.ends_with(end)) && !name.starts_with(['.', '_'])
 }
 
-async fn list_remote(
-    store: &Arc<dyn ObjectStore>,
-    url: &Url,
-) -> Result<Vec<Location>, LandingError> {
-    let unreadable = |e: object_store::Error| LandingError::Unreadable {
-        file: url.to_string(),
-        reason: e.to_string(),
-    };
+async fn list_remote(store: &Arc<dyn ObjectStore>, url: &Url) -> Result<Vec<Location>, LandingError> {
+    let unreadable = |e: object_store::Error| LandingError::Unreadable { file: url.to_string(), reason: e.to_string() };
     let key = ObjectPath::from_url_path(url.path()).map_err(|e| unreadable(e.into()))?;
     let base = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
-    let locate = |path: ObjectPath| Location::Remote {
-        store: Arc::clone(store),
-        url: format!("{base}/{path}"),
-        path,
-    };
+    let locate = |path: ObjectPath| Location::Remote { store: Arc::clone(store), url: format!("{base}/{path}"), path };
     if !url.path().ends_with('/') && store.head(&key).await.is_ok() {
         return Ok(vec![locate(key)]);
     }
@@ -175,26 +141,16 @@ async fn list_remote(
         }
     }
     listed.sort();
-    let folder_of = |path: &ObjectPath| {
-        path.as_ref()
-            .rsplit_once('/')
-            .map_or(String::new(), |(folder, _)| format!("{folder}/"))
-    };
-    let governed: Vec<String> = listed
-        .iter()
-        .filter(|p| is_manifest(p.filename().unwrap_or_default()))
-        .map(folder_of)
-        .collect();
+    let folder_of =
+        |path: &ObjectPath| path.as_ref().rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    let governed: Vec<String> =
+        listed.iter().filter(|p| is_manifest(p.filename().unwrap_or_default())).map(folder_of).collect();
     let is_outer = |path: &ObjectPath| {
-        !governed
-            .iter()
-            .any(|folder| path.as_ref().starts_with(folder) && folder_of(path) != *folder)
+        !governed.iter().any(|folder| path.as_ref().starts_with(folder) && folder_of(path) != *folder)
     };
     let kept = listed.into_iter().filter(|path| {
         let name = path.filename().unwrap_or_default();
-        let is_governed = governed
-            .iter()
-            .any(|folder| path.as_ref().starts_with(folder));
+        let is_governed = governed.iter().any(|folder| path.as_ref().starts_with(folder));
         (is_manifest(name) && is_outer(path)) || (!is_governed && is_data(name))
     });
     Ok(kept.map(locate).collect())
@@ -217,11 +173,7 @@ async fn take_manifests(
         for part in named {
             parts.push(find_part(&location, &part).await?);
         }
-        found.push(DeliveryFiles {
-            name: location.name(),
-            parts,
-            manifest: Some(facts),
-        });
+        found.push(DeliveryFiles { name: location.name(), parts, manifest: Some(facts) });
     }
     Ok(())
 }
@@ -229,10 +181,7 @@ async fn take_manifests(
 /// The file that a manifest's key means. Keys are paths from the bucket's root; a downloaded
 /// copy keeps only their end, so that ever shorter ends are tried beside the manifest and above it.
 async fn find_part(manifest: &Location, part: &NamedPart) -> Result<PartFile, LandingError> {
-    let missing = || LandingError::MissingPart {
-        manifest: manifest.name(),
-        part: part.key.clone(),
-    };
+    let missing = || LandingError::MissingPart { manifest: manifest.name(), part: part.key.clone() };
     let steps: Vec<&str> = part.key.split('/').filter(|s| !s.is_empty()).collect();
     if steps.contains(&"..") {
         return Err(LandingError::Manifest {
@@ -243,14 +192,8 @@ async fn find_part(manifest: &Location, part: &NamedPart) -> Result<PartFile, La
     for location in candidates(manifest, &steps) {
         match location.size().await {
             Ok(bytes) if part.bytes.is_some_and(|said| said != bytes) => {
-                let reason = format!(
-                    "it has {bytes} bytes, its manifest says {}",
-                    part.bytes.unwrap_or_default()
-                );
-                return Err(LandingError::Truncated {
-                    file: location.name(),
-                    reason,
-                });
+                let reason = format!("it has {bytes} bytes, its manifest says {}", part.bytes.unwrap_or_default());
+                return Err(LandingError::Truncated { file: location.name(), reason });
             }
             Ok(bytes) => return Ok(PartFile { location, bytes }),
             Err(LandingError::NotFound { .. }) => {}
@@ -269,18 +212,9 @@ fn candidates(manifest: &Location, steps: &[&str]) -> Vec<Location> {
         }
         Location::Remote { store, path, url } => {
             let base = url.strip_suffix(path.as_ref()).unwrap_or(url).to_owned();
-            let folder = path
-                .as_ref()
-                .rsplit_once('/')
-                .map_or("", |(folder, _)| folder);
+            let folder = path.as_ref().rsplit_once('/').map_or("", |(folder, _)| folder);
             let whole = std::iter::once(steps.join("/"));
-            let beside = ends.map(|end| {
-                if folder.is_empty() {
-                    end
-                } else {
-                    format!("{folder}/{end}")
-                }
-            });
+            let beside = ends.map(|end| if folder.is_empty() { end } else { format!("{folder}/{end}") });
             let locate = |key: String| Location::Remote {
                 store: Arc::clone(store),
                 url: format!("{base}{key}"),
@@ -296,17 +230,11 @@ fn group_parts(loose: Vec<PartFile>) -> Vec<DeliveryFiles> {
     let mut groups: Vec<(Option<String>, Vec<PartFile>)> = Vec::new();
     for part in loose {
         let name = part.location.name();
-        if groups
-            .iter()
-            .any(|(_, parts)| parts.iter().any(|p| p.location.name() == name))
-        {
+        if groups.iter().any(|(_, parts)| parts.iter().any(|p| p.location.name() == name)) {
             continue;
         }
         let stem = stem_of_parts(&name);
-        match groups
-            .iter_mut()
-            .find(|(key, _)| key.is_some() && *key == stem)
-        {
+        match groups.iter_mut().find(|(key, _)| key.is_some() && *key == stem) {
             Some((_, parts)) => parts.push(part),
             None => groups.push((stem, vec![part])),
         }
@@ -319,20 +247,14 @@ fn group_parts(loose: Vec<PartFile>) -> Vec<DeliveryFiles> {
                 (Some(stem), [_, _, ..]) => stem,
                 _ => parts[0].location.name(),
             };
-            DeliveryFiles {
-                name,
-                parts,
-                manifest: None,
-            }
+            DeliveryFiles { name, parts, manifest: None }
         })
         .collect()
 }
 
 /// The name with its part number replaced by `*`, if it has one: five digits or more, or digits after `part`.
 fn stem_of_parts(name: &str) -> Option<String> {
-    let (folder, file) = name
-        .rsplit_once('/')
-        .map_or(("", name), |(folder, file)| (folder, file));
+    let (folder, file) = name.rsplit_once('/').map_or(("", name), |(folder, file)| (folder, file));
     let (stem, extension) = file.split_once('.').unwrap_or((file, ""));
     let digits_from = stem.len() - stem.chars().rev().take_while(char::is_ascii_digit).count();
     let (head, digits) = stem.split_at(digits_from);
@@ -357,28 +279,11 @@ mod tests {
 
     #[test]
     fn part_numbers() {
-        assert_eq!(
-            stem_of_parts("d/x-00001.csv.gz").as_deref(),
-            Some("d/x-*.csv.gz")
-        );
-        assert_eq!(
-            stem_of_parts("d/part_0_0001.csv").as_deref(),
-            Some("d/part_0_*.csv")
-        );
-        assert_eq!(
-            stem_of_parts("d/part_1.csv").as_deref(),
-            Some("d/part_*.csv")
-        );
-        assert_eq!(
-            stem_of_parts("d/part-00000-af-1.snappy.parquet").as_deref(),
-            Some("d/part-*-af-1.snappy.parquet")
-        );
-        for alone in [
-            "d/focus_2024.csv",
-            "d/focus-1.csv",
-            "d/usage.csv",
-            "d/202409.csv",
-        ] {
+        assert_eq!(stem_of_parts("d/x-00001.csv.gz").as_deref(), Some("d/x-*.csv.gz"));
+        assert_eq!(stem_of_parts("d/part_0_0001.csv").as_deref(), Some("d/part_0_*.csv"));
+        assert_eq!(stem_of_parts("d/part_1.csv").as_deref(), Some("d/part_*.csv"));
+        assert_eq!(stem_of_parts("d/part-00000-af-1.snappy.parquet").as_deref(), Some("d/part-*-af-1.snappy.parquet"));
+        for alone in ["d/focus_2024.csv", "d/focus-1.csv", "d/usage.csv", "d/202409.csv"] {
             assert_eq!(stem_of_parts(alone), None, "{alone}");
         }
     }

@@ -48,9 +48,7 @@ pub enum LandingError {
         reason: String,
     },
     /// A manifest names a file that is not there.
-    #[error(
-        "{manifest}: names {part}, which is not there; the delivery is incomplete, fetch the missing part"
-    )]
+    #[error("{manifest}: names {part}, which is not there; the delivery is incomplete, fetch the missing part")]
     MissingPart {
         /// The manifest.
         manifest: String,
@@ -98,9 +96,7 @@ pub enum LandingError {
         missing: String,
     },
     /// Parts of one delivery are of different sources.
-    #[error(
-        "{file}: is {found}, but {first} of the same delivery is {expected}; land them separately"
-    )]
+    #[error("{file}: is {found}, but {first} of the same delivery is {expected}; land them separately")]
     PartsDisagree {
         /// The part that differs.
         file: String,
@@ -120,9 +116,7 @@ pub enum LandingError {
         reason: String,
     },
     /// A line is longer than any row may be.
-    #[error(
-        "{file}: line {line} is longer than {limit_bytes} bytes; this is not a CSV file of rows"
-    )]
+    #[error("{file}: line {line} is longer than {limit_bytes} bytes; this is not a CSV file of rows")]
     LineTooLong {
         /// The file.
         file: String,
@@ -163,9 +157,7 @@ impl LandingError {
             | Self::PartsDisagree { .. }
             | Self::Header { .. }
             | Self::LineTooLong { .. } => "22P04",
-            Self::UnknownSource { .. }
-            | Self::AmbiguousSource { .. }
-            | Self::UnknownSourceName { .. } => "42704",
+            Self::UnknownSource { .. } | Self::AmbiguousSource { .. } | Self::UnknownSourceName { .. } => "42704",
             Self::Mapping { .. } => "F0000",
         }
     }

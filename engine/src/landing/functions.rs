@@ -17,28 +17,19 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
     let text = DataType::Utf8View;
     vec![
         // number('5.2E-9'): text to Decimal128(38,18), exactly.
-        function("number", vec![text.clone()], money(), |columns| {
-            Ok(Arc::new(number(&columns[0])?))
-        }),
+        function("number", vec![text.clone()], money(), |columns| Ok(Arc::new(number(&columns[0])?))),
         // product(a, b): a × b, rounded half to even at scale 18.
         function("product", vec![money(), money()], money(), |columns| {
             Ok(Arc::new(product(&columns[0], &columns[1])?))
         }),
         // ratio(a, b): a ÷ b, rounded half to even at scale 18; null if b is zero.
-        function("ratio", vec![money(), money()], money(), |columns| {
-            Ok(Arc::new(ratio(&columns[0], &columns[1])?))
-        }),
+        function("ratio", vec![money(), money()], money(), |columns| Ok(Arc::new(ratio(&columns[0], &columns[1])?))),
         // tag_object('"env": "prod"'): a JSON object of text values, braces or not; null if it is none.
-        function("tag_object", vec![text.clone()], text.clone(), |columns| {
-            Ok(Arc::new(tag_object(&columns[0])))
-        }),
+        function("tag_object", vec![text.clone()], text.clone(), |columns| Ok(Arc::new(tag_object(&columns[0])))),
         // lookup('azure_units', '10K', 'block'): a cell of a look-up table, by its key without case.
-        function(
-            "lookup",
-            vec![text.clone(), text.clone(), text.clone()],
-            text,
-            |columns| Ok(Arc::new(look_up(columns)?)),
-        ),
+        function("lookup", vec![text.clone(), text.clone(), text.clone()], text, |columns| {
+            Ok(Arc::new(look_up(columns)?))
+        }),
     ]
 }
 
@@ -50,29 +41,18 @@ fn function(name: &str, arguments: Vec<DataType>, returns: DataType, body: Body)
         let arrays = ColumnarValue::values_to_arrays(values)?;
         let result = body(&arrays)?;
         if is_scalar {
-            return Ok(ColumnarValue::Scalar(
-                datafusion::common::ScalarValue::try_from_array(&result, 0)?,
-            ));
+            return Ok(ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from_array(&result, 0)?));
         }
         Ok(ColumnarValue::Array(result))
     };
-    create_udf(
-        name,
-        arguments,
-        returns,
-        Volatility::Immutable,
-        Arc::new(call),
-    )
+    create_udf(name, arguments, returns, Volatility::Immutable, Arc::new(call))
 }
 
 fn number(texts: &ArrayRef) -> Result<Decimal128Array> {
     let parsed: Vec<Option<i128>> = texts
         .as_string_view()
         .iter()
-        .map(|text| {
-            text.map(|t| parse_number(t.as_bytes()).map(|n| n.units))
-                .transpose()
-        })
+        .map(|text| text.map(|t| parse_number(t.as_bytes()).map(|n| n.units)).transpose())
         .collect::<std::result::Result<_, _>>()
         .map_err(|error| DataFusionError::Execution(format!("a value {}", error.reason())))?;
     as_money(parsed)
@@ -88,10 +68,7 @@ fn pairwise(
     right: &ArrayRef,
     operation: fn(i128, i128) -> Result<Option<i128>>,
 ) -> Result<Decimal128Array> {
-    let (left, right) = (
-        left.as_primitive::<Decimal128Type>(),
-        right.as_primitive::<Decimal128Type>(),
-    );
+    let (left, right) = (left.as_primitive::<Decimal128Type>(), right.as_primitive::<Decimal128Type>());
     let units = left
         .iter()
         .zip(right.iter())
@@ -105,9 +82,7 @@ fn pairwise(
 
 fn product(left: &ArrayRef, right: &ArrayRef) -> Result<Decimal128Array> {
     pairwise(left, right, |a, b| {
-        let exact = i256::from_i128(a)
-            .checked_mul(i256::from_i128(b))
-            .ok_or_else(too_large)?;
+        let exact = i256::from_i128(a).checked_mul(i256::from_i128(b)).ok_or_else(too_large)?;
         divide_half_even(exact, i256::from_i128(ONE)).map(Some)
     })
 }
@@ -117,9 +92,7 @@ fn ratio(left: &ArrayRef, right: &ArrayRef) -> Result<Decimal128Array> {
         if b == 0 {
             return Ok(None);
         }
-        let scaled = i256::from_i128(a)
-            .checked_mul(i256::from_i128(ONE))
-            .ok_or_else(too_large)?;
+        let scaled = i256::from_i128(a).checked_mul(i256::from_i128(ONE)).ok_or_else(too_large)?;
         divide_half_even(scaled, i256::from_i128(b)).map(Some)
     })
 }
@@ -143,11 +116,7 @@ fn divide_half_even(a: i256, b: i256) -> Result<i128> {
 }
 
 fn magnitude(value: i256) -> i256 {
-    if value < i256::ZERO {
-        value.wrapping_neg()
-    } else {
-        value
-    }
+    if value < i256::ZERO { value.wrapping_neg() } else { value }
 }
 
 fn tag_object(texts: &ArrayRef) -> StringViewArray {
@@ -159,21 +128,15 @@ fn tag_object(texts: &ArrayRef) -> StringViewArray {
 }
 
 fn look_up(columns: &[ArrayRef]) -> Result<StringViewArray> {
-    let (tables, keys, wanted) = (
-        columns[0].as_string_view(),
-        columns[1].as_string_view(),
-        columns[2].as_string_view(),
-    );
+    let (tables, keys, wanted) =
+        (columns[0].as_string_view(), columns[1].as_string_view(), columns[2].as_string_view());
     let mut found = StringViewBuilder::with_capacity(keys.len());
     for row in 0..keys.len() {
         if tables.is_null(row) || wanted.is_null(row) {
-            return Err(DataFusionError::Execution(
-                "lookup needs a table and a column".to_owned(),
-            ));
+            return Err(DataFusionError::Execution("lookup needs a table and a column".to_owned()));
         }
         let key = keys.is_valid(row).then(|| keys.value(row));
-        let cell = lookup::find(tables.value(row), key, wanted.value(row))
-            .map_err(DataFusionError::Execution)?;
+        let cell = lookup::find(tables.value(row), key, wanted.value(row)).map_err(DataFusionError::Execution)?;
         found.append_option(cell);
     }
     Ok(found.finish())
@@ -195,11 +158,7 @@ mod tests {
         let values = product(&left, &right).expect("product");
         assert_eq!(values.values().as_ref(), &[2, 0, -2, 9 * ONE]);
         // 1 ÷ 3 and −2 ÷ 3, 18 places.
-        let thirds = ratio(
-            &money_array(&[ONE, -2 * ONE, ONE]),
-            &money_array(&[3 * ONE, 3 * ONE, 0]),
-        )
-        .expect("ratio");
+        let thirds = ratio(&money_array(&[ONE, -2 * ONE, ONE]), &money_array(&[3 * ONE, 3 * ONE, 0])).expect("ratio");
         assert_eq!(thirds.value(0), 333_333_333_333_333_333);
         assert_eq!(thirds.value(1), -666_666_666_666_666_667);
         assert!(thirds.is_null(2));

@@ -18,33 +18,20 @@ pub(crate) struct HeaderNames {
 
 impl HeaderNames {
     pub(crate) fn new(header: &[String]) -> Self {
-        let names: Vec<String> = header
-            .iter()
-            .map(|name| name.trim_start_matches('\u{feff}').trim().to_owned())
-            .collect();
+        let names: Vec<String> =
+            header.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_owned()).collect();
         let mut exact = HashMap::new();
         let mut loose: HashMap<String, Vec<usize>> = HashMap::new();
         for (i, name) in names.iter().enumerate() {
             exact.entry(name.clone()).or_insert(i);
             loose.entry(letters(english(name))).or_default().push(i);
         }
-        Self {
-            exact,
-            loose,
-            names,
-        }
+        Self { exact, loose, names }
     }
 
     /// The column called `canonical` or one of its aliases; an error if two are.
-    pub(crate) fn find(
-        &self,
-        canonical: &str,
-        aliases: &[(String, String)],
-    ) -> Result<Option<usize>, String> {
-        let others = aliases
-            .iter()
-            .filter(|(name, _)| name == canonical)
-            .map(|(_, alias)| alias.as_str());
+    pub(crate) fn find(&self, canonical: &str, aliases: &[(String, String)]) -> Result<Option<usize>, String> {
+        let others = aliases.iter().filter(|(name, _)| name == canonical).map(|(_, alias)| alias.as_str());
         for name in std::iter::once(canonical).chain(others) {
             if let Some(found) = self.exact.get(name) {
                 if self.names.iter().filter(|n| *n == name).count() > 1 {
@@ -55,10 +42,7 @@ impl HeaderNames {
             match self.loose.get(&letters(name)).map(Vec::as_slice) {
                 Some([one]) => return Ok(Some(*one)),
                 Some([first, second, ..]) => {
-                    return Err(format!(
-                        "columns {} and {} both mean {name}",
-                        self.names[*first], self.names[*second]
-                    ));
+                    return Err(format!("columns {} and {} both mean {name}", self.names[*first], self.names[*second]));
                 }
                 Some([]) | None => {}
             }
@@ -74,22 +58,13 @@ impl HeaderNames {
 
 /// `Ressourcengruppe (ResourceGroup)` is `ResourceGroup`.
 fn english(name: &str) -> &str {
-    let inner = name
-        .strip_suffix(')')
-        .and_then(|n| n.rsplit_once(" ("))
-        .map(|(_, inner)| inner);
-    inner
-        .filter(|inner| !inner.is_empty() && inner.chars().all(|c| c.is_ascii_alphanumeric()))
-        .unwrap_or(name)
+    let inner = name.strip_suffix(')').and_then(|n| n.rsplit_once(" (")).map(|(_, inner)| inner);
+    inner.filter(|inner| !inner.is_empty() && inner.chars().all(|c| c.is_ascii_alphanumeric())).unwrap_or(name)
 }
 
 fn letters(name: &str) -> String {
     let is_extension = name.starts_with("x_");
-    let mut found: String = name
-        .chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect();
+    let mut found: String = name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
     if is_extension {
         // `x_BilledCost` is somebody's own column, never a spelling of another name.
         found.insert(0, '_');
@@ -111,11 +86,9 @@ pub(crate) fn extension_key(name: &str) -> String {
             }
             continue;
         }
-        let follows_lower =
-            i > 0 && (characters[i - 1].is_lowercase() || characters[i - 1].is_numeric());
-        let ends_acronym = i > 0
-            && characters[i - 1].is_uppercase()
-            && characters.get(i + 1).is_some_and(|n| n.is_lowercase());
+        let follows_lower = i > 0 && (characters[i - 1].is_lowercase() || characters[i - 1].is_numeric());
+        let ends_acronym =
+            i > 0 && characters[i - 1].is_uppercase() && characters.get(i + 1).is_some_and(|n| n.is_lowercase());
         if c.is_uppercase() && (follows_lower || ends_acronym) && !key.ends_with('_') {
             key.push('_');
         }
@@ -142,28 +115,12 @@ mod tests {
             "Währung (BillingCurrency)",
             "BILLINGCURRENCY",
         ] {
-            assert_eq!(
-                names(&["a", header]).find("BillingCurrency", &[]),
-                Ok(Some(1)),
-                "{header}"
-            );
+            assert_eq!(names(&["a", header]).find("BillingCurrency", &[]), Ok(Some(1)), "{header}");
         }
-        let aliases = [(
-            "BillingCurrency".to_owned(),
-            "BillingCurrencyCode".to_owned(),
-        )];
-        assert_eq!(
-            names(&["billingCurrencyCode"]).find("BillingCurrency", &aliases),
-            Ok(Some(0))
-        );
-        assert_eq!(
-            names(&["x_BillingCurrency"]).find("BillingCurrency", &aliases),
-            Ok(None)
-        );
-        assert_eq!(
-            names(&["savings_plan_savings_plan_a_r_n"]).find("savingsPlan/SavingsPlanARN", &[]),
-            Ok(Some(0))
-        );
+        let aliases = [("BillingCurrency".to_owned(), "BillingCurrencyCode".to_owned())];
+        assert_eq!(names(&["billingCurrencyCode"]).find("BillingCurrency", &aliases), Ok(Some(0)));
+        assert_eq!(names(&["x_BillingCurrency"]).find("BillingCurrency", &aliases), Ok(None));
+        assert_eq!(names(&["savings_plan_savings_plan_a_r_n"]).find("savingsPlan/SavingsPlanARN", &[]), Ok(Some(0)));
     }
 
     #[test]
@@ -180,15 +137,9 @@ mod tests {
             ("Id", "x_id"),
             ("PublisherName", "x_publisher_name"),
             ("lineItem/UsageType", "x_line_item_usage_type"),
-            (
-                "savingsPlan/SavingsPlanARN",
-                "x_savings_plan_savings_plan_arn",
-            ),
+            ("savingsPlan/SavingsPlanARN", "x_savings_plan_savings_plan_arn"),
             ("costCategory/Charge type", "x_cost_category_charge_type"),
-            (
-                "pricing/OfferingClasspricing/PurchaseOption",
-                "x_pricing_offering_classpricing_purchase_option",
-            ),
+            ("pricing/OfferingClasspricing/PurchaseOption", "x_pricing_offering_classpricing_purchase_option"),
             ("Ressourcengruppe (ResourceGroup)", "x_resource_group"),
             ("ServiceInfo1", "x_service_info1"),
         ] {

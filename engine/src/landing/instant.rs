@@ -53,11 +53,7 @@ fn parse_iso(text: &[u8]) -> Option<i64> {
     if date[4] != b'-' || date[7] != b'-' {
         return None;
     }
-    let midnight = midnight(
-        number(&date[..4])?,
-        number(&date[5..7])?,
-        number(&date[8..10])?,
-    )?;
+    let midnight = midnight(number(&date[..4])?, number(&date[5..7])?, number(&date[8..10])?)?;
     let clock = match text.get(10) {
         None => return Some(midnight),
         Some(b'T' | b' ') => &text[11..],
@@ -85,9 +81,7 @@ fn parse_clock(clock: &[u8]) -> Option<(i64, &[u8])> {
                 return None;
             }
             for place in 0..6 {
-                let digit = fraction[..length]
-                    .get(place)
-                    .map_or(0, |b| i64::from(b - b'0'));
+                let digit = fraction[..length].get(place).map_or(0, |b| i64::from(b - b'0'));
                 micros = micros * 10 + digit;
             }
             rest = &fraction[length..];
@@ -96,10 +90,7 @@ fn parse_clock(clock: &[u8]) -> Option<(i64, &[u8])> {
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    Some((
-        ((hour * 60 + minute) * 60 + second) * 1_000_000 + micros,
-        rest,
-    ))
+    Some((((hour * 60 + minute) * 60 + second) * 1_000_000 + micros, rest))
 }
 
 /// The offset of `Z`, `+02:00`, `+0200` or nothing, in microseconds.
@@ -138,11 +129,7 @@ fn number(digits: &[u8]) -> Option<i64> {
 
 /// Midnight UTC of a day of the Gregorian calendar.
 pub(crate) fn midnight(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !(1..=12).contains(&month)
-        || day < 1
-        || day > days_of_month(year, month)
-        || !(1970..=9999).contains(&year)
-    {
+    if !(1..=12).contains(&month) || day < 1 || day > days_of_month(year, month) || !(1970..=9999).contains(&year) {
         return None;
     }
     Some(days_from_civil(year, month, day) * DAY)
@@ -178,8 +165,7 @@ pub(crate) fn month_start(instant: i64) -> i64 {
     let days = instant.div_euclid(DAY);
     let shifted = days + 719_468;
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day_of_month = day_of_year - (153 * month_from_march + 2) / 5;
@@ -225,23 +211,11 @@ mod tests {
     fn month_first_and_day_first_are_never_guessed() {
         // 2023-09-02 and 2023-02-09: 1693612800 and 1675900800.
         let text = b"9/2/2023";
-        assert_eq!(
-            parse_instant(text, &[InstantFormat::MonthDayYear]),
-            Some(1_693_612_800_000_000)
-        );
-        assert_eq!(
-            parse_instant(text, &[InstantFormat::DayMonthYear]),
-            Some(1_675_900_800_000_000)
-        );
-        assert_eq!(
-            parse_instant(b"09/30/2023", &[InstantFormat::DayMonthYear]),
-            None
-        );
+        assert_eq!(parse_instant(text, &[InstantFormat::MonthDayYear]), Some(1_693_612_800_000_000));
+        assert_eq!(parse_instant(text, &[InstantFormat::DayMonthYear]), Some(1_675_900_800_000_000));
+        assert_eq!(parse_instant(b"09/30/2023", &[InstantFormat::DayMonthYear]), None);
         assert_eq!(parse_instant(text, &[InstantFormat::Iso]), None);
-        assert_eq!(
-            parse_instant(b"5/1/25", &[InstantFormat::MonthDayYear]),
-            None
-        );
+        assert_eq!(parse_instant(b"5/1/25", &[InstantFormat::MonthDayYear]), None);
     }
 
     #[test]
@@ -275,11 +249,7 @@ mod tests {
                     if day == 1 {
                         expected = days;
                     }
-                    assert_eq!(
-                        month_start(days * DAY + DAY - 1),
-                        expected,
-                        "{year}-{month}-{day}"
-                    );
+                    assert_eq!(month_start(days * DAY + DAY - 1), expected, "{year}-{month}-{day}");
                     let next = expected + days_of_month(year, month);
                     assert_eq!(next_month_start(days * DAY), next, "{year}-{month}-{day}");
                 }

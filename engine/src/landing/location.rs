@@ -33,10 +33,7 @@ pub struct LocalOnly;
 impl Stores for LocalOnly {
     fn resolve(&self, url: &Url) -> Result<Arc<dyn ObjectStore>, LandingError> {
         let reason = "only local files can be landed here".to_owned();
-        Err(LandingError::Unreadable {
-            file: url.to_string(),
-            reason,
-        })
+        Err(LandingError::Unreadable { file: url.to_string(), reason })
     }
 }
 
@@ -68,10 +65,7 @@ impl Location {
     /// The last part of the path.
     pub fn file_name(&self) -> String {
         match self {
-            Self::Local(path) => path
-                .file_name()
-                .map(|n| n.to_string_lossy().into_owned())
-                .unwrap_or_default(),
+            Self::Local(path) => path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
             Self::Remote { path, .. } => path.filename().unwrap_or_default().to_owned(),
         }
     }
@@ -100,11 +94,7 @@ impl Location {
             Self::Local(path) => std::fs::read(path).map_err(|e| self.unreadable(&e)),
             Self::Remote { store, path, .. } => {
                 let found = store.get(path).await.map_err(|e| self.unreadable(&e))?;
-                Ok(found
-                    .bytes()
-                    .await
-                    .map_err(|e| self.unreadable(&e))?
-                    .to_vec())
+                Ok(found.bytes().await.map_err(|e| self.unreadable(&e))?.to_vec())
             }
         }
     }
@@ -114,8 +104,7 @@ impl Location {
         match self {
             Self::Local(path) => {
                 let absolute = std::path::absolute(path).map_err(|e| self.unreadable(&e))?;
-                let key =
-                    ObjectPath::from_absolute_path(absolute).map_err(|e| self.unreadable(&e))?;
+                let key = ObjectPath::from_absolute_path(absolute).map_err(|e| self.unreadable(&e))?;
                 Ok((Arc::new(object_store::local::LocalFileSystem::new()), key))
             }
             Self::Remote { store, path, .. } => Ok((Arc::clone(store), path.clone())),
@@ -124,38 +113,23 @@ impl Location {
 
     /// Opens the file for reading from its beginning. Must be called within a Tokio runtime if
     /// the file is remote: its bytes are fetched there and read here.
-    pub(crate) fn open(
-        &self,
-        runtime: &tokio::runtime::Handle,
-    ) -> Result<Box<dyn Read + Send>, LandingError> {
+    pub(crate) fn open(&self, runtime: &tokio::runtime::Handle) -> Result<Box<dyn Read + Send>, LandingError> {
         match self {
-            Self::Local(path) => Ok(Box::new(
-                std::fs::File::open(path).map_err(|e| self.unreadable(&e))?,
-            )),
+            Self::Local(path) => Ok(Box::new(std::fs::File::open(path).map_err(|e| self.unreadable(&e))?)),
             Self::Remote { store, path, .. } => {
                 let (sender, receiver) = tokio::sync::mpsc::channel(8);
                 runtime.spawn(fetch(Arc::clone(store), path.clone(), sender));
-                Ok(Box::new(Fetched {
-                    receiver,
-                    current: Bytes::new(),
-                }))
+                Ok(Box::new(Fetched { receiver, current: Bytes::new() }))
             }
         }
     }
 
     pub(crate) fn unreadable(&self, error: &impl std::fmt::Display) -> LandingError {
-        LandingError::Unreadable {
-            file: self.name(),
-            reason: error.to_string(),
-        }
+        LandingError::Unreadable { file: self.name(), reason: error.to_string() }
     }
 }
 
-async fn fetch(
-    store: Arc<dyn ObjectStore>,
-    path: ObjectPath,
-    sender: tokio::sync::mpsc::Sender<io::Result<Bytes>>,
-) {
+async fn fetch(store: Arc<dyn ObjectStore>, path: ObjectPath, sender: tokio::sync::mpsc::Sender<io::Result<Bytes>>) {
     let mut stream = match store.get(&path).await {
         Ok(found) => found.into_stream(),
         Err(error) => return drop(sender.send(Err(io::Error::other(error))).await),
@@ -206,11 +180,7 @@ pub(crate) fn gunzip(compressed: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
             }
         }
     });
-    Box::new(Unzipped {
-        receiver,
-        current: Vec::new(),
-        at: 0,
-    })
+    Box::new(Unzipped { receiver, current: Vec::new(), at: 0 })
 }
 
 struct Unzipped {
@@ -246,31 +216,16 @@ pub(crate) enum Format {
 /// Tells the format from the first bytes, never from the name.
 pub(crate) fn format_of(first: &[u8], file: &str) -> Result<Format, LandingError> {
     const EXPORT: &str = "export it as CSV or Parquet";
-    let wrong = |found, hint| {
-        Err(LandingError::WrongFormat {
-            file: file.to_owned(),
-            found,
-            hint,
-        })
-    };
+    let wrong = |found, hint| Err(LandingError::WrongFormat { file: file.to_owned(), found, hint });
     match first {
         [0x1f, 0x8b, ..] => Ok(Format::Gzip),
         [b'P', b'A', b'R', b'1', ..] => Ok(Format::Parquet),
-        [b'P', b'K', 3, 4, ..] => wrong(
-            "a zip archive or a spreadsheet",
-            "unpack it, or save the sheet as CSV",
-        ),
+        [b'P', b'K', 3, 4, ..] => wrong("a zip archive or a spreadsheet", "unpack it, or save the sheet as CSV"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => wrong("Zstandard", "decompress it first"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => wrong("UTF-16 text", "save it as UTF-8"),
         [b'%', b'P', b'D', b'F', ..] => wrong("a PDF", EXPORT),
-        [b'{' | b'[', ..] => wrong(
-            "JSON",
-            "if it is a manifest, name it …-Manifest.json or manifest.json",
-        ),
-        [b'<', ..] => wrong(
-            "HTML or XML",
-            "this is often an error page saved under the file's name: fetch it again",
-        ),
+        [b'{' | b'[', ..] => wrong("JSON", "if it is a manifest, name it …-Manifest.json or manifest.json"),
+        [b'<', ..] => wrong("HTML or XML", "this is often an error page saved under the file's name: fetch it again"),
         _ if first.contains(&0) => wrong("binary data", EXPORT),
         _ => Ok(Format::Csv),
     }

@@ -37,38 +37,23 @@ pub(crate) fn is_manifest(file_name: &str) -> bool {
 }
 
 /// Reads a manifest of any known form: AWS (`reportKeys`, `dataFiles`), Azure (`blobs`), generic (`files`).
-pub(crate) fn parse_manifest(
-    name: &str,
-    bytes: &[u8],
-) -> Result<(ManifestFacts, Vec<NamedPart>), LandingError> {
-    let fail = |reason: &str| LandingError::Manifest {
-        file: name.to_owned(),
-        reason: reason.to_owned(),
-    };
+pub(crate) fn parse_manifest(name: &str, bytes: &[u8]) -> Result<(ManifestFacts, Vec<NamedPart>), LandingError> {
+    let fail = |reason: &str| LandingError::Manifest { file: name.to_owned(), reason: reason.to_owned() };
     if bytes.is_empty() {
-        return Err(LandingError::ZeroBytes {
-            file: name.to_owned(),
-        });
+        return Err(LandingError::ZeroBytes { file: name.to_owned() });
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let json: Value = serde_json::from_slice(bytes)
-        .map_err(|e| fail(&format!("it is not JSON (line {})", e.line())))?;
+    let json: Value =
+        serde_json::from_slice(bytes).map_err(|e| fail(&format!("it is not JSON (line {})", e.line())))?;
     let list = ["reportKeys", "blobs", "files", "dataFiles"]
         .into_iter()
         .find_map(|key| json.get(key).and_then(Value::as_array));
     let list = list.ok_or_else(|| fail("it has none of reportKeys, blobs, files, dataFiles"))?;
-    let parts = list
-        .iter()
-        .map(part_of)
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| fail("an entry names no file"))?;
+    let parts = list.iter().map(part_of).collect::<Option<Vec<_>>>().ok_or_else(|| fail("an entry names no file"))?;
     if let Some(parts_said) = json.get("blobCount").and_then(Value::as_u64)
         && parts_said != parts.len() as u64
     {
-        return Err(fail(&format!(
-            "blobCount is {parts_said}, but {} blobs are named",
-            parts.len()
-        )));
+        return Err(fail(&format!("blobCount is {parts_said}, but {} blobs are named", parts.len())));
     }
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let facts = ManifestFacts {
@@ -80,10 +65,7 @@ pub(crate) fn parse_manifest(
             .into_iter()
             .find_map(|at| json.pointer(at)?.as_str())
             .and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok())
-            .map(|at| {
-                at.to_utc()
-                    .to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
-            }),
+            .map(|at| at.to_utc().to_rfc3339_opts(chrono::SecondsFormat::Micros, true)),
     };
     Ok((facts, parts))
 }
@@ -91,19 +73,10 @@ pub(crate) fn parse_manifest(
 fn part_of(entry: &Value) -> Option<NamedPart> {
     let key = match entry {
         Value::String(key) => key,
-        other => ["blobName", "path", "key", "name"]
-            .into_iter()
-            .find_map(|k| other.get(k))?
-            .as_str()?,
+        other => ["blobName", "path", "key", "name"].into_iter().find_map(|k| other.get(k))?.as_str()?,
     };
-    let bytes = ["byteCount", "size", "bytes"]
-        .into_iter()
-        .find_map(|k| entry.get(k))
-        .and_then(Value::as_u64);
-    (!key.is_empty()).then(|| NamedPart {
-        key: key.to_owned(),
-        bytes,
-    })
+    let bytes = ["byteCount", "size", "bytes"].into_iter().find_map(|k| entry.get(k)).and_then(Value::as_u64);
+    (!key.is_empty()).then(|| NamedPart { key: key.to_owned(), bytes })
 }
 
 #[cfg(test)]
@@ -117,35 +90,18 @@ mod tests {
         assert_eq!((facts.run_id.as_deref(), parts.len()), (Some("a-1"), 2));
         let azure = br#"{"blobCount": 1, "dataRowCount": 28, "exportConfig": {"type": "AmortizedCost"}, "blobs": [{"blobName": "d/part_0_0001.csv", "byteCount": 123}]}"#;
         let (facts, parts) = parse_manifest("manifest.json", azure).expect("azure");
-        assert_eq!(
-            (facts.kind.as_deref(), facts.rows),
-            (Some("AmortizedCost"), Some(28))
-        );
-        assert_eq!(
-            parts,
-            [NamedPart {
-                key: "d/part_0_0001.csv".into(),
-                bytes: Some(123)
-            }]
-        );
-        let (_, parts) = parse_manifest(
-            "manifest.json",
-            br#"{"files": ["a.csv", {"path": "b.csv"}]}"#,
-        )
-        .expect("generic");
+        assert_eq!((facts.kind.as_deref(), facts.rows), (Some("AmortizedCost"), Some(28)));
+        assert_eq!(parts, [NamedPart { key: "d/part_0_0001.csv".into(), bytes: Some(123) }]);
+        let (_, parts) =
+            parse_manifest("manifest.json", br#"{"files": ["a.csv", {"path": "b.csv"}]}"#).expect("generic");
         assert_eq!(parts.len(), 2);
     }
 
     #[test]
     fn what_is_no_manifest() {
-        for bytes in [
-            &b"{"[..],
-            b"{}",
-            b"[]",
-            br#"{"files": [1]}"#,
-            br#"{"blobCount": 2, "blobs": [{"blobName": "a"}]}"#,
-            b"",
-        ] {
+        for bytes in
+            [&b"{"[..], b"{}", b"[]", br#"{"files": [1]}"#, br#"{"blobCount": 2, "blobs": [{"blobName": "a"}]}"#, b""]
+        {
             assert!(parse_manifest("manifest.json", bytes).is_err());
         }
     }

@@ -44,34 +44,18 @@ pub(crate) struct Mapping {
 
 impl Mapping {
     /// Fits `source` to a header.
-    pub(crate) async fn fit(
-        source: &Arc<Source>,
-        file: &str,
-        header: &HeaderNames,
-    ) -> Result<Self, LandingError> {
+    pub(crate) async fn fit(source: &Arc<Source>, file: &str, header: &HeaderNames) -> Result<Self, LandingError> {
         let directives = &source.directives;
-        let wrong = |reason: String| LandingError::Mapping {
-            source_name: directives.name.clone(),
-            reason,
-        };
-        let program = Program::compile(&source.sql)
-            .await
-            .map_err(|e| wrong(e.strip_backtrace()))?;
+        let wrong = |reason: String| LandingError::Mapping { source_name: directives.name.clone(), reason };
+        let program = Program::compile(&source.sql).await.map_err(|e| wrong(e.strip_backtrace()))?;
         check_output(&program.output).map_err(wrong)?;
         let find = |name: &str| {
             let found = header.find(name, &directives.aliases);
-            found.map_err(|reason| LandingError::Header {
-                file: file.to_owned(),
-                reason,
-            })
+            found.map_err(|reason| LandingError::Header { file: file.to_owned(), reason })
         };
         let mut input_of = Vec::with_capacity(program.input.fields().len());
         for field in program.input.fields() {
-            input_of.push(if field.name() == TAG_COLUMNS {
-                None
-            } else {
-                find(field.name())?
-            });
+            input_of.push(if field.name() == TAG_COLUMNS { None } else { find(field.name())? });
         }
         let mut conserved = Vec::new();
         for name in directives.conserved.iter().flat_map(|(_, names)| names) {
@@ -84,10 +68,7 @@ impl Mapping {
         let simple = simple_origins(&program.root);
         let mut mapping = Self {
             source: Arc::clone(source),
-            reading: Reading {
-                columns: Vec::new(),
-                formats: directives.formats.clone().into(),
-            },
+            reading: Reading { columns: Vec::new(), formats: directives.formats.clone().into() },
             program,
             input_of,
             simple,
@@ -108,15 +89,9 @@ impl Mapping {
                 continue;
             }
             let families = &self.source.directives.tag_columns;
-            let family = families
-                .iter()
-                .filter(|f| name.starts_with(&f.prefix))
-                .max_by_key(|f| f.prefix.len());
+            let family = families.iter().filter(|f| name.starts_with(&f.prefix)).max_by_key(|f| f.prefix.len());
             if let Some(family) = family {
-                self.tags.push((
-                    format!("{}{}", family.key_prefix, &name[family.prefix.len()..]).into(),
-                    i,
-                ));
+                self.tags.push((format!("{}{}", family.key_prefix, &name[family.prefix.len()..]).into(), i));
             } else if !name.is_empty() {
                 let mut key = extension_key(name);
                 while self.extensions.iter().any(|(taken, _)| **taken == *key) {
@@ -159,19 +134,11 @@ impl Mapping {
             let mut own = own.flat_map(|(_, nulls)| nulls).peekable();
             match own.peek() {
                 None => Arc::clone(&self.nulls),
-                Some(_) => Arc::new(Nulls::new(
-                    spellings.nulls.iter().chain(own).map(String::as_str),
-                )),
+                Some(_) => Arc::new(Nulls::new(spellings.nulls.iter().chain(own).map(String::as_str))),
             }
         };
         let readings = header.names.iter().zip(needs);
-        readings
-            .map(|(name, need)| ColumnReading {
-                name: name.as_str().into(),
-                nulls: nulls_of(name),
-                need,
-            })
-            .collect()
+        readings.map(|(name, need)| ColumnReading { name: name.as_str().into(), nulls: nulls_of(name), need }).collect()
     }
 
     fn add_need(&self, needs: &mut [Need], origin: &Origin, scan: &[usize], output: &str) {
@@ -190,10 +157,7 @@ impl Mapping {
             }
             Origin::Computed(expression) => {
                 for column in collect_columns(expression) {
-                    if let Some(i) = scan
-                        .get(column.index())
-                        .and_then(|input| self.input_of[*input])
-                    {
+                    if let Some(i) = scan.get(column.index()).and_then(|input| self.input_of[*input]) {
                         needs[i].text = true;
                     }
                 }
@@ -208,17 +172,14 @@ fn check_output(output: &SchemaRef) -> Result<(), String> {
     for field in output.fields() {
         let name = field.name();
         let is_ours = FILLED_LATER.contains(&name.as_str()) || name == "x_columns";
-        let is_known =
-            usage.field_with_name(name).is_ok() || name.starts_with("x_") || name == REJECT_REASON;
+        let is_known = usage.field_with_name(name).is_ok() || name.starts_with("x_") || name == REJECT_REASON;
         if is_ours || !is_known {
             return Err(format!(
                 "the query makes a column {name}, which is no column of usage that a mapping may fill (own columns begin with x_)"
             ));
         }
         if field.data_type() == &DataType::Float64 && USAGE_DECIMALS.contains(&name.as_str()) {
-            return Err(format!(
-                "column {name} is a float; use number(\"…\") so that money stays exact"
-            ));
+            return Err(format!("column {name} is a float; use number(\"…\") so that money stays exact"));
         }
     }
     Ok(())
@@ -226,24 +187,15 @@ fn check_output(output: &SchemaRef) -> Result<(), String> {
 
 /// The last columns of `usage`, in its order: no mapping fills them. `delivery_id`, `line_key` and
 /// `line_no` leave landing as 0; whoever commits the delivery knows them.
-pub(crate) const FILLED_LATER: [&str; 6] = [
-    "billing_period",
-    "delivery_id",
-    "source_file",
-    "source_row",
-    "line_key",
-    "line_no",
-];
+pub(crate) const FILLED_LATER: [&str; 6] =
+    ["billing_period", "delivery_id", "source_file", "source_row", "line_key", "line_no"];
 
 /// The output column in which a mapping says why a row cannot be landed; null means it can.
 pub(crate) const REJECT_REASON: &str = "reject_reason";
 
 /// The origins of a query that is one `select` over the source without a filter.
 fn simple_origins(root: &Step) -> Option<(Vec<Origin>, Vec<usize>, SchemaRef)> {
-    let Step::Project {
-        expressions, input, ..
-    } = root
-    else {
+    let Step::Project { expressions, input, .. } = root else {
         return None;
     };
     let Step::Scan(scan, schema) = input.as_ref() else {

@@ -51,10 +51,7 @@ impl NumberError {
 /// blanks. Digits beyond scale 18 are rounded half to even, once.
 pub(crate) fn parse_number(text: &[u8]) -> Result<Number, NumberError> {
     match parse_plain(text) {
-        Some(units) => Ok(Number {
-            units,
-            is_rounded: false,
-        }),
+        Some(units) => Ok(Number { units, is_rounded: false }),
         None => parse_any(text),
     }
 }
@@ -74,8 +71,7 @@ fn parse_plain(text: &[u8]) -> Option<i128> {
     if whole.len() > 19 || whole.len() + fraction.len() == 0 {
         return None;
     }
-    let units = i128::from(parse_digits(whole)?) * ONE
-        + i128::from(parse_digits(fraction)?) * i128::from(*zeros);
+    let units = i128::from(parse_digits(whole)?) * ONE + i128::from(parse_digits(fraction)?) * i128::from(*zeros);
     Some(if is_negative { -units } else { units })
 }
 
@@ -145,13 +141,9 @@ fn parse_any(text: &[u8]) -> Result<Number, NumberError> {
         return Err(NumberError::NotANumber);
     }
     let leading_zeros = digits.iter().take_while(|d| **d == 0).count();
-    let (magnitude, is_rounded) =
-        scale_digits(&digits[leading_zeros..], SCALE - fraction_digits + exponent)?;
+    let (magnitude, is_rounded) = scale_digits(&digits[leading_zeros..], SCALE - fraction_digits + exponent)?;
     let units = i128::try_from(magnitude).map_err(|_| NumberError::TooLarge)?;
-    Ok(Number {
-        units: if is_negative { -units } else { units },
-        is_rounded,
-    })
+    Ok(Number { units: if is_negative { -units } else { units }, is_rounded })
 }
 
 fn parse_exponent(text: &[u8]) -> Result<i64, NumberError> {
@@ -163,10 +155,7 @@ fn parse_exponent(text: &[u8]) -> Result<i64, NumberError> {
     if digits.is_empty() || digits.len() > 6 || !digits.iter().all(u8::is_ascii_digit) {
         return Err(NumberError::NotANumber);
     }
-    Ok(sign
-        * digits
-            .iter()
-            .fold(0_i64, |value, d| value * 10 + i64::from(d - b'0')))
+    Ok(sign * digits.iter().fold(0_i64, |value, d| value * 10 + i64::from(d - b'0')))
 }
 
 /// `digits` (no leading zeros) times ten to the `shift`, rounded half to even to a whole number.
@@ -194,11 +183,7 @@ fn scale_digits(digits: &[u8], shift: i64) -> Result<(u128, bool), NumberError> 
             magnitude += 1;
         }
     }
-    if magnitude >= LIMIT {
-        Err(NumberError::TooLarge)
-    } else {
-        Ok((magnitude, is_rounded))
-    }
+    if magnitude >= LIMIT { Err(NumberError::TooLarge) } else { Ok((magnitude, is_rounded)) }
 }
 
 /// A float column's value by its shortest round-trip decimal: `0.1_f64` is `0.1`, not its binary expansion.
@@ -233,64 +218,19 @@ mod tests {
     #[test]
     fn digits_beyond_scale_18_round_half_to_even_and_are_counted() {
         // 0.0000000000000000005 is half a unit: to even is 0; 15 tenths of a unit: to even is 2.
-        assert_eq!(
-            parse_number(b"0.0000000000000000005"),
-            Ok(Number {
-                units: 0,
-                is_rounded: true
-            })
-        );
-        assert_eq!(
-            parse_number(b"0.0000000000000000015"),
-            Ok(Number {
-                units: 2,
-                is_rounded: true
-            })
-        );
-        assert_eq!(
-            parse_number(b"0.00000000000000000050001"),
-            Ok(Number {
-                units: 1,
-                is_rounded: true
-            })
-        );
-        assert_eq!(
-            parse_number(b"-0.0000000000000000025"),
-            Ok(Number {
-                units: -2,
-                is_rounded: true
-            })
-        );
-        assert_eq!(
-            parse_number(b"0.1000000000000000000000000000"),
-            Ok(Number {
-                units: ONE / 10,
-                is_rounded: false
-            })
-        );
-        assert_eq!(
-            parse_number(b"1e-40"),
-            Ok(Number {
-                units: 0,
-                is_rounded: true
-            })
-        );
+        assert_eq!(parse_number(b"0.0000000000000000005"), Ok(Number { units: 0, is_rounded: true }));
+        assert_eq!(parse_number(b"0.0000000000000000015"), Ok(Number { units: 2, is_rounded: true }));
+        assert_eq!(parse_number(b"0.00000000000000000050001"), Ok(Number { units: 1, is_rounded: true }));
+        assert_eq!(parse_number(b"-0.0000000000000000025"), Ok(Number { units: -2, is_rounded: true }));
+        assert_eq!(parse_number(b"0.1000000000000000000000000000"), Ok(Number { units: ONE / 10, is_rounded: false }));
+        assert_eq!(parse_number(b"1e-40"), Ok(Number { units: 0, is_rounded: true }));
     }
 
     #[test]
     fn limits_of_38_digits() {
-        assert_eq!(
-            units("99999999999999999999.999999999999999999"),
-            10_i128.pow(38) - 1
-        );
-        assert_eq!(
-            parse_number(b"100000000000000000000"),
-            Err(NumberError::TooLarge)
-        );
-        assert_eq!(
-            parse_number(b"99999999999999999999.9999999999999999995"),
-            Err(NumberError::TooLarge)
-        );
+        assert_eq!(units("99999999999999999999.999999999999999999"), 10_i128.pow(38) - 1);
+        assert_eq!(parse_number(b"100000000000000000000"), Err(NumberError::TooLarge));
+        assert_eq!(parse_number(b"99999999999999999999.9999999999999999995"), Err(NumberError::TooLarge));
         assert_eq!(parse_number(b"1e99999"), Err(NumberError::TooLarge));
     }
 
@@ -314,11 +254,7 @@ mod tests {
             "--1",
             "1E1.5",
         ] {
-            assert_eq!(
-                parse_number(text.as_bytes()),
-                Err(NumberError::NotANumber),
-                "{text}"
-            );
+            assert_eq!(parse_number(text.as_bytes()), Err(NumberError::NotANumber), "{text}");
         }
     }
 
@@ -330,11 +266,7 @@ mod tests {
             for fraction in 0..=18 {
                 let text = format!("{}.{}", &digits[..whole], &digits[19..19 + fraction]);
                 let plain = parse_plain(text.as_bytes());
-                assert_eq!(
-                    plain,
-                    parse_any(text.as_bytes()).ok().map(|n| n.units),
-                    "{text}"
-                );
+                assert_eq!(plain, parse_any(text.as_bytes()).ok().map(|n| n.units), "{text}");
                 for at in 0..text.len() {
                     for byte in [b'/', b':', b'.', b' ', 0x80, b'-'] {
                         let mut broken = text.clone().into_bytes();
@@ -350,20 +282,8 @@ mod tests {
 
     #[test]
     fn floats_by_shortest_round_trip() {
-        assert_eq!(
-            number_of_float(0.1),
-            Ok(Number {
-                units: ONE / 10,
-                is_rounded: false
-            })
-        );
-        assert_eq!(
-            number_of_float(-1.5e-9),
-            Ok(Number {
-                units: -1_500_000_000,
-                is_rounded: false
-            })
-        );
+        assert_eq!(number_of_float(0.1), Ok(Number { units: ONE / 10, is_rounded: false }));
+        assert_eq!(number_of_float(-1.5e-9), Ok(Number { units: -1_500_000_000, is_rounded: false }));
         assert_eq!(number_of_float(f64::NAN), Err(NumberError::NotANumber));
     }
 }

@@ -36,26 +36,11 @@ fn foreign(error: object_store::Error) -> ParquetError {
 
 impl AsyncFileReader for ObjectReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
-        async move {
-            self.store
-                .get_range(&self.path, range)
-                .await
-                .map_err(foreign)
-        }
-        .boxed()
+        async move { self.store.get_range(&self.path, range).await.map_err(foreign) }.boxed()
     }
 
-    fn get_byte_ranges(
-        &mut self,
-        ranges: Vec<Range<u64>>,
-    ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
-        async move {
-            self.store
-                .get_ranges(&self.path, &ranges)
-                .await
-                .map_err(foreign)
-        }
-        .boxed()
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        async move { self.store.get_ranges(&self.path, &ranges).await.map_err(foreign) }.boxed()
     }
 
     fn get_metadata<'a>(
@@ -76,20 +61,12 @@ pub(crate) async fn open(location: &Location, bytes: u64) -> Result<OpenParquet,
     let (store, path) = location.object()?;
     let reader = ObjectReader { store, path, bytes };
     let opened = ParquetRecordBatchStreamBuilder::new(reader).await;
-    opened.map_err(|e| LandingError::Truncated {
-        file: location.name(),
-        reason: e.to_string(),
-    })
+    opened.map_err(|e| LandingError::Truncated { file: location.name(), reason: e.to_string() })
 }
 
 /// The column names.
 pub(crate) fn header(opened: &OpenParquet) -> Vec<String> {
-    opened
-        .schema()
-        .fields()
-        .iter()
-        .map(|f| f.name().clone())
-        .collect()
+    opened.schema().fields().iter().map(|f| f.name().clone()).collect()
 }
 
 /// Brings a batch into the forms that the mapping needs.
@@ -105,11 +82,7 @@ pub(crate) fn read_batch(batch: &RecordBatch, reading: &Reading) -> SourceRows {
         marks: Marks::default(),
         unreadable: Vec::new(),
         raw: RawRows::Columns {
-            names: reading
-                .columns
-                .iter()
-                .map(|c| Arc::clone(&c.name))
-                .collect(),
+            names: reading.columns.iter().map(|c| Arc::clone(&c.name)).collect(),
             columns: batch.columns().to_vec(),
         },
         lines: 0,
@@ -121,32 +94,17 @@ pub(crate) fn read_batch(batch: &RecordBatch, reading: &Reading) -> SourceRows {
         let mut numbers = None;
         if need.number || need.check {
             let converted = to_money(column, nulls);
-            push_faults(
-                &mut source.marks.faults,
-                &reading_of.name,
-                converted.failures,
-            );
-            source.marks.rounded_rows.extend(
-                converted
-                    .rounded
-                    .into_iter()
-                    .filter_map(|row| u32::try_from(row).ok()),
-            );
+            push_faults(&mut source.marks.faults, &reading_of.name, converted.failures);
+            source.marks.rounded_rows.extend(converted.rounded.into_iter().filter_map(|row| u32::try_from(row).ok()));
             numbers = need.number.then_some(converted.array);
         }
         let mut instants = None;
         if need.instant {
             let converted = to_instants(column, nulls, &reading.formats);
-            push_faults(
-                &mut source.marks.faults,
-                &reading_of.name,
-                converted.failures,
-            );
+            push_faults(&mut source.marks.faults, &reading_of.name, converted.failures);
             instants = Some(converted.array);
         }
-        source
-            .text
-            .push(need.text.then(|| without_nulls(as_text(column), nulls)) as Option<ArrayRef>);
+        source.text.push(need.text.then(|| without_nulls(as_text(column), nulls)) as Option<ArrayRef>);
         source.numbers.push(numbers);
         source.instants.push(instants);
     }

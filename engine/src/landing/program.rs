@@ -79,11 +79,7 @@ impl Program {
         let state = context.state();
         let plan = state.optimize(&state.create_logical_plan(sql).await?)?;
         let output: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
-        Ok(Self {
-            root: compile(&state, &plan)?,
-            input,
-            output,
-        })
+        Ok(Self { root: compile(&state, &plan)?, input, output })
     }
 
     /// Runs the query over a batch of the input's columns.
@@ -106,9 +102,8 @@ fn quoted_names(sql: &str) -> Result<Vec<String>> {
 }
 
 fn compile(state: &SessionState, plan: &LogicalPlan) -> Result<Step> {
-    let expression = |expr: &datafusion::logical_expr::Expr, schema: &DFSchema| {
-        state.create_physical_expr(expr.clone(), schema)
-    };
+    let expression =
+        |expr: &datafusion::logical_expr::Expr, schema: &DFSchema| state.create_physical_expr(expr.clone(), schema);
     match plan {
         LogicalPlan::Projection(projection) => Ok(Step::Project {
             expressions: projection
@@ -125,32 +120,16 @@ fn compile(state: &SessionState, plan: &LogicalPlan) -> Result<Step> {
         }),
         LogicalPlan::SubqueryAlias(alias) => compile(state, &alias.input),
         LogicalPlan::Union(union) => Ok(Step::Union {
-            inputs: union
-                .inputs
-                .iter()
-                .map(|input| compile(state, input))
-                .collect::<Result<_>>()?,
+            inputs: union.inputs.iter().map(|input| compile(state, input)).collect::<Result<_>>()?,
             schema: Arc::new(union.schema.as_arrow().clone()),
         }),
         LogicalPlan::TableScan(scan) if scan.filters.is_empty() && scan.fetch.is_none() => {
-            let columns = scan
-                .projection
-                .clone()
-                .unwrap_or_else(|| (0..scan.source.schema().fields().len()).collect());
-            Ok(Step::Scan(
-                columns,
-                Arc::new(scan.projected_schema.as_arrow().clone()),
-            ))
+            let columns = scan.projection.clone().unwrap_or_else(|| (0..scan.source.schema().fields().len()).collect());
+            Ok(Step::Scan(columns, Arc::new(scan.projected_schema.as_arrow().clone())))
         }
         other => Err(DataFusionError::Plan(format!(
             "a mapping may select, filter (where) and union all the rows of source; it may not use {}",
-            other
-                .display()
-                .to_string()
-                .split([':', '('])
-                .next()
-                .unwrap_or_default()
-                .trim()
+            other.display().to_string().split([':', '(']).next().unwrap_or_default().trim()
         ))),
     }
 }
@@ -158,63 +137,35 @@ fn compile(state: &SessionState, plan: &LogicalPlan) -> Result<Step> {
 fn run(step: &Step, source: &RecordBatch) -> Result<Rows> {
     match step {
         Step::Scan(columns, schema) => {
-            let columns = columns
-                .iter()
-                .map(|i| Arc::clone(source.column(*i)))
-                .collect();
-            Ok(Rows {
-                batch: batch_of(schema, columns, source.num_rows())?,
-                row_of: None,
-            })
+            let columns = columns.iter().map(|i| Arc::clone(source.column(*i))).collect();
+            Ok(Rows { batch: batch_of(schema, columns, source.num_rows())?, row_of: None })
         }
-        Step::Project {
-            expressions,
-            schema,
-            input,
-        } => {
+        Step::Project { expressions, schema, input } => {
             let rows = run(input, source)?;
             let columns = expressions
                 .iter()
                 .map(|e| e.evaluate(&rows.batch)?.into_array(rows.batch.num_rows()))
                 .collect::<Result<_>>()?;
-            Ok(Rows {
-                batch: batch_of(schema, columns, rows.batch.num_rows())?,
-                row_of: rows.row_of,
-            })
+            Ok(Rows { batch: batch_of(schema, columns, rows.batch.num_rows())?, row_of: rows.row_of })
         }
         Step::Filter { predicate, input } => {
             let rows = run(input, source)?;
-            let kept = predicate
-                .evaluate(&rows.batch)?
-                .into_array(rows.batch.num_rows())?;
+            let kept = predicate.evaluate(&rows.batch)?.into_array(rows.batch.num_rows())?;
             let kept = kept.as_boolean();
-            let row_of = rows
-                .row_of
-                .unwrap_or_else(|| one_for_one(rows.batch.num_rows()));
+            let row_of = rows.row_of.unwrap_or_else(|| one_for_one(rows.batch.num_rows()));
             let row_of = filter(&row_of, kept)?.as_primitive().clone();
-            Ok(Rows {
-                batch: filter_record_batch(&rows.batch, kept)?,
-                row_of: Some(row_of),
-            })
+            Ok(Rows { batch: filter_record_batch(&rows.batch, kept)?, row_of: Some(row_of) })
         }
         Step::Union { inputs, schema } => {
-            let parts = inputs
-                .iter()
-                .map(|input| run(input, source))
-                .collect::<Result<Vec<_>>>()?;
+            let parts = inputs.iter().map(|input| run(input, source)).collect::<Result<Vec<_>>>()?;
             let batches = parts
                 .iter()
                 .map(|part| batch_of(schema, part.batch.columns().to_vec(), part.batch.num_rows()))
                 .collect::<Result<Vec<_>>>()?;
-            let row_ofs: Vec<UInt32Array> = parts
-                .into_iter()
-                .map(|p| p.row_of.unwrap_or_else(|| one_for_one(p.batch.num_rows())))
-                .collect();
+            let row_ofs: Vec<UInt32Array> =
+                parts.into_iter().map(|p| p.row_of.unwrap_or_else(|| one_for_one(p.batch.num_rows()))).collect();
             let row_of = concat(&row_ofs.iter().map(|a| a as &dyn Array).collect::<Vec<_>>())?;
-            Ok(Rows {
-                batch: concat_batches(schema, &batches)?,
-                row_of: Some(row_of.as_primitive().clone()),
-            })
+            Ok(Rows { batch: concat_batches(schema, &batches)?, row_of: Some(row_of.as_primitive().clone()) })
         }
     }
 }
@@ -225,11 +176,7 @@ fn one_for_one(rows: usize) -> UInt32Array {
 
 /// A batch whose fields take the columns' own types and may be null: expressions over checked
 /// text do not promise more.
-pub(crate) fn batch_of(
-    schema: &SchemaRef,
-    columns: Vec<ArrayRef>,
-    rows: usize,
-) -> Result<RecordBatch> {
+pub(crate) fn batch_of(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
     let fields: Vec<Field> = schema
         .fields()
         .iter()
@@ -237,9 +184,5 @@ pub(crate) fn batch_of(
         .map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true))
         .collect();
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(
-        Arc::new(Schema::new(fields)),
-        columns,
-        &options,
-    )?)
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
 }

@@ -64,11 +64,7 @@ pub struct LandedRows {
 impl LandedRows {
     /// The delivery's content hash, once the stream has ended without an error.
     pub fn content_hash(&self) -> Option<String> {
-        let hashes = self
-            .hashes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         (self.is_ended && hashes.len() == self.parts).then(|| combine(hashes))
     }
 }
@@ -96,12 +92,7 @@ pub(crate) fn start(parts: Vec<OpenPart>, threads: usize) -> LandedRows {
     };
     let runtime = Handle::current();
     std::thread::spawn(move || {
-        let feed = Feed {
-            jobs,
-            ordered,
-            runtime,
-            hashes,
-        };
+        let feed = Feed { jobs, ordered, runtime, hashes };
         for (index, part) in parts.iter().enumerate() {
             match feed.read_part(part, i32::try_from(index).unwrap_or(i32::MAX)) {
                 Ok(true) => {}
@@ -116,13 +107,7 @@ pub(crate) fn start(parts: Vec<OpenPart>, threads: usize) -> LandedRows {
 fn work(taken: &Mutex<Receiver<Job>>) {
     loop {
         let job = taken.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job {
-            raw,
-            mapping,
-            part,
-            reply,
-        }) = job
-        else {
+        let Ok(Job { raw, mapping, part, reply }) = job else {
             return;
         };
         if reply.is_closed() {
@@ -149,33 +134,17 @@ impl Feed {
     fn read_part(&self, part: &OpenPart, index: i32) -> Result<bool, LandingError> {
         let location = &part.file.location;
         let hash = match part.kind {
-            PartKind::Csv {
-                is_gzip,
-                header_bytes,
-                header_lines,
-            } => {
+            PartKind::Csv { is_gzip, header_bytes, header_lines } => {
                 let shared = Arc::new(Mutex::new(Seen::default()));
-                let hashed = Hashed {
-                    reader: location.open(&self.runtime)?,
-                    seen: Arc::clone(&shared),
-                };
-                let reader: Box<dyn Read + Send> = if is_gzip {
-                    gunzip(Box::new(hashed))
-                } else {
-                    Box::new(hashed)
-                };
+                let hashed = Hashed { reader: location.open(&self.runtime)?, seen: Arc::clone(&shared) };
+                let reader: Box<dyn Read + Send> = if is_gzip { gunzip(Box::new(hashed)) } else { Box::new(hashed) };
                 if !self.read_csv(part, index, reader, header_bytes, header_lines)? {
                     return Ok(false);
                 }
-                let seen =
-                    std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
+                let seen = std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
                 if seen.bytes != part.file.bytes {
-                    let reason =
-                        format!("it had {} bytes, {} were read", part.file.bytes, seen.bytes);
-                    return Err(LandingError::Truncated {
-                        file: location.name(),
-                        reason,
-                    });
+                    let reason = format!("it had {} bytes, {} were read", part.file.bytes, seen.bytes);
+                    return Err(LandingError::Truncated { file: location.name(), reason });
                 }
                 seen.hash.finalize().into()
             }
@@ -186,10 +155,7 @@ impl Feed {
                 hash_file(location, &self.runtime)?
             }
         };
-        self.hashes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(hash);
+        self.hashes.lock().unwrap_or_else(PoisonError::into_inner).push(hash);
         Ok(true)
     }
 
@@ -203,22 +169,12 @@ impl Feed {
     ) -> Result<bool, LandingError> {
         let file = || part.file.location.name();
         let failed = |e: std::io::Error| match e.kind() {
-            std::io::ErrorKind::UnexpectedEof
-            | std::io::ErrorKind::InvalidData
-            | std::io::ErrorKind::InvalidInput => LandingError::Truncated {
-                file: file(),
-                reason: e.to_string(),
-            },
-            _ => LandingError::Unreadable {
-                file: file(),
-                reason: e.to_string(),
-            },
+            std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput => {
+                LandingError::Truncated { file: file(), reason: e.to_string() }
+            }
+            _ => LandingError::Unreadable { file: file(), reason: e.to_string() },
         };
-        std::io::copy(
-            &mut reader.by_ref().take(header_bytes as u64),
-            &mut std::io::sink(),
-        )
-        .map_err(failed)?;
+        std::io::copy(&mut reader.by_ref().take(header_bytes as u64), &mut std::io::sink()).map_err(failed)?;
         let mut chunks = Chunks::new(reader, CHUNK_BYTES);
         loop {
             let chunk = chunks.next_chunk().map_err(|error| match error {
@@ -238,22 +194,11 @@ impl Feed {
 
     fn read_parquet(&self, part: &OpenPart, index: i32) -> Result<bool, LandingError> {
         let location = &part.file.location;
-        let truncated = |e: &dyn std::fmt::Display| LandingError::Truncated {
-            file: location.name(),
-            reason: e.to_string(),
-        };
-        let opened = self
-            .runtime
-            .block_on(parquet::open(location, part.file.bytes))?;
-        let mut batches = opened
-            .with_batch_size(8_192)
-            .build()
-            .map_err(|e| truncated(&e))?;
-        while let Some(batch) = self
-            .runtime
-            .block_on(batches.try_next())
-            .map_err(|e| truncated(&e))?
-        {
+        let truncated =
+            |e: &dyn std::fmt::Display| LandingError::Truncated { file: location.name(), reason: e.to_string() };
+        let opened = self.runtime.block_on(parquet::open(location, part.file.bytes))?;
+        let mut batches = opened.with_batch_size(8_192).build().map_err(|e| truncated(&e))?;
+        while let Some(batch) = self.runtime.block_on(batches.try_next()).map_err(|e| truncated(&e))? {
             if !self.send(Raw::Batch(batch), part, index, 0) {
                 return Ok(false);
             }
@@ -264,22 +209,11 @@ impl Feed {
     /// Queues rows for the workers and their place in the order; false if the stream is gone.
     fn send(&self, raw: Raw, part: &OpenPart, index: i32, header_lines: u64) -> bool {
         let (reply, result) = oneshot::channel();
-        let pending = Pending {
-            part: index,
-            header_lines,
-            result,
-        };
+        let pending = Pending { part: index, header_lines, result };
         if self.ordered.blocking_send(Ok(pending)).is_err() {
             return false;
         }
-        self.jobs
-            .send(Job {
-                raw,
-                mapping: Arc::clone(&part.mapping),
-                part: index,
-                reply,
-            })
-            .is_ok()
+        self.jobs.send(Job { raw, mapping: Arc::clone(&part.mapping), part: index, reply }).is_ok()
     }
 }
 
@@ -307,10 +241,7 @@ impl Read for Hashed {
 }
 
 fn stopped() -> LandingError {
-    let (file, reason) = (
-        "the delivery".to_owned(),
-        "a reading thread stopped".to_owned(),
-    );
+    let (file, reason) = ("the delivery".to_owned(), "a reading thread stopped".to_owned());
     LandingError::Unreadable { file, reason }
 }
 
@@ -324,9 +255,7 @@ impl Stream for LandedRows {
                 let (part, header_lines) = (pending.part, pending.header_lines);
                 self.current = None;
                 let mapped = mapped.unwrap_or_else(|_| Err(stopped()));
-                return Poll::Ready(Some(
-                    mapped.and_then(|m| self.number(m, part, header_lines)),
-                ));
+                return Poll::Ready(Some(mapped.and_then(|m| self.number(m, part, header_lines))));
             }
             match ready!(self.pending.poll_recv(context)) {
                 Some(Ok(pending)) => self.current = Some(pending),
@@ -338,11 +267,7 @@ impl Stream for LandedRows {
                 None => {
                     self.is_ended = true;
                     // Every part leaves its hash; fewer mean that the reading thread died.
-                    let read = self
-                        .hashes
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .len();
+                    let read = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).len();
                     let is_whole = self.has_failed || read == self.parts;
                     return Poll::Ready((!is_whole).then(|| Err(stopped())));
                 }
@@ -353,12 +278,7 @@ impl Stream for LandedRows {
 
 impl LandedRows {
     /// Turns numbers within a chunk into numbers within the part.
-    fn number(
-        &mut self,
-        mapped: Mapped,
-        part: i32,
-        header_lines: u64,
-    ) -> Result<LandedBatch, LandingError> {
+    fn number(&mut self, mapped: Mapped, part: i32, header_lines: u64) -> Result<LandedBatch, LandingError> {
         if self.part != part {
             (self.part, self.rows_before, self.lines_before) = (part, 0, header_lines);
         }
@@ -369,24 +289,17 @@ impl LandedRows {
         for (rejected, line) in batch.rejected.iter_mut().zip(mapped.rejected_lines) {
             rejected.source_row += rows_before;
             if let Some(newlines) = line {
-                rejected.reason =
-                    format!("{} (line {})", rejected.reason, lines_before + newlines + 1);
+                rejected.reason = format!("{} (line {})", rejected.reason, lines_before + newlines + 1);
             }
         }
         if rows_before > 0 {
             let mut columns = batch.usage.columns().to_vec();
             if let Ok(at) = batch.usage.schema_ref().index_of("source_row") {
-                let numbers: Int64Array = columns[at]
-                    .as_primitive::<Int64Type>()
-                    .unary(|row| row + rows_before);
+                let numbers: Int64Array = columns[at].as_primitive::<Int64Type>().unary(|row| row + rows_before);
                 columns[at] = Arc::new(numbers);
             }
-            batch.usage = RecordBatch::try_new(batch.usage.schema(), columns).map_err(|e| {
-                LandingError::Unreadable {
-                    file: String::new(),
-                    reason: e.to_string(),
-                }
-            })?;
+            batch.usage = RecordBatch::try_new(batch.usage.schema(), columns)
+                .map_err(|e| LandingError::Unreadable { file: String::new(), reason: e.to_string() })?;
         }
         Ok(batch)
     }

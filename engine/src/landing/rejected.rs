@@ -18,11 +18,7 @@ pub(crate) fn rejected_rows(
 ) -> (Vec<RejectedRow>, Vec<Option<u64>>) {
     let mut found: Vec<(u32, RejectedRow, Option<u64>)> = Vec::new();
     let mut lines = LineNumbers { at: 0, lines: 0 };
-    for (row, fault) in faults
-        .iter()
-        .enumerate()
-        .filter_map(|(row, f)| Some((row, f.as_ref()?)))
-    {
+    for (row, fault) in faults.iter().enumerate().filter_map(|(row, f)| Some((row, f.as_ref()?))) {
         let rejected = RejectedRow {
             source_file,
             source_row: i64::from(source.ordinals[row]) + 1,
@@ -32,11 +28,7 @@ pub(crate) fn rejected_rows(
             raw: raw_text(&source.raw, row),
             billed_cost: costs[row],
         };
-        found.push((
-            source.ordinals[row],
-            rejected,
-            lines.before(&source.raw, row),
-        ));
+        found.push((source.ordinals[row], rejected, lines.before(&source.raw, row)));
     }
     for row in &source.unreadable {
         let rejected = RejectedRow {
@@ -51,38 +43,24 @@ pub(crate) fn rejected_rows(
         found.push((row.ordinal, rejected, row.line));
     }
     found.sort_by_key(|(ordinal, ..)| *ordinal);
-    found
-        .into_iter()
-        .map(|(_, rejected, line)| (rejected, line))
-        .unzip()
+    found.into_iter().map(|(_, rejected, line)| (rejected, line)).unzip()
 }
 
 fn raw_text(raw: &RawRows, row: usize) -> String {
     match raw {
         RawRows::Chunk { text, ranges } => {
             let (start, end) = ranges[row];
-            text.get(start as usize..end as usize)
-                .unwrap_or_default()
-                .trim_end_matches('\r')
-                .to_owned()
+            text.get(start as usize..end as usize).unwrap_or_default().trim_end_matches('\r').to_owned()
         }
         RawRows::Columns { names, columns } => {
             let one: Vec<(Arc<str>, ArrayRef)> = names
                 .iter()
                 .cloned()
-                .zip(
-                    columns
-                        .iter()
-                        .map(|c| Arc::new(as_text(&c.slice(row, 1))) as ArrayRef),
-                )
+                .zip(columns.iter().map(|c| Arc::new(as_text(&c.slice(row, 1))) as ArrayRef))
                 .collect();
             let object = objects_of_columns(&one, 1);
             let object = object.as_string_view();
-            if object.is_valid(0) {
-                object.value(0).to_owned()
-            } else {
-                "{}".to_owned()
-            }
+            if object.is_valid(0) { object.value(0).to_owned() } else { "{}".to_owned() }
         }
     }
 }

@@ -45,25 +45,19 @@ pub(crate) struct Nulls {
 impl Nulls {
     /// The empty cell and `spellings`.
     pub(crate) fn new<'a>(spellings: impl IntoIterator<Item = &'a str>) -> Self {
-        let spellings: Vec<Box<[u8]>> =
-            spellings.into_iter().map(|s| s.as_bytes().into()).collect();
+        let spellings: Vec<Box<[u8]>> = spellings.into_iter().map(|s| s.as_bytes().into()).collect();
         let mut first_bytes = [false; 256];
         for first in spellings.iter().filter_map(|s| s.first()) {
             first_bytes[usize::from(*first)] = true;
         }
-        Self {
-            spellings,
-            first_bytes,
-        }
+        Self { spellings, first_bytes }
     }
 
     /// Whether a cell means null.
     pub(crate) fn contains(&self, cell: &[u8]) -> bool {
         match cell.first() {
             None => true,
-            Some(first) => {
-                self.first_bytes[usize::from(*first)] && self.spellings.iter().any(|s| **s == *cell)
-            }
+            Some(first) => self.first_bytes[usize::from(*first)] && self.spellings.iter().any(|s| **s == *cell),
         }
     }
 }
@@ -128,13 +122,7 @@ pub(crate) struct SourceRows {
 /// The rows as they came, for quarantine.
 pub(crate) enum RawRows {
     /// A CSV chunk and the range of each readable row.
-    Chunk {
-        text: String,
-        ranges: Vec<(u32, u32)>,
-    },
+    Chunk { text: String, ranges: Vec<(u32, u32)> },
     /// Columns of a Parquet batch as text, in the header's order.
-    Columns {
-        names: Vec<Arc<str>>,
-        columns: Vec<ArrayRef>,
-    },
+    Columns { names: Vec<Arc<str>>, columns: Vec<ArrayRef> },
 }

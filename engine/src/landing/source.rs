@@ -9,46 +9,16 @@ use super::header_names::HeaderNames;
 
 /// The built-in mappings, one SQL file each.
 const BUILT_IN: [(&str, &str); 10] = [
-    (
-        "aws_cur_legacy.sql",
-        include_str!("../../../sql/landing/aws_cur_legacy.sql"),
-    ),
-    (
-        "azure_ea_actual.sql",
-        include_str!("../../../sql/landing/azure_ea_actual.sql"),
-    ),
-    (
-        "azure_ea_amortized.sql",
-        include_str!("../../../sql/landing/azure_ea_amortized.sql"),
-    ),
-    (
-        "azure_usage_details.sql",
-        include_str!("../../../sql/landing/azure_usage_details.sql"),
-    ),
-    (
-        "focus_1_0.sql",
-        include_str!("../../../sql/landing/focus_1_0.sql"),
-    ),
-    (
-        "focus_1_1.sql",
-        include_str!("../../../sql/landing/focus_1_1.sql"),
-    ),
-    (
-        "focus_1_2.sql",
-        include_str!("../../../sql/landing/focus_1_2.sql"),
-    ),
-    (
-        "focus_1_3.sql",
-        include_str!("../../../sql/landing/focus_1_3.sql"),
-    ),
-    (
-        "focus_1_4.sql",
-        include_str!("../../../sql/landing/focus_1_4.sql"),
-    ),
-    (
-        "oci_cost_report.sql",
-        include_str!("../../../sql/landing/oci_cost_report.sql"),
-    ),
+    ("aws_cur_legacy.sql", include_str!("../../../sql/landing/aws_cur_legacy.sql")),
+    ("azure_ea_actual.sql", include_str!("../../../sql/landing/azure_ea_actual.sql")),
+    ("azure_ea_amortized.sql", include_str!("../../../sql/landing/azure_ea_amortized.sql")),
+    ("azure_usage_details.sql", include_str!("../../../sql/landing/azure_usage_details.sql")),
+    ("focus_1_0.sql", include_str!("../../../sql/landing/focus_1_0.sql")),
+    ("focus_1_1.sql", include_str!("../../../sql/landing/focus_1_1.sql")),
+    ("focus_1_2.sql", include_str!("../../../sql/landing/focus_1_2.sql")),
+    ("focus_1_3.sql", include_str!("../../../sql/landing/focus_1_3.sql")),
+    ("focus_1_4.sql", include_str!("../../../sql/landing/focus_1_4.sql")),
+    ("oci_cost_report.sql", include_str!("../../../sql/landing/oci_cost_report.sql")),
 ];
 
 /// What a delivery's source is, for the catalog and for messages.
@@ -77,10 +47,7 @@ pub(crate) struct Source {
 
 impl Source {
     fn parse(file: &str, text: &str) -> Result<Self, LandingError> {
-        Ok(Self {
-            directives: Directives::parse(file, text)?,
-            sql: text.to_owned(),
-        })
+        Ok(Self { directives: Directives::parse(file, text)?, sql: text.to_owned() })
     }
 
     pub(crate) fn info(&self) -> SourceInfo {
@@ -91,10 +58,7 @@ impl Source {
             provider: d.provider.clone(),
             role: d.role,
             focus: d.focus,
-            conserved: d
-                .conserved
-                .as_ref()
-                .map_or_else(|| "billed_cost".to_owned(), |(column, _)| column.clone()),
+            conserved: d.conserved.as_ref().map_or_else(|| "billed_cost".to_owned(), |(column, _)| column.clone()),
         }
     }
 
@@ -105,12 +69,7 @@ impl Source {
     /// Columns of the header that detection lacks, and ones it must not have.
     fn missing(&self, header: &HeaderNames) -> Vec<String> {
         let d = &self.directives;
-        let mut missing: Vec<String> = d
-            .detect
-            .iter()
-            .filter(|c| !self.has(header, c))
-            .cloned()
-            .collect();
+        let mut missing: Vec<String> = d.detect.iter().filter(|c| !self.has(header, c)).cloned().collect();
         if !d.detect_any.is_empty() && !d.detect_any.iter().any(|c| self.has(header, c)) {
             missing.push(format!("one of {}", d.detect_any.join(" or ")));
         }
@@ -140,20 +99,13 @@ impl Source {
     /// Of several that fit, the one that asks for most is meant.
     fn specificity(&self) -> usize {
         let d = &self.directives;
-        d.detect.len()
-            + usize::from(!d.detect_any.is_empty())
-            + usize::from(!d.file_names.is_empty())
+        d.detect.len() + usize::from(!d.detect_any.is_empty()) + usize::from(!d.file_names.is_empty())
     }
 
     /// Required columns that the header lacks.
     pub(crate) fn missing_required(&self, header: &HeaderNames) -> Vec<String> {
         let d = &self.directives;
-        d.required
-            .iter()
-            .chain(&d.detect)
-            .filter(|c| !self.has(header, c))
-            .cloned()
-            .collect()
+        d.required.iter().chain(&d.detect).filter(|c| !self.has(header, c)).cloned().collect()
     }
 }
 
@@ -169,10 +121,8 @@ impl SourceCatalog {
     /// # Errors
     /// Never for the shipped files; their directives are read here all the same.
     pub fn built_in() -> Result<Self, LandingError> {
-        let sources = BUILT_IN
-            .iter()
-            .map(|(file, text)| Source::parse(file, text).map(Arc::new))
-            .collect::<Result<_, _>>()?;
+        let sources =
+            BUILT_IN.iter().map(|(file, text)| Source::parse(file, text).map(Arc::new)).collect::<Result<_, _>>()?;
         Ok(Self { sources })
     }
 
@@ -190,11 +140,8 @@ impl SourceCatalog {
             file: folder.display().to_string(),
             reason: error.to_string(),
         };
-        let mut files: Vec<_> = std::fs::read_dir(folder)
-            .map_err(unreadable)?
-            .filter_map(Result::ok)
-            .map(|e| e.path())
-            .collect();
+        let mut files: Vec<_> =
+            std::fs::read_dir(folder).map_err(unreadable)?.filter_map(Result::ok).map(|e| e.path()).collect();
         files.retain(|file| file.extension().is_some_and(|e| e == "sql"));
         files.sort();
         for file in files {
@@ -212,13 +159,8 @@ impl SourceCatalog {
         let source = Source::parse(file, text)?;
         let name = &source.directives.name;
         if self.sources.iter().any(|s| s.directives.name == *name) {
-            let reason = format!(
-                "there already is a source {name}; give this one a name of its own (-- source: …)"
-            );
-            return Err(LandingError::Mapping {
-                source_name: file.to_owned(),
-                reason,
-            });
+            let reason = format!("there already is a source {name}; give this one a name of its own (-- source: …)");
+            return Err(LandingError::Mapping { source_name: file.to_owned(), reason });
         }
         self.sources.push(Arc::new(source));
         Ok(())
@@ -230,25 +172,13 @@ impl SourceCatalog {
     }
 
     fn known(&self) -> String {
-        self.sources
-            .iter()
-            .map(|s| s.directives.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
+        self.sources.iter().map(|s| s.directives.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
     /// The mapping called `name`, if the header has what it requires.
-    pub(crate) fn named(
-        &self,
-        name: &str,
-        file: &str,
-        header: &HeaderNames,
-    ) -> Result<Arc<Source>, LandingError> {
+    pub(crate) fn named(&self, name: &str, file: &str, header: &HeaderNames) -> Result<Arc<Source>, LandingError> {
         let Some(source) = self.sources.iter().find(|s| s.directives.name == name) else {
-            return Err(LandingError::UnknownSourceName {
-                name: name.to_owned(),
-                known: self.known(),
-            });
+            return Err(LandingError::UnknownSourceName { name: name.to_owned(), known: self.known() });
         };
         Self::complete(source, file, header)
     }
@@ -260,36 +190,21 @@ impl SourceCatalog {
         header: &HeaderNames,
         names: &[String],
     ) -> Result<Arc<Source>, LandingError> {
-        let fitting: Vec<_> = self
-            .sources
-            .iter()
-            .filter(|s| s.fits(header, names))
-            .collect();
+        let fitting: Vec<_> = self.sources.iter().filter(|s| s.fits(header, names)).collect();
         let Some(most) = fitting.iter().map(|s| s.specificity()).max() else {
             return Err(self.unknown(file, header));
         };
-        let best: Vec<_> = fitting
-            .into_iter()
-            .filter(|s| s.specificity() == most)
-            .collect();
+        let best: Vec<_> = fitting.into_iter().filter(|s| s.specificity() == most).collect();
         match best.as_slice() {
             [one] => Self::complete(one, file, header),
             several => Err(LandingError::AmbiguousSource {
                 file: file.to_owned(),
-                candidates: several
-                    .iter()
-                    .map(|s| s.directives.name.as_str())
-                    .collect::<Vec<_>>()
-                    .join(" and "),
+                candidates: several.iter().map(|s| s.directives.name.as_str()).collect::<Vec<_>>().join(" and "),
             }),
         }
     }
 
-    fn complete(
-        source: &Arc<Source>,
-        file: &str,
-        header: &HeaderNames,
-    ) -> Result<Arc<Source>, LandingError> {
+    fn complete(source: &Arc<Source>, file: &str, header: &HeaderNames) -> Result<Arc<Source>, LandingError> {
         let missing = source.missing_required(header);
         if missing.is_empty() {
             return Ok(Arc::clone(source));

@@ -64,10 +64,7 @@ pub(crate) fn objects_of_columns(columns: &[(Arc<str>, ArrayRef)], rows: usize) 
             json
         })
         .collect();
-    let cells: Vec<_> = columns
-        .iter()
-        .map(|(_, column)| column.as_string_view())
-        .collect();
+    let cells: Vec<_> = columns.iter().map(|(_, column)| column.as_string_view()).collect();
     let mut json = String::new();
     for row in 0..rows {
         json.clear();
@@ -99,14 +96,8 @@ mod tests {
         let expected = Some(r#"{"env":"prod","a":""}"#.to_owned());
         assert_eq!(object_of(r#""env": "prod","a": """#), expected);
         assert_eq!(object_of(r#"{"env": "prod","a": ""}"#), expected);
-        assert_eq!(
-            object_of(r#""org": "x"," org": "y""#),
-            Some(r#"{"org":"x"," org":"y"}"#.to_owned())
-        );
-        assert_eq!(
-            object_of(r#"{"n": 1, "b": true, "z": null}"#),
-            Some(r#"{"n":"1","b":"true","z":null}"#.to_owned())
-        );
+        assert_eq!(object_of(r#""org": "x"," org": "y""#), Some(r#"{"org":"x"," org":"y"}"#.to_owned()));
+        assert_eq!(object_of(r#"{"n": 1, "b": true, "z": null}"#), Some(r#"{"n":"1","b":"true","z":null}"#.to_owned()));
         assert_eq!(object_of("{}"), None);
         assert_eq!(object_of("env=prod"), None);
         assert_eq!(object_of("[1]"), None);
@@ -118,10 +109,7 @@ mod tests {
         let b: ArrayRef = Arc::new(StringViewArray::from(vec![Some("é"), None]));
         let objects = objects_of_columns(&[("a b".into(), a), ("ns.key".into(), b)], 2);
         let objects = objects.as_string_view();
-        assert_eq!(
-            objects.value(0),
-            "{\"a b\":\"x\\\"y\\\\\\u0001\",\"ns.key\":\"é\"}"
-        );
+        assert_eq!(objects.value(0), "{\"a b\":\"x\\\"y\\\\\\u0001\",\"ns.key\":\"é\"}");
         assert!(objects.is_null(1));
         assert!(serde_json::from_str::<Value>(objects.value(0)).is_ok());
     }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, StringViewArray, TimestampMicrosecondArray, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, TimestampMicrosecondArray, new_null_array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 
@@ -28,46 +26,30 @@ impl Mapping {
     ) -> Result<Vec<ArrayRef>, LandingError> {
         let schema = usage();
         let mut typed: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
-        for field in schema
-            .fields()
-            .iter()
-            .filter(|f| !FILLED_LATER.contains(&f.name().as_str()))
-        {
+        for field in schema.fields().iter().filter(|f| !FILLED_LATER.contains(&f.name().as_str())) {
             let name = field.name().as_str();
             let at = outputs.columns.iter().position(|(n, _)| n == name);
             let renamed = at.and_then(|i| self.renamed(i));
             let column: ArrayRef = match (name, at) {
                 ("x_columns", _) => self.extensions_of(source, outputs)?,
                 ("tags", None) if !self.tags.is_empty() => {
-                    let objects =
-                        objects_of_columns(&self.named_columns(source, &self.tags), source.rows);
+                    let objects = objects_of_columns(&self.named_columns(source, &self.tags), source.rows);
                     self.follow(&objects, outputs)?
                 }
-                ("provider_name", None) => Arc::new(StringViewArray::from_iter(
-                    std::iter::repeat_n(self.source.directives.provider.as_deref(), outputs.rows),
-                )),
+                ("provider_name", None) => Arc::new(StringViewArray::from_iter(std::iter::repeat_n(
+                    self.source.directives.provider.as_deref(),
+                    outputs.rows,
+                ))),
                 (_, None) => new_null_array(field.data_type(), outputs.rows),
                 (_, Some(i)) => {
                     let ready = renamed.and_then(|r| self.ready(source, r, field.data_type()));
                     match ready {
                         Some(column) => column,
-                        None => self.converted(
-                            name,
-                            field.data_type(),
-                            &outputs.columns[i].1,
-                            outputs,
-                            marks,
-                        ),
+                        None => self.converted(name, field.data_type(), &outputs.columns[i].1, outputs, marks),
                     }
                 }
             };
-            let column = if self
-                .source
-                .directives
-                .inclusive_ends
-                .iter()
-                .any(|c| c == name)
-            {
+            let column = if self.source.directives.inclusive_ends.iter().any(|c| c == name) {
                 exclusive(&column)
             } else {
                 column
@@ -78,10 +60,9 @@ impl Mapping {
                 && NEVER_NULL.contains(&name)
                 && !self.source.directives.nullable.iter().any(|c| c == name)
             {
-                let shown = renamed.and_then(|r| self.input_of[r]).map_or_else(
-                    || name.into(),
-                    |i| Arc::clone(&self.reading.columns[i].name),
-                );
+                let shown = renamed
+                    .and_then(|r| self.input_of[r])
+                    .map_or_else(|| name.into(), |i| Arc::clone(&self.reading.columns[i].name));
                 for row in (0..column.len()).filter(|row| column.is_null(*row)) {
                     let fault = Fault {
                         row: source_row(outputs, row),
@@ -110,31 +91,16 @@ impl Mapping {
     }
 
     /// Where a source knows no billing period, it is the calendar month of the charge.
-    fn derive_billing_period(
-        &self,
-        typed: &mut [ArrayRef],
-        outputs: &Outputs,
-    ) -> Result<(), LandingError> {
-        if outputs
-            .columns
-            .iter()
-            .any(|(name, _)| name == "billing_period_start")
-        {
+    fn derive_billing_period(&self, typed: &mut [ArrayRef], outputs: &Outputs) -> Result<(), LandingError> {
+        if outputs.columns.iter().any(|(name, _)| name == "billing_period_start") {
             return Ok(());
         }
         let schema = usage();
         let at = |name: &str| schema.index_of(name).map_err(|e| self.wrong(e.to_string()));
-        let (start, end, charge) = (
-            at("billing_period_start")?,
-            at("billing_period_end")?,
-            at("charge_period_start")?,
-        );
-        let charges = typed[charge]
-            .as_primitive::<TimestampMicrosecondType>()
-            .clone();
+        let (start, end, charge) = (at("billing_period_start")?, at("billing_period_end")?, at("charge_period_start")?);
+        let charges = typed[charge].as_primitive::<TimestampMicrosecondType>().clone();
         let starts: TimestampMicrosecondArray = charges.unary(|instant| month_start(instant) * DAY);
-        let ends: TimestampMicrosecondArray =
-            charges.unary(|instant| next_month_start(instant) * DAY);
+        let ends: TimestampMicrosecondArray = charges.unary(|instant| next_month_start(instant) * DAY);
         typed[start] = Arc::new(starts.with_timezone("UTC"));
         typed[end] = Arc::new(ends.with_timezone("UTC"));
         Ok(())
@@ -167,9 +133,7 @@ impl Mapping {
         marks: &mut Marks,
     ) -> ArrayRef {
         let mut take_failures = |failures: Vec<Failure>, lost: Vec<usize>| {
-            marks
-                .rounded_rows
-                .extend(lost.into_iter().map(|row| source_row(outputs, row)));
+            marks.rounded_rows.extend(lost.into_iter().map(|row| source_row(outputs, row)));
             marks.faults.extend(failures.into_iter().map(|f| Fault {
                 row: source_row(outputs, f.row),
                 column: name.into(),
@@ -179,29 +143,17 @@ impl Mapping {
         };
         match wanted {
             DataType::Decimal128(..) => {
-                let Converted {
-                    array,
-                    failures,
-                    rounded,
-                } = to_money(column, &self.nulls);
+                let Converted { array, failures, rounded } = to_money(column, &self.nulls);
                 take_failures(failures, rounded);
                 Arc::new(array)
             }
             DataType::Timestamp(..) => {
-                let Converted {
-                    array,
-                    failures,
-                    rounded,
-                } = to_instants(column, &self.nulls, &self.reading.formats);
+                let Converted { array, failures, rounded } = to_instants(column, &self.nulls, &self.reading.formats);
                 take_failures(failures, rounded);
                 Arc::new(array)
             }
             DataType::Boolean => {
-                let Converted {
-                    array,
-                    failures,
-                    rounded,
-                } = to_booleans(column);
+                let Converted { array, failures, rounded } = to_booleans(column);
                 take_failures(failures, rounded);
                 Arc::new(array)
             }
@@ -209,11 +161,7 @@ impl Mapping {
         }
     }
 
-    fn extensions_of(
-        &self,
-        source: &SourceRows,
-        outputs: &Outputs,
-    ) -> Result<ArrayRef, LandingError> {
+    fn extensions_of(&self, source: &SourceRows, outputs: &Outputs) -> Result<ArrayRef, LandingError> {
         let mut columns = Vec::new();
         for (key, column) in self.named_columns(source, &self.extensions) {
             columns.push((key, self.follow(&column, outputs)?));
@@ -239,7 +187,6 @@ impl Mapping {
 /// The next midnight after the last instant inside a period.
 fn exclusive(column: &ArrayRef) -> ArrayRef {
     let instants = column.as_primitive::<TimestampMicrosecondType>();
-    let ends: TimestampMicrosecondArray =
-        instants.unary(|instant| (instant.div_euclid(DAY) + 1) * DAY);
+    let ends: TimestampMicrosecondArray = instants.unary(|instant| (instant.div_euclid(DAY) + 1) * DAY);
     Arc::new(ends.with_timezone("UTC"))
 }

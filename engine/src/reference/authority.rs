@@ -20,6 +20,9 @@ pub struct Authority<'a> {
     pub tree: &'a Tree,
     /// All reference rows before the statement.
     pub before: &'a State,
+    /// All reference rows before the block that the statement is in: what a node held then is its
+    /// to divide by several statements of the block.
+    pub committed: &'a State,
     /// Whether the principal's node is the root.
     pub is_root: bool,
     /// The instant of the statement, RFC 3339 UTC text: who stands above a node now decides about it.
@@ -161,7 +164,7 @@ impl Authority<'_> {
         let start = values.get(from).and_then(Value::as_text).unwrap_or_default();
         let end = values.get(to).and_then(Value::as_text);
         let mut held: Vec<(String, Option<String>)> = self
-            .before
+            .committed
             .get(table.name)
             .into_iter()
             .flat_map(|rows| rows.values())

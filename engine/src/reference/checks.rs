@@ -18,7 +18,15 @@ const KINDS: [&str; 6] = ["distributor", "reseller", "customer", "business_unit"
 const CATEGORIES: [&str; 5] = ["Usage", "Purchase", "Tax", "Credit", "Adjustment"];
 const POLICIES: [&str; 4] = ["pass", "retain", "report", "rerate"];
 const METHODS: [&str; 9] = [
-    "markup_pct", "margin_pct", "discount_pct", "unit_price", "graduated", "volume", "package", "pass_through", "zero",
+    "markup_pct",
+    "margin_pct",
+    "discount_pct",
+    "unit_price",
+    "graduated",
+    "volume",
+    "package",
+    "pass_through",
+    "zero",
 ];
 const BASES: [&str; 6] = ["cost", "list", "billed", "contracted", "effective", "on_demand"];
 const ROOT_BASES: [&str; 4] = ["billed", "contracted", "effective", "on_demand"];
@@ -96,12 +104,7 @@ impl<'a> Record<'a> {
 
 fn records<'a>(state: &'a State, name: &str) -> Vec<Record<'a>> {
     let Some(table) = RefTable::named(name) else { return Vec::new() };
-    state
-        .get(table.name)
-        .into_iter()
-        .flat_map(|rows| rows.values())
-        .map(|values| Record { table, values })
-        .collect()
+    state.get(table.name).into_iter().flat_map(|rows| rows.values()).map(|values| Record { table, values }).collect()
 }
 
 /// Checks the tables that a statement touched, and those that depend on them.
@@ -188,7 +191,8 @@ fn nodes(state: &State, root: &str) -> Result<Tree, SessionError> {
         }
         let is_root = row.need("node_id") == root;
         if is_root == row.text("parent_id").is_some() {
-            let message = if is_root { "the root has no parent" } else { "parent_id is missing: only the root has none" };
+            let message =
+                if is_root { "the root has no parent" } else { "parent_id is missing: only the root has none" };
             return Err(row.refuse(message));
         }
     }
@@ -248,9 +252,7 @@ fn accounts(state: &State, tree: &Tree) -> Result<(), SessionError> {
     for row in &rows {
         node_exists(tree, row, "node_id")?;
     }
-    no_overlap(&rows, |row| {
-        vec![row.text("provider_name"), row.text("billing_account_id"), row.text("sub_account_id")]
-    })
+    no_overlap(&rows, |row| vec![row.text("provider_name"), row.text("billing_account_id"), row.text("sub_account_id")])
 }
 
 fn attribution_rules(state: &State, tree: &Tree) -> Result<(), SessionError> {

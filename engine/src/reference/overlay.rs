@@ -53,14 +53,8 @@ impl Overlay {
     }
 
     /// The rows of a table at a snapshot, with the changes applied.
-    pub fn rows(
-        &self,
-        tx: &dyn Tx,
-        table: &'static RefTable,
-        snapshot: SnapshotId,
-    ) -> Result<Rows, CatalogError> {
-        let mut rows: Rows =
-            table.rows_at(tx, snapshot)?.into_iter().map(|row| (row.row_id, row.values)).collect();
+    pub fn rows(&self, tx: &dyn Tx, table: &'static RefTable, snapshot: SnapshotId) -> Result<Rows, CatalogError> {
+        let mut rows: Rows = table.rows_at(tx, snapshot)?.into_iter().map(|row| (row.row_id, row.values)).collect();
         for op in self.operations.iter().filter(|op| op.table.name == table.name) {
             if let Some((row_id, _)) = &op.ends {
                 rows.remove(row_id);

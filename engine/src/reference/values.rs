@@ -37,9 +37,15 @@ pub fn from_text(column: &RefColumn, text: &str) -> Result<Value, SessionError> 
     Ok(match column.kind {
         RefType::Text => Value::Text(text.to_owned()),
         RefType::Int => Value::Int(text.trim().parse().map_err(|_| invalid(column, "an integer"))?),
-        RefType::Decimal => Value::Text(canonical_decimal(text).ok_or_else(|| invalid(column, "a decimal number of at most 20 digits before and 18 after the point"))?),
+        RefType::Decimal => {
+            Value::Text(canonical_decimal(text).ok_or_else(|| {
+                invalid(column, "a decimal number of at most 20 digits before and 18 after the point")
+            })?)
+        }
         RefType::Bool => Value::from(boolean(text).ok_or_else(|| invalid(column, "true or false"))?),
-        RefType::Instant => Value::Text(instant(text).ok_or_else(|| invalid(column, "an instant such as 2026-10-15T00:00:00Z"))?),
+        RefType::Instant => {
+            Value::Text(instant(text).ok_or_else(|| invalid(column, "an instant such as 2026-10-15T00:00:00Z"))?)
+        }
         RefType::Json => {
             serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|_| invalid(column, "a JSON document"))?;
             Value::Text(text.to_owned())
@@ -102,10 +108,9 @@ pub fn from_array(column: &RefColumn, array: &ArrayRef, row: usize) -> Result<Va
             let int = cast(&one, &DataType::Int64).map_err(|_| invalid(column, "an integer"))?;
             Ok(Value::Int(int.as_primitive::<Int64Type>().value(0)))
         }
-        (_, DataType::Float32 | DataType::Float64) => Err(SessionError::new(
-            "42804",
-            format!("column \"{}\" does not take a floating-point number", column.name),
-        )),
+        (_, DataType::Float32 | DataType::Float64) => {
+            Err(SessionError::new("42804", format!("column \"{}\" does not take a floating-point number", column.name)))
+        }
         (_, _) => {
             let text = cast(&one, &DataType::Utf8)
                 .map_err(|_| SessionError::new("42804", format!("column \"{}\" is of another type", column.name)))?;
@@ -118,10 +123,7 @@ pub fn from_array(column: &RefColumn, array: &ArrayRef, row: usize) -> Result<Va
 }
 
 /// Builds the Arrow column of stored values.
-pub fn to_array<'a>(
-    column: &RefColumn,
-    values: impl Iterator<Item = &'a Value>,
-) -> Result<ArrayRef, CatalogError> {
+pub fn to_array<'a>(column: &RefColumn, values: impl Iterator<Item = &'a Value>) -> Result<ArrayRef, CatalogError> {
     let malformed = || CatalogError::Malformed { what: "reference value" };
     Ok(match column.kind {
         RefType::Text | RefType::Json => {
@@ -151,9 +153,7 @@ pub fn to_array<'a>(
             let mut builder = TimestampMicrosecondBuilder::new().with_data_type(schema::instant());
             for value in values {
                 let micros = match value.as_text() {
-                    Some(text) => Some(
-                        DateTime::parse_from_rfc3339(text).map_err(|_| malformed())?.timestamp_micros(),
-                    ),
+                    Some(text) => Some(DateTime::parse_from_rfc3339(text).map_err(|_| malformed())?.timestamp_micros()),
                     None => None,
                 };
                 builder.append_option(micros);
@@ -169,7 +169,13 @@ mod tests {
 
     #[test]
     fn instants_are_kept_in_one_form() {
-        for text in ["2026-10-15", "2026-10-15T00:00:00Z", "2026-10-15 00:00:00", "2026-10-15 02:00:00+02", "2026-10-15T02:00:00+02:00"] {
+        for text in [
+            "2026-10-15",
+            "2026-10-15T00:00:00Z",
+            "2026-10-15 00:00:00",
+            "2026-10-15 02:00:00+02",
+            "2026-10-15T02:00:00+02:00",
+        ] {
             assert_eq!(instant(text).as_deref(), Some("2026-10-15T00:00:00.000000Z"), "{text}");
         }
         assert_eq!(instant("15.10.2026"), None);

@@ -125,10 +125,9 @@ pub fn from_engine(error: &DataFusionError) -> SessionError {
             tracing::error!(%error, "storage");
             SessionError::new("58030", "stored data could not be read")
         }
-        DataFusionError::External(source) => source
-            .downcast_ref::<SessionError>()
-            .cloned()
-            .unwrap_or_else(|| internal(error)),
+        DataFusionError::External(source) => {
+            source.downcast_ref::<SessionError>().cloned().unwrap_or_else(|| internal(error))
+        }
         _ => internal(error),
     }
 }
@@ -145,9 +144,7 @@ pub fn from_parser(error: &ParserError) -> SessionError {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
             SessionError::new("42601", format!("syntax error: {text}"))
         }
-        ParserError::RecursionLimitExceeded => {
-            SessionError::new("54001", "statement is nested too deeply")
-        }
+        ParserError::RecursionLimitExceeded => SessionError::new("54001", "statement is nested too deeply"),
     }
 }
 
@@ -195,14 +192,20 @@ fn from_plan(text: &str) -> SessionError {
         let name = name.rsplit('.').next().unwrap_or(name);
         return SessionError::no_relation(name);
     }
-    if lower.contains("invalid function") || lower.contains("no function matches") || lower.contains("function") && lower.contains("not found") {
+    if lower.contains("invalid function")
+        || lower.contains("no function matches")
+        || lower.contains("function") && lower.contains("not found")
+    {
         let first = text.lines().next().unwrap_or_default();
         let name = quoted_after(first, "function '").unwrap_or("of that name and those argument types");
         return SessionError::new("42883", format!("function {name} does not exist"))
             .hint("no function matches the given name and argument types: you might need explicit casts");
     }
     if lower.contains("must appear in the group by") || lower.contains("column in select must be in group by") {
-        return SessionError::new("42803", "column must appear in the GROUP BY clause or be used in an aggregate function");
+        return SessionError::new(
+            "42803",
+            "column must appear in the GROUP BY clause or be used in an aggregate function",
+        );
     }
     let first = text.lines().next().unwrap_or_default();
     SessionError::new("42804", first.to_owned())

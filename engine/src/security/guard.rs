@@ -131,7 +131,8 @@ pub fn limit(plan: &LogicalPlan) -> Result<()> {
 
 fn too_complex() -> DataFusionError {
     DataFusionError::External(Box::new(
-        SessionError::new("54001", "statement too complex").hint("split it, or join a list of values instead of spelling it out"),
+        SessionError::new("54001", "statement too complex")
+            .hint("split it, or join a list of values instead of spelling it out"),
     ))
 }
 
@@ -140,7 +141,15 @@ fn bounded(expression: &Expr) -> Result<()> {
     let Expr::ScalarFunction(call) = expression else { return Ok(()) };
     if !matches!(
         call.func.name(),
-        "repeat" | "lpad" | "rpad" | "range" | "generate_series" | "array_repeat" | "array_resize" | "list_repeat" | "space"
+        "repeat"
+            | "lpad"
+            | "rpad"
+            | "range"
+            | "generate_series"
+            | "array_repeat"
+            | "array_resize"
+            | "list_repeat"
+            | "space"
     ) {
         return Ok(());
     }

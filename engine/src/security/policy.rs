@@ -176,7 +176,12 @@ pub const RELATIONS: [Relation; 35] = [
     shown("ops", "snapshots", Reach::Root, AUDIT),
     shown("ops", "changes", Reach::Root, AUDIT),
     kept("nodes", Reach::Any, EVERYONE, Roles::of(&[Admin])),
-    kept("accounts", Reach::Any, Roles::of(&[Admin, Finance, SalesOps, Engineering, Auditor, BillingJob]), Roles::of(&[Admin])),
+    kept(
+        "accounts",
+        Reach::Any,
+        Roles::of(&[Admin, Finance, SalesOps, Engineering, Auditor, BillingJob]),
+        Roles::of(&[Admin]),
+    ),
     kept("attribution_rules", Reach::Any, Roles::of(&[Admin, Finance, Engineering, Auditor]), Roles::of(&[Admin])),
     kept("rate_cards", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_card_versions", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
@@ -216,9 +221,7 @@ pub enum Action {
 pub const fn allowed(action: Action) -> (Roles, Reach) {
     match action {
         Action::Land => (Roles::of(&[Admin]), Reach::Root),
-        Action::Close | Action::Issue | Action::Refresh => {
-            (Roles::of(&[Admin, Finance, BillingJob]), Reach::Root)
-        }
+        Action::Close | Action::Issue | Action::Refresh => (Roles::of(&[Admin, Finance, BillingJob]), Reach::Root),
         Action::Submit => (Roles::of(&[Admin, Finance, SalesOps]), Reach::Any),
         Action::Approve => (Roles::of(&[Admin, Finance, SalesOps, Executive]), Reach::Any),
         Action::Users => (Roles::of(&[Admin]), Reach::Any),

@@ -175,7 +175,11 @@ impl Caller {
             MoneyColumns::CostPriceMargin => coalesce(vec![selling, buying]),
             MoneyColumns::Cost => buying,
         };
-        text("outcome", "billed, retained, reported or unrated: on the caller's own sale, or on its purchase where it sells nothing.", value)
+        text(
+            "outcome",
+            "billed, retained, reported or unrated: on the caller's own sale, or on its purchase where it sells nothing.",
+            value,
+        )
     }
 
     fn fx_rate(&self) -> Column {
@@ -205,15 +209,48 @@ impl Caller {
         let mut columns = vec![
             text("charge_id", "Identifies the charge; a keyed hash that says nothing else.", self.charge_id()),
             text("origin", "usage, licence, labour, fee, minimum, shortfall, credit or adjustment.", col("origin")),
-            typed("billing_period", DataType::Date32, "First day of the provider's billing period.", col("billing_period")),
-            typed("charge_period_start", schema::instant(), "From this instant (inclusive), UTC.", col("charge_period_start")),
-            typed("charge_period_end", schema::instant(), "Until this instant (exclusive), UTC.", col("charge_period_end")),
-            typed("charge_date", DataType::Date32, "The day of charge_period_start in the owner's time zone.", col("charge_date")),
+            typed(
+                "billing_period",
+                DataType::Date32,
+                "First day of the provider's billing period.",
+                col("billing_period"),
+            ),
+            typed(
+                "charge_period_start",
+                schema::instant(),
+                "From this instant (inclusive), UTC.",
+                col("charge_period_start"),
+            ),
+            typed(
+                "charge_period_end",
+                schema::instant(),
+                "Until this instant (exclusive), UTC.",
+                col("charge_period_end"),
+            ),
+            typed(
+                "charge_date",
+                DataType::Date32,
+                "The day of charge_period_start in the owner's time zone.",
+                col("charge_date"),
+            ),
         ];
         columns.extend(dimensions(&[
-            "provider_name", "billing_account_id", "sub_account_id", "node_id", "node_path", "service_category",
-            "service_name", "sku_id", "region_id", "resource_id", "resource_type", "charge_category", "charge_class",
-            "pricing_category", "marketplace", "description",
+            "provider_name",
+            "billing_account_id",
+            "sub_account_id",
+            "node_id",
+            "node_path",
+            "service_category",
+            "service_name",
+            "sku_id",
+            "region_id",
+            "resource_id",
+            "resource_type",
+            "charge_category",
+            "charge_class",
+            "pricing_category",
+            "marketplace",
+            "description",
         ]));
         columns.extend([
             quantity("quantity", "Pricing quantity, in unit.", col("quantity")),
@@ -229,7 +266,12 @@ impl Caller {
                 typed("delivery_id", DataType::Int64, "The delivery it came with.", col("delivery_id")),
                 typed("source_row", DataType::Int64, "Its row in the delivered file.", col("source_row")),
                 money("effective_cost", "The provider's amortised cost.", col("effective_cost")),
-                typed("rated_snapshot", DataType::Int64, "The snapshot whose reference data priced it.", col("rated_snapshot")),
+                typed(
+                    "rated_snapshot",
+                    DataType::Int64,
+                    "The snapshot whose reference data priced it.",
+                    col("rated_snapshot"),
+                ),
             ]);
         }
         columns
@@ -269,10 +311,24 @@ impl Caller {
             columns.extend(dimensions(&schema::MONTHLY_DIMENSIONS));
         } else {
             columns.push(text("charge_id", "The charge.", self.charge_id()));
-            columns.push(typed("billing_period", DataType::Date32, "First day of the billing period.", col("billing_period")));
+            columns.push(typed(
+                "billing_period",
+                DataType::Date32,
+                "First day of the billing period.",
+                col("billing_period"),
+            ));
         }
-        columns.push(typed("depth", DataType::Int32, "The payer's position in the path: 0 is the root, which pays the provider.", lit(count32(depth))));
-        columns.push(text("seller_node_id", "Who is paid; null where that is the provider or above the caller.", if sells { cast(node_at(depth.saturating_sub(1)), DataType::Utf8View) } else { null_text() }));
+        columns.push(typed(
+            "depth",
+            DataType::Int32,
+            "The payer's position in the path: 0 is the root, which pays the provider.",
+            lit(count32(depth)),
+        ));
+        columns.push(text(
+            "seller_node_id",
+            "Who is paid; null where that is the provider or above the caller.",
+            if sells { cast(node_at(depth.saturating_sub(1)), DataType::Utf8View) } else { null_text() },
+        ));
         columns.push(text("payer_node_id", "Who pays.", cast(node_at(depth), DataType::Utf8View)));
         if monthly {
             columns.extend([
@@ -302,14 +358,22 @@ impl Caller {
                 money("seller_cost", "What the seller pays for the same rows, in seller_currency.", seller_cost),
                 text("seller_currency", "Currency of seller_cost.", seller_currency),
                 typed("is_invoiced", DataType::Boolean, "Whether the edge gets invoices.", invoiced),
-                text("fx_rate_id", "The exchange rate that converted the seller's cost, if one did.", col(format!("fx_rate_{depth}"))),
+                text(
+                    "fx_rate_id",
+                    "The exchange rate that converted the seller's cost, if one did.",
+                    col(format!("fx_rate_{depth}")),
+                ),
             ]);
             if self.provider_side {
                 columns.push(money("effective_cost", "Sum of the provider's amortised cost.", col("effective_cost")));
             }
         } else {
             columns.extend([
-                text("card_id", "The rate card that priced it, on edges where the caller or a descendant sells.", rule().0),
+                text(
+                    "card_id",
+                    "The rate card that priced it, on edges where the caller or a descendant sells.",
+                    rule().0,
+                ),
                 typed("version", DataType::Int64, "The card's version.", rule().1),
                 text("rule_id", "The card's rule.", rule().2),
             ]);
@@ -386,9 +450,16 @@ fn dimensions(names: &[&str]) -> Vec<Column> {
     names
         .iter()
         .map(|name| match *name {
-            "billing_period" => typed(name, DataType::Date32, "First day of the provider's billing period.", col(*name)),
+            "billing_period" => {
+                typed(name, DataType::Date32, "First day of the provider's billing period.", col(*name))
+            }
             "charge_date" => typed(name, DataType::Date32, "The day, in the owner's time zone.", col(*name)),
-            "marketplace" => typed(name, DataType::Boolean, "Whether a third party sells it on the provider's marketplace.", col(*name)),
+            "marketplace" => typed(
+                name,
+                DataType::Boolean,
+                "Whether a third party sells it on the provider's marketplace.",
+                col(*name),
+            ),
             "rule_tags" => json(name, "The tags that rules use, a JSON object of texts.", col(*name)),
             "fate" => fate(),
             other => text(other, dimension_comment(other), col(other)),

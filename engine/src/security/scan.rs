@@ -15,15 +15,15 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use datafusion::catalog::{Session, TableProvider};
 use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
+use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::memory::LazyMemoryExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::work_table::WorkTableExec;
@@ -145,12 +145,7 @@ pub struct ScopedScan {
 }
 
 impl ScopedScan {
-    fn new(
-        name: &'static str,
-        schema: SchemaRef,
-        inner: Arc<dyn ExecutionPlan>,
-        context: Arc<TaskContext>,
-    ) -> Self {
+    fn new(name: &'static str, schema: SchemaRef, inner: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> Self {
         let partitions = inner.properties().partitioning.partition_count();
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
@@ -194,10 +189,7 @@ impl ExecutionPlan for ScopedScan {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         if children.is_empty() {
             Ok(self)
         } else {

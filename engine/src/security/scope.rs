@@ -140,7 +140,12 @@ impl Tree {
     }
 
     /// The times in which `node_id` stood below `above`, in order, cut to a span of time.
-    pub fn times_within(&self, node_id: &str, above: &str, span: (&str, Option<&str>)) -> Vec<(String, Option<String>)> {
+    pub fn times_within(
+        &self,
+        node_id: &str,
+        above: &str,
+        span: (&str, Option<&str>),
+    ) -> Vec<(String, Option<String>)> {
         let (from, to) = span;
         let mut times: Vec<(String, Option<String>)> = self
             .places(node_id)
@@ -225,12 +230,7 @@ impl Tree {
 
     /// The deepest position that any path through one of the prefixes has.
     pub fn deepest(&self) -> usize {
-        self.nodes
-            .keys()
-            .flat_map(|id| self.places(id))
-            .map(|place| place.position())
-            .max()
-            .unwrap_or_default()
+        self.nodes.keys().flat_map(|id| self.places(id)).map(|place| place.position()).max().unwrap_or_default()
     }
 }
 
@@ -321,7 +321,10 @@ mod tests {
         assert_eq!(tree.times_within("b", "a", ("2021", None)), [("2021".to_owned(), Some("2025".to_owned()))]);
         assert_eq!(tree.times_within("b", "c", ("2000", Some("2025"))), []);
         assert!(tree.is_within_throughout("b", "a", "2010", "2025"));
-        assert!(!tree.is_within_throughout("b", "a", "2024", "2026") && !tree.is_within_throughout("b", "c", "2024", "2026"));
+        assert!(
+            !tree.is_within_throughout("b", "a", "2024", "2026")
+                && !tree.is_within_throughout("b", "c", "2024", "2026")
+        );
         assert!(!tree.is_within_throughout("b", "a", "2001", "2002"));
     }
 

@@ -72,10 +72,8 @@ impl Session {
             }
         }
         if !missing.remove(own.role.name()) {
-            return Err(SessionError::denied("this approval").hint(format!(
-                "it waits for {}",
-                missing.into_iter().collect::<Vec<_>>().join(" and ")
-            )));
+            return Err(SessionError::denied("this approval")
+                .hint(format!("it waits for {}", missing.into_iter().collect::<Vec<_>>().join(" and "))));
         }
         let status = if missing.is_empty() { "active" } else { "pending" };
         self.move_to(&version, status, "approve", why)?;
@@ -230,8 +228,16 @@ fn record(
 /// match the same row; different tag keys always can.
 fn no_ambiguous_rules(state: &BTreeMap<&'static str, Rows>, version: &Version) -> Result<(), SessionError> {
     const DIMENSIONS: [&str; 10] = [
-        "priority", "provider_name", "service_category", "service_name", "sku_id", "region_id", "charge_category",
-        "pricing_category", "resource_type", "marketplace",
+        "priority",
+        "provider_name",
+        "service_category",
+        "service_name",
+        "sku_id",
+        "region_id",
+        "charge_category",
+        "pricing_category",
+        "resource_type",
+        "marketplace",
     ];
     let Some(table) = RefTable::named("rate_rules") else { return Ok(()) };
     let own = state.get(table.name).into_iter().flat_map(|rows| rows.values()).filter(|row| {
@@ -248,9 +254,7 @@ fn no_ambiguous_rules(state: &BTreeMap<&'static str, Rows>, version: &Version) -
         dimensions.extend([set(key), set(tag_value)]);
         let rule = value("rule_id").as_text().unwrap_or_default();
         let group = groups.entry(dimensions).or_default();
-        let other = group.iter().find(|(other_key, other_value, _)| {
-            *other_key != key || *other_value == tag_value
-        });
+        let other = group.iter().find(|(other_key, other_value, _)| *other_key != key || *other_value == tag_value);
         if let Some((_, _, other)) = other {
             return Err(SessionError::violates(format!(
                 "rules \"{other}\" and \"{rule}\" of {} can match one row with equal priority",

@@ -78,9 +78,7 @@ fn name_of(expression: &Expr) -> Option<String> {
         }
         Expr::Cast { expr, data_type, .. } => name_of(expr).or_else(|| Some(type_name(&data_type.to_string()))),
         Expr::Nested(inner) => name_of(inner),
-        Expr::Case { else_result, .. } => {
-            else_result.as_deref().and_then(name_of).or_else(|| Some("case".to_owned()))
-        }
+        Expr::Case { else_result, .. } => else_result.as_deref().and_then(name_of).or_else(|| Some("case".to_owned())),
         Expr::Extract { .. } => Some("extract".to_owned()),
         Expr::Substring { .. } => Some("substring".to_owned()),
         Expr::Trim { .. } => Some("btrim".to_owned()),
@@ -140,7 +138,9 @@ mod tests {
     #[test]
     fn unnamed_columns_have_the_names_that_postgres_gives() {
         assert_eq!(
-            names("select 1, sum(cost), a, '5'::int, cast('x' as text), case when true then 1 end, -cost, date '2026-10-01', b as c"),
+            names(
+                "select 1, sum(cost), a, '5'::int, cast('x' as text), case when true then 1 end, -cost, date '2026-10-01', b as c"
+            ),
             ["?column?", "sum", "int4", "text", "case", "?column?", "date"]
         );
         assert_eq!(names("select count(*) from t union all select 2"), ["count"]);

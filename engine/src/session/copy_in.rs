@@ -73,9 +73,7 @@ impl CopyIn {
             let record = record.map_err(|_| {
                 SessionError::new("22P04", "malformed CSV").detail(format!("COPY {}, line {}", self.table.name, at + 1))
             })?;
-            rows.push(
-                record.iter().map(|field| (field != self.format.null).then(|| field.to_owned())).collect(),
-            );
+            rows.push(record.iter().map(|field| (field != self.format.null).then(|| field.to_owned())).collect());
         }
         Ok(rows)
     }
@@ -169,7 +167,11 @@ impl Session {
                 if error.detail.is_some() { error } else { error.detail(detail) }
             };
             if row.len() != copy.columns.len() {
-                let message = if row.len() < copy.columns.len() { "missing data for a column" } else { "extra data after last expected column" };
+                let message = if row.len() < copy.columns.len() {
+                    "missing data for a column"
+                } else {
+                    "extra data after last expected column"
+                };
                 return Err(context(SessionError::new("22P04", message)));
             }
             let mut values = super::write::defaults(copy.table)?;
@@ -200,8 +202,11 @@ impl Session {
             .map(|name| {
                 let name = name.as_deref().unwrap_or_default();
                 copy.table.position(name.trim_start_matches('\u{feff}')).ok_or_else(|| {
-                    SessionError::new("42703", format!("column \"{name}\" of relation \"{}\" does not exist", copy.table.name))
-                        .detail(format!("COPY {}, line 1 (the header)", copy.table.name))
+                    SessionError::new(
+                        "42703",
+                        format!("column \"{name}\" of relation \"{}\" does not exist", copy.table.name),
+                    )
+                    .detail(format!("COPY {}, line 1 (the header)", copy.table.name))
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;

@@ -8,16 +8,19 @@ use super::relation_catalog::DATABASE;
 use super::settings::{PARAMETERS, SERVER_VERSION};
 use super::{Session, VERSION, lock};
 use crate::catalog::RefTable;
-use crate::security::SessionError;
-use crate::security::relations::{COMMENT, PG_TYPE};
 use crate::pg_catalog::types as pg;
 use crate::pg_catalog::{
     CatalogFacts, ColumnFact, ForeignKeyFact, PgType, Privilege, RelationFact, RelationKind, RoleFact, SchemaFact,
     SettingFact,
 };
+use crate::security::SessionError;
+use crate::security::relations::{COMMENT, PG_TYPE};
 
-/// `(relation, columns, referenced relation, referenced columns)`: what BI tools draw as lines.
-const FOREIGN_KEYS: [(&str, &str, &[&str], &str, &[&str]); 4] = [
+/// A schema, a relation, its columns, and the relation and columns that they point to.
+type ForeignKey = (&'static str, &'static str, &'static [&'static str], &'static str, &'static [&'static str]);
+
+/// What BI tools draw as lines.
+const FOREIGN_KEYS: [ForeignKey; 4] = [
     ("public", "invoice_lines", &["invoice_id"], "invoices", &["invoice_id"]),
     ("ref", "rate_card_versions", &["card_id"], "rate_cards", &["card_id"]),
     ("ref", "rate_rules", &["card_id", "version"], "rate_card_versions", &["card_id", "version"]),
@@ -138,9 +141,15 @@ fn comment_of(schema: &str, name: &str) -> Option<String> {
         .iter()
         .find(|r| r.schema == schema && r.name == name)
         .map(|r| r.comment);
-    let from_view = || super::views::named(schema, name, false).or_else(|| super::views::named(schema, name, true)).map(|view| view.comment);
+    let from_view = || {
+        super::views::named(schema, name, false)
+            .or_else(|| super::views::named(schema, name, true))
+            .map(|view| view.comment)
+    };
     let of_lake = match name {
-        "charges" => Some("One row per portion of a charge in the caller's subtree, with the caller's own cost and price."),
+        "charges" => {
+            Some("One row per portion of a charge in the caller's subtree, with the caller's own cost and price.")
+        }
         "charges_daily" => Some("Charges by day and every dimension that rules and dashboards use."),
         "charges_monthly" => Some("Charges by billing period, owner, account, service and category."),
         "charges_by_tier" => Some("One row per charge and edge that the caller sees: who pays how much."),
@@ -173,7 +182,11 @@ fn pg_type(field: &Field) -> PgType {
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => pg::INT2,
         DataType::Int32 | DataType::UInt16 => pg::INT4,
         DataType::Int64 | DataType::UInt32 => pg::INT8,
-        DataType::UInt64 | DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => pg::NUMERIC,
+        DataType::UInt64
+        | DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => pg::NUMERIC,
         DataType::Float16 | DataType::Float32 => pg::FLOAT4,
         DataType::Float64 => pg::FLOAT8,
         DataType::Date32 | DataType::Date64 => pg::DATE,

@@ -8,9 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::moment::Shared;
@@ -22,10 +20,7 @@ use crate::security::{Principal, SessionError};
 pub(crate) fn charge_id(secret: &[u8; 32]) -> Arc<ScalarUDF> {
     let mut key = [0; 16];
     key.copy_from_slice(&secret[..16]);
-    Arc::new(ScalarUDF::from(ChargeId {
-        key,
-        signature: Signature::any(6, Volatility::Immutable),
-    }))
+    Arc::new(ScalarUDF::from(ChargeId { key, signature: Signature::any(6, Volatility::Immutable) }))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -123,11 +118,7 @@ pub(crate) fn identity(principal: &Principal, version: &str) -> Vec<Arc<ScalarUD
     constants
         .into_iter()
         .map(|(name, value)| {
-            Arc::new(ScalarUDF::from(Constant {
-                name,
-                value,
-                signature: Signature::nullary(Volatility::Stable),
-            }))
+            Arc::new(ScalarUDF::from(Constant { name, value, signature: Signature::nullary(Volatility::Stable) }))
         })
         .collect()
 }
@@ -226,14 +217,14 @@ impl ScalarUDFImpl for Fx {
             let sources = moment.tree.fx_sources(&moment.scope.node_id);
             let policies = args.args.last().cloned().map(|policy| policy.into_array(args.number_rows)).transpose()?;
             let policies = policies.map(|array| cast(&array, &DataType::Utf8View)).transpose()?;
-            let known = policies.is_none_or(|array| {
-                array.as_string_view().iter().flatten().all(|policy| sources.contains(policy))
-            });
+            let known = policies
+                .is_none_or(|array| array.as_string_view().iter().flatten().all(|policy| sources.contains(policy)));
             if !known {
                 return Err(DataFusionError::External(Box::new(no_rate())));
             }
         }
-        let book = shared.core.book(moment.snapshot).map_err(|error| DataFusionError::External(Box::new(error.shown())))?;
+        let book =
+            shared.core.book(moment.snapshot).map_err(|error| DataFusionError::External(Box::new(error.shown())))?;
         crate::rating::fx(&book).inner().invoke_with_args(args).map_err(|error| match error.find_root() {
             DataFusionError::Execution(text) if text.contains("rate from") => {
                 DataFusionError::External(Box::new(no_rate()))

@@ -71,9 +71,8 @@ impl LakeSource {
 
     fn frames(&self, moment: &Moment) -> Result<Vec<DataFrame>> {
         let private = &self.shared.core.private;
-        let base = || -> Result<DataFrame> {
-            private.read_table(self.shared.core.scan(self.table(), self.files(moment)?))
-        };
+        let base =
+            || -> Result<DataFrame> { private.read_table(self.shared.core.scan(self.table(), self.files(moment)?)) };
         let selected = |frame: DataFrame, columns: Vec<Column>| {
             frame.select(columns.into_iter().map(|c| c.value.alias(c.field.name())).collect::<Vec<Expr>>())
         };
@@ -96,13 +95,8 @@ impl LakeSource {
                 let mut frames = Vec::new();
                 for (prefix, caller) in &moment.scope.prefixes {
                     for depth in *caller..=deepest {
-                        let edge = Edge {
-                            prefix,
-                            caller: *caller,
-                            depth,
-                            undisclosed: &undisclosed,
-                            invoicing: &invoicing,
-                        };
+                        let edge =
+                            Edge { prefix, caller: *caller, depth, undisclosed: &undisclosed, invoicing: &invoicing };
                         let rows = base()?.filter(self.caller.tier_filter(&edge))?;
                         frames.push(selected(rows, self.caller.tier(&edge, table == LakeTable::ChargesMonthly))?);
                     }

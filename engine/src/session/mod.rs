@@ -35,12 +35,12 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 
 use crate::catalog::SnapshotId;
+use crate::pg_catalog::PgCatalog;
 use crate::reference::Overlay;
 use crate::security::guard::Kind;
 use crate::security::policy::{Action, Reach, allowed};
 use crate::security::{Principal, SessionError};
 use crate::warehouse::{Warehouse, engine_state};
-use crate::pg_catalog::PgCatalog;
 
 pub use copy_in::{CopyIn, CopyText};
 pub(crate) use procedures::state_after;
@@ -49,14 +49,13 @@ pub use statement::Statement;
 pub use transaction::TransactionState;
 pub use users::verifier_of;
 
-use moment::Shared;
+pub(crate) use moment::Shared;
 use relation_catalog::{Databases, Relations, parking};
 use settings::Settings;
 use transaction::Block;
 
 /// What `version()` says.
-pub(crate) const VERSION: &str =
-    concat!("PostgreSQL 15.8 (compatible; Ratehouse ", env!("CARGO_PKG_VERSION"), ")");
+pub(crate) const VERSION: &str = concat!("PostgreSQL 15.8 (compatible; Ratehouse ", env!("CARGO_PKG_VERSION"), ")");
 
 /// A statement planned for one session.
 #[derive(Debug, Clone)]
@@ -132,9 +131,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Session {
     pub(crate) fn new(warehouse: Warehouse, principal: Principal, fixed: Option<SnapshotId>) -> Self {
-        let core = Arc::clone(&warehouse.core);
-        let settings = Settings::new(&principal.login, core.config.statement_timeout);
-        let shared = Arc::new(Shared::new(core, principal, fixed));
+        let shared = Shared::new(Arc::clone(&warehouse.core), principal, fixed);
+        Self::over(warehouse, Arc::new(shared))
+    }
+
+    /// A session over facts that are already put together.
+    pub(crate) fn over(warehouse: Warehouse, shared: Arc<Shared>) -> Self {
+        let settings = Settings::new(&shared.principal.login, shared.core.config.statement_timeout);
         let relations = Relations::new(Arc::clone(&shared), false);
         let state = state_for(&shared, &relations);
         Self {
@@ -317,11 +320,7 @@ impl Session {
             Reach::Any | Reach::Seller => true,
             Reach::Root => self.shared.moment().scope.is_root,
         };
-        if reached && roles.has(self.shared.principal.role) {
-            Ok(())
-        } else {
-            Err(SessionError::denied(what))
-        }
+        if reached && roles.has(self.shared.principal.role) { Ok(()) } else { Err(SessionError::denied(what)) }
     }
 
     fn run_transaction(&self, statement: &Statement) -> Result<Answer, SessionError> {
@@ -408,9 +407,9 @@ impl Session {
         if name == "all" {
             return query::all_settings(&lock(&self.settings));
         }
-        let value = lock(&self.settings).get(&name).ok_or_else(|| {
-            SessionError::new("42704", format!("unrecognized configuration parameter \"{name}\""))
-        })?;
+        let value = lock(&self.settings)
+            .get(&name)
+            .ok_or_else(|| SessionError::new("42704", format!("unrecognized configuration parameter \"{name}\"")))?;
         query::text_row(&name, &value)
     }
 }

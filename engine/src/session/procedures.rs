@@ -16,10 +16,7 @@ use crate::security::guard::name_parts;
 use crate::security::policy::Action;
 
 /// All reference rows as a transaction sees them at a snapshot.
-pub(crate) fn state_after(
-    tx: &dyn Tx,
-    snapshot: SnapshotId,
-) -> Result<BTreeMap<&'static str, Rows>, CatalogError> {
+pub(crate) fn state_after(tx: &dyn Tx, snapshot: SnapshotId) -> Result<BTreeMap<&'static str, Rows>, CatalogError> {
     RefTable::all()
         .into_iter()
         .map(|table| {
@@ -35,8 +32,7 @@ pub(super) fn parameters(statement: &Statement, declared: &[Option<DataType>]) -
     (0..count).map(|at| declared.get(at).cloned().flatten().unwrap_or(DataType::Utf8)).collect()
 }
 
-const PROCEDURES: &str =
-    "close_period, issue_invoices, refresh, land, submit, approve, reject";
+const PROCEDURES: &str = "close_period, issue_invoices, refresh, land, submit, approve, reject";
 
 impl Session {
     pub(super) async fn run_procedure(
@@ -83,7 +79,8 @@ impl Session {
                 let slice = slice.parse().map_err(|_| {
                     SessionError::new("22023", "a slice is named by its number").hint("ops.slices lists them")
                 })?;
-                let refreshed = self.warehouse.refresh(Some(slice), &actor).await.map_err(crate::error::Error::shown)?;
+                let refreshed =
+                    self.warehouse.refresh(Some(slice), &actor).await.map_err(crate::error::Error::shown)?;
                 self.notice(format!("{refreshed} slices rated"));
             }
             ("land", [Some(location)]) => self.run_land(location, None, &actor).await?,
@@ -103,8 +100,9 @@ impl Session {
                 self.reject(kind, object, why)?;
             }
             (known, _) if PROCEDURES.split(", ").any(|name| name == known) => {
-                return Err(SessionError::new("42883", format!("procedure {known} takes other arguments"))
-                    .hint("for example: call close_period('2026-10'); call submit('rate_card_version', 'CARD/1', 'why')"));
+                return Err(SessionError::new("42883", format!("procedure {known} takes other arguments")).hint(
+                    "for example: call close_period('2026-10'); call submit('rate_card_version', 'CARD/1', 'why')",
+                ));
             }
             (unknown, _) => {
                 return Err(SessionError::new("42883", format!("procedure {unknown} does not exist"))
@@ -126,7 +124,6 @@ impl Session {
         }
         Ok(())
     }
-
 }
 
 fn texts(arguments: &FunctionArguments, parameters: &[ScalarValue]) -> Result<Vec<Option<String>>, SessionError> {
@@ -142,9 +139,10 @@ fn texts(arguments: &FunctionArguments, parameters: &[ScalarValue]) -> Result<Ve
                 Literal::Number(text, _) => Ok(Some(text.clone())),
                 Literal::Placeholder(name) => {
                     let at: usize = name.trim_start_matches('$').parse().unwrap_or(0);
-                    let value = at.checked_sub(1).and_then(|at| parameters.get(at)).ok_or_else(|| {
-                        SessionError::new("42P02", format!("there is no parameter {name}"))
-                    })?;
+                    let value = at
+                        .checked_sub(1)
+                        .and_then(|at| parameters.get(at))
+                        .ok_or_else(|| SessionError::new("42P02", format!("there is no parameter {name}")))?;
                     Ok((!value.is_null()).then(|| value.to_string()))
                 }
                 other => Ok(other.clone().into_string()),

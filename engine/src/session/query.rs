@@ -6,11 +6,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ParamValues;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::memory::MemoryStream;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::scalar::ScalarValue;
@@ -22,17 +24,15 @@ use url::Url;
 use super::column_names;
 use super::settings::{PARAMETERS, Settings};
 use super::{Answer, Session, Statement, lock};
+use crate::pg_catalog::{CatalogQueryError, PgCatalog, SideEffect};
 use crate::security::scan::leaves_are_scoped;
 use crate::security::{SessionError, guard};
-use crate::pg_catalog::{CatalogQueryError, PgCatalog, SideEffect};
 
 /// A runtime that reaches no store: a session reads through its scoped scans only.
 pub(super) fn sealed_runtime(memory_bytes: usize) -> Arc<RuntimeEnv> {
     let pool = Arc::new(FairSpillPool::new(memory_bytes));
-    let built = RuntimeEnvBuilder::new()
-        .with_memory_pool(pool)
-        .with_object_store_registry(Arc::new(NoStores))
-        .build_arc();
+    let built =
+        RuntimeEnvBuilder::new().with_memory_pool(pool).with_object_store_registry(Arc::new(NoStores)).build_arc();
     built.unwrap_or_default()
 }
 
@@ -97,7 +97,9 @@ fn inner_query(ast: &Ast) -> Result<Ast, SessionError> {
                 }
             }
         },
-        Ast::Copy { .. } => Err(SessionError::denied("copy to a file or program").hint("copy ... to stdout is allowed")),
+        Ast::Copy { .. } => {
+            Err(SessionError::denied("copy to a file or program").hint("copy ... to stdout is allowed"))
+        }
         _ => Err(SessionError::unsupported("this statement")),
     }
 }
@@ -175,7 +177,7 @@ impl Session {
             tracing::error!("a plan reads outside the session's scope");
             return Err(SessionError::new("58000", "internal error: the plan was refused"));
         }
-        Ok(physical)
+        Ok(yielding(physical)?)
     }
 
     /// Tells the system catalogs of a changed run-time parameter, once they are open.
@@ -201,10 +203,13 @@ fn shown(error: CatalogQueryError) -> SessionError {
 /// The types of `$1`, `$2` ... as the plan wants them; what nothing decides is text.
 fn parameters_of(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<DataType>, SessionError> {
     let mut found: BTreeMap<usize, DataType> = BTreeMap::new();
+    let casts = cast_parameters(plan)?;
     for (name, data_type) in plan.get_parameter_types()? {
-        let number = name.trim_start_matches('$').parse::<usize>().map_err(|_| {
-            SessionError::new("42P02", format!("there is no parameter {name}"))
-        })?;
+        let data_type = data_type.or_else(|| casts.get(&name).cloned());
+        let number = name
+            .trim_start_matches('$')
+            .parse::<usize>()
+            .map_err(|_| SessionError::new("42P02", format!("there is no parameter {name}")))?;
         if number == 0 || number > usize::from(u16::MAX) {
             return Err(SessionError::new("42P02", format!("there is no parameter {name}")));
         }
@@ -217,6 +222,42 @@ fn parameters_of(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Ve
             said.or_else(|| found.remove(&number)).unwrap_or(DataType::Utf8)
         })
         .collect())
+}
+
+/// Makes joins give way to other tasks between batches.
+///
+/// A join can make any number of batches of one input batch. What sums them up polls it until it
+/// has nothing ready, which it always has: such a statement could neither be cancelled nor time out.
+fn yielding(plan: Arc<dyn ExecutionPlan>) -> EngineResult<Arc<dyn ExecutionPlan>> {
+    let wrapped = plan.transform_up(|node| {
+        let joins =
+            ["CrossJoinExec", "HashJoinExec", "NestedLoopJoinExec", "PiecewiseMergeJoinExec", "SortMergeJoinExec"];
+        Ok(if joins.contains(&node.name()) {
+            Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
+        } else {
+            Transformed::no(node)
+        })
+    })?;
+    Ok(wrapped.data)
+}
+
+/// Parameters that the statement casts: `$1::numeric` is a number, as in PostgreSQL.
+fn cast_parameters(plan: &LogicalPlan) -> Result<BTreeMap<String, DataType>, SessionError> {
+    let mut casts = BTreeMap::new();
+    plan.apply_with_subqueries(|node| {
+        for expression in node.expressions() {
+            expression.apply(|inner| {
+                if let Expr::Cast(cast) = inner
+                    && let Expr::Placeholder(parameter) = cast.expr.as_ref()
+                {
+                    casts.entry(parameter.id.clone()).or_insert_with(|| cast.field.data_type().clone());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(casts)
 }
 
 pub(super) fn with_parameters(plan: LogicalPlan, parameters: &[ScalarValue]) -> Result<LogicalPlan, SessionError> {

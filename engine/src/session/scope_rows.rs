@@ -74,7 +74,8 @@ pub(super) fn is_party(parties: Option<Parties>, values: &[Value], moment: &Mome
     if moment.tree.undisclosed().contains(seller) {
         return false;
     }
-    let Some(month) = BillingPeriod::parse(text(period)) else { return moment.scope.is_root };
-    let first = |month: BillingPeriod| format!("{month}-01T00:00:00.000000Z");
-    moment.scope.is_root || moment.tree.is_within_throughout(seller, own, &first(month), &first(month.next()))
+    let Ok(month) = text(period).parse::<BillingPeriod>() else { return moment.scope.is_root };
+    let begin = |day: chrono::NaiveDate| format!("{day}T00:00:00.000000Z");
+    let (from, to) = (month.first_day(), month.first_day() + chrono::Months::new(1));
+    moment.scope.is_root || moment.tree.is_within_throughout(seller, own, &begin(from), &begin(to))
 }

@@ -36,15 +36,31 @@ pub const PARAMETERS: [Parameter; 33] = [
     settable("client_encoding", "UTF8", "Sets the client's character set encoding."),
     settable("client_min_messages", "notice", "Sets the message levels that are sent to the client."),
     settable("datestyle", "ISO, MDY", "Sets the display format for date and time values."),
-    settable("default_transaction_isolation", "repeatable read", "Sets the transaction isolation level of each new transaction."),
+    settable(
+        "default_transaction_isolation",
+        "repeatable read",
+        "Sets the transaction isolation level of each new transaction.",
+    ),
     settable("default_transaction_read_only", "off", "Sets the default read-only status of new transactions."),
     settable("extra_float_digits", "1", "Sets the number of digits displayed for floating-point values."),
-    settable("idle_in_transaction_session_timeout", "0", "Sets the maximum allowed idle time between queries, when in a transaction."),
-    settable("idle_session_timeout", "0", "Sets the maximum allowed idle time between queries, when not in a transaction."),
+    settable(
+        "idle_in_transaction_session_timeout",
+        "0",
+        "Sets the maximum allowed idle time between queries, when in a transaction.",
+    ),
+    settable(
+        "idle_session_timeout",
+        "0",
+        "Sets the maximum allowed idle time between queries, when not in a transaction.",
+    ),
     settable("intervalstyle", "postgres", "Sets the display format for interval values."),
     settable("jit", "off", "Allow JIT compilation."),
     settable("lock_timeout", "0", "Sets the maximum allowed duration of any wait for a lock."),
-    settable("ratehouse.snapshot", "default", "The snapshot that statements read; default is the newest. Root and auditor."),
+    settable(
+        "ratehouse.snapshot",
+        "default",
+        "The snapshot that statements read; default is the newest. Root and auditor.",
+    ),
     settable("row_security", "on", "Enable row security."),
     settable("search_path", "public", "Sets the schema search order for names that are not schema-qualified."),
     settable("statement_timeout", "60s", "Sets the maximum allowed duration of any statement."),
@@ -53,7 +69,11 @@ pub const PARAMETERS: [Parameter; 33] = [
     settable("timezone", "UTC", "Sets the time zone for displaying and interpreting time stamps."),
     settable("transaction_isolation", "repeatable read", "Sets the current transaction's isolation level."),
     settable("transaction_read_only", "off", "Sets the current transaction's read-only status."),
-    settable("xmloption", "content", "Sets whether XML data in implicit parsing is to be considered as documents or fragments."),
+    settable(
+        "xmloption",
+        "content",
+        "Sets whether XML data in implicit parsing is to be considered as documents or fragments.",
+    ),
     fixed("in_hot_standby", "off", "Shows whether hot standby is currently active."),
     fixed("integer_datetimes", "on", "Shows whether datetimes are integer based."),
     fixed("is_superuser", "off", "Shows whether the current user is a superuser."),
@@ -82,9 +102,10 @@ impl Settings {
 
     fn parameter(name: &str) -> Result<&'static Parameter, SessionError> {
         let name = name.to_ascii_lowercase();
-        PARAMETERS.iter().find(|p| p.name == name).ok_or_else(|| {
-            SessionError::new("42704", format!("unrecognized configuration parameter \"{name}\""))
-        })
+        PARAMETERS
+            .iter()
+            .find(|p| p.name == name)
+            .ok_or_else(|| SessionError::new("42704", format!("unrecognized configuration parameter \"{name}\"")))
     }
 
     /// The present value.
@@ -153,9 +174,8 @@ fn accepted(parameter: &'static Parameter, value: &str) -> Result<String, Sessio
     if value.len() > 1_024 {
         return Err(SessionError::new("22023", format!("value of parameter \"{}\" is too long", parameter.name)));
     }
-    let invalid = || {
-        SessionError::new("22023", format!("invalid value for parameter \"{}\": \"{value}\"", parameter.name))
-    };
+    let invalid =
+        || SessionError::new("22023", format!("invalid value for parameter \"{}\": \"{value}\"", parameter.name));
     Ok(match parameter.name {
         "statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout" | "idle_session_timeout" => {
             shown(duration(value).ok_or_else(invalid)?)
@@ -214,7 +234,7 @@ fn duration(text: &str) -> Option<Duration> {
 fn shown(duration: Duration) -> String {
     let millis = duration.as_millis();
     for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)] {
-        if millis > 0 && millis % size == 0 {
+        if millis > 0 && millis.is_multiple_of(size) {
             return format!("{}{unit}", millis / size);
         }
     }

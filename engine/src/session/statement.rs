@@ -165,7 +165,10 @@ fn setting_value(values: &[Expr]) -> Result<Option<String>, SessionError> {
             Expr::Value(value) => match &value.value {
                 Value::Number(text, _) => text.clone(),
                 Value::Boolean(on) => if *on { "on" } else { "off" }.to_owned(),
-                other => other.clone().into_string().ok_or_else(|| SessionError::new("22023", "a setting is a text or a number"))?,
+                other => other
+                    .clone()
+                    .into_string()
+                    .ok_or_else(|| SessionError::new("22023", "a setting is a text or a number"))?,
             },
             Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default") => {
                 return Ok(None);

@@ -119,12 +119,15 @@ impl Session {
         let state = super::write::state_at(&self.shared, &Overlay::default())?;
         let found = state
             .get(table.name)
-            .and_then(|rows| rows.iter().find(|(_, row)| row.first().and_then(Value::as_text) == Some(&statement.login)))
+            .and_then(|rows| {
+                rows.iter().find(|(_, row)| row.first().and_then(Value::as_text) == Some(&statement.login))
+            })
             .map(|(id, row)| (*id, row.clone()));
         let authority = Authority {
             principal: &self.shared.principal,
             tree: &moment.tree,
             before: &state,
+            committed: &state,
             is_root: moment.scope.is_root,
             now: super::write::now(),
         };
@@ -156,7 +159,7 @@ impl Session {
         if statement.verb == Verb::Create && verifier.is_none() {
             return Err(SessionError::new("42601", "create user needs a password").hint(FORM));
         }
-        self.write_user(table, statement, found, verifier)?;
+        self.write_user(table, statement, found.as_ref(), verifier.as_deref())?;
         let tag = match statement.verb {
             Verb::Create => "CREATE ROLE",
             Verb::Alter => "ALTER ROLE",
@@ -169,14 +172,15 @@ impl Session {
         &self,
         table: &'static RefTable,
         statement: &UserStatement,
-        found: Option<(i64, Vec<Value>)>,
-        verifier: Option<String>,
+        found: Option<&(i64, Vec<Value>)>,
+        verifier: Option<&str>,
     ) -> Result<(), SessionError> {
-        let change = Change::new(&self.shared.principal.login, "user", format!("{:?} {}", statement.verb, statement.login));
+        let change =
+            Change::new(&self.shared.principal.login, "user", format!("{:?} {}", statement.verb, statement.login));
         let login = statement.login.as_str();
         let written = self.shared.core.catalog.commit::<_, Error>(&change, |commit| {
-            let old = found.as_ref().map(|(_, row)| row.clone());
-            if let Some((row_id, _)) = &found
+            let old = found.map(|(_, row)| row.clone());
+            if let Some((row_id, _)) = found
                 && (statement.verb == Verb::Drop || statement.node.is_some() || statement.role.is_some() || statement.enabled.is_some())
             {
                 commit.end_ref(table, *row_id)?;
@@ -195,10 +199,10 @@ impl Session {
             if statement.verb == Verb::Drop {
                 commit.tx.execute("delete from credential where login = ?1", &[login.into()])?;
             }
-            if let Some(verifier) = &verifier {
+            if let Some(verifier) = verifier {
                 commit.tx.execute(
                     "insert into credential values (?1, ?2, ?3) on conflict (login) do update set verifier = ?2, changed_at = ?3",
-                    &[login.into(), verifier.as_str().into(), commit.at.as_str().into()],
+                    &[login.into(), verifier.into(), commit.at.as_str().into()],
                 )?;
                 commit.record("password", &[login.into()]);
             }

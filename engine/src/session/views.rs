@@ -71,10 +71,8 @@ pub(crate) fn with_comments(plan: LogicalPlan, view: &View) -> Result<LogicalPla
             let comment = view.columns.get(field.name().as_str()).copied().unwrap_or_default();
             let mut metadata = field.metadata().clone();
             metadata.insert(COMMENT.to_owned(), comment.to_owned());
-            ident(field.name()).alias_with_metadata(
-                field.name(),
-                Some(datafusion::common::metadata::FieldMetadata::from(metadata)),
-            )
+            ident(field.name())
+                .alias_with_metadata(field.name(), Some(datafusion::common::metadata::FieldMetadata::from(metadata)))
         })
         .collect();
     LogicalPlanBuilder::from(plan).project(columns)?.build()

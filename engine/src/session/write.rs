@@ -12,8 +12,8 @@ use datafusion::physical_plan::collect;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, ObjectName, SetExpr, Statement as Ast,
-    TableFactor, TableObject, TableWithJoins, Value as Literal,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, ObjectName, SetExpr, Statement as Ast, TableFactor,
+    TableObject, TableWithJoins, Value as Literal,
 };
 
 use super::moment::Shared;
@@ -132,24 +132,24 @@ impl Session {
     }
 
     /// Checks changes, keeps them in an open block, or writes them at once.
-    pub(super) fn accept(
-        &self,
-        operations: Vec<RefOp>,
-        mut overlay: Overlay,
-        note: &str,
-    ) -> Result<(), SessionError> {
+    pub(super) fn accept(&self, operations: Vec<RefOp>, mut overlay: Overlay, note: &str) -> Result<(), SessionError> {
         if operations.is_empty() {
             return Ok(());
         }
         let moment = self.shared.moment();
         if lock(&self.settings).get("ratehouse.snapshot").is_some_and(|text| text != "default") {
-            return Err(SessionError::new("25006", "the past cannot be written").hint("set ratehouse.snapshot = default"));
+            return Err(
+                SessionError::new("25006", "the past cannot be written").hint("set ratehouse.snapshot = default")
+            );
         }
         let before = state_at(&self.shared, &moment.overlay)?;
+        let committed =
+            if moment.overlay.is_empty() { None } else { Some(state_at(&self.shared, &Overlay::default())?) };
         let authority = Authority {
             principal: &self.shared.principal,
             tree: &moment.tree,
             before: &before,
+            committed: committed.as_ref().unwrap_or(&before),
             is_root: moment.scope.is_root,
             now: now(),
         };
@@ -176,9 +176,8 @@ impl Session {
         let moment = self.shared.moment();
         for operation in operations.iter_mut().filter(|op| op.table.name == "nodes" && op.ends.is_none()) {
             if operation.begins.as_ref().is_some_and(|(_, values)| is_root(values)) {
-                let rows = self.shared.core.catalog.read(|tx| {
-                    moment.overlay.rows(tx, operation.table, moment.snapshot)
-                })?;
+                let rows =
+                    self.shared.core.catalog.read(|tx| moment.overlay.rows(tx, operation.table, moment.snapshot))?;
                 operation.ends = rows.into_iter().find(|(_, values)| is_root(values));
             }
         }
@@ -398,10 +397,7 @@ pub(super) fn now() -> String {
 }
 
 /// All reference rows at the moment's snapshot with changes applied.
-pub(super) fn state_at(
-    shared: &Shared,
-    overlay: &Overlay,
-) -> Result<BTreeMap<&'static str, Rows>, SessionError> {
+pub(super) fn state_at(shared: &Shared, overlay: &Overlay) -> Result<BTreeMap<&'static str, Rows>, SessionError> {
     let snapshot = shared.moment().snapshot;
     Ok(shared.core.catalog.read(|tx| {
         RefTable::all()

@@ -6,8 +6,8 @@ use futures::TryStreamExt;
 
 use super::Warehouse;
 use crate::billing::{
-    BillingError, BillingPeriod, CloseMode, CloseReport, CloseRequest, IssueReport, IssueRequest, NET_DAYS, Query, QueryError,
-    close_period, issue_invoices,
+    BillingError, BillingPeriod, CloseMode, CloseReport, CloseRequest, IssueReport, IssueRequest, NET_DAYS, Query,
+    QueryError, close_period, issue_invoices,
 };
 use crate::catalog::SnapshotId;
 use crate::error::Error;
@@ -44,7 +44,7 @@ impl Warehouse {
         let period: BillingPeriod = period.parse().map_err(BillingError::from)?;
         self.refresh_period(&period.to_string(), actor).await?;
         let snapshot = self.core.catalog.head()?;
-        let reader = Reader { session: self.own_session(snapshot), snapshot };
+        let reader = Reader { session: self.closing_session(snapshot, period.first_day_number()), snapshot };
         let request = CloseRequest {
             period,
             actor: actor.to_owned(),

@@ -108,7 +108,10 @@ impl Intake {
         };
         let (providers, billing) = (text("provider_name")?, text("billing_account_id")?);
         let accounts = text("sub_account_id")?;
-        let periods = usage.column_by_name("billing_period").ok_or_else(|| missing("billing_period"))?.as_primitive::<Date32Type>();
+        let periods = usage
+            .column_by_name("billing_period")
+            .ok_or_else(|| missing("billing_period"))?
+            .as_primitive::<Date32Type>();
         let (billed, effective, list) = (money("billed_cost")?, money("effective_cost")?, money("list_cost")?);
         let conserved = money(&self.conserved)?;
         let at = |column: &arrow::array::Decimal128Array, row: usize| {

@@ -9,10 +9,10 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
+use super::Warehouse;
 use super::intake::{Intake, Taken};
 use super::rate_slices::{RatedSlices, name_of};
 use super::slice_files::{listed, money_text};
-use super::Warehouse;
 use crate::catalog::{
     CatalogError, Change, Commit, DeliveryRow, DeliverySlice, FindingRow, RejectRow, SliceKey, SliceRow,
 };
@@ -425,8 +425,8 @@ impl Landing<'_> {
     }
 
     fn key(&self, name: &SliceName) -> Result<SliceKey, Error> {
-        let period = BillingPeriod::of_day(name.billing_period)
-            .ok_or(CatalogError::Malformed { what: "billing period" })?;
+        let period =
+            BillingPeriod::of_day(name.billing_period).ok_or(CatalogError::Malformed { what: "billing period" })?;
         Ok(SliceKey {
             source: self.facts.source.clone(),
             provider_name: name.provider_name.clone(),
@@ -438,9 +438,9 @@ impl Landing<'_> {
     /// Law 2: what the slice's usage costs is what its charges cost the root.
     fn check_sums(&self, name: &SliceName, billed: arrow::datatypes::i256) -> Result<(), Error> {
         let Some(rated) = self.rated else { return Ok(()) };
-        let number = rated
-            .number_of(name)
-            .ok_or_else(|| Error::Conservation(format!("{} {} was not rated", name.provider_name, name.billing_account_id)))?;
+        let number = rated.number_of(name).ok_or_else(|| {
+            Error::Conservation(format!("{} {} was not rated", name.provider_name, name.billing_account_id))
+        })?;
         if rated.billed(number) == billed {
             return Ok(());
         }
@@ -454,11 +454,8 @@ impl Landing<'_> {
     }
 
     fn record(&self, commit: &Commit<'_>, state: &str) -> Result<(), Error> {
-        let accepted = self
-            .taken
-            .slices
-            .iter()
-            .fold(arrow::datatypes::i256::ZERO, |sum, (_, sums)| sum.wrapping_add(sums.billed));
+        let accepted =
+            self.taken.slices.iter().fold(arrow::datatypes::i256::ZERO, |sum, (_, sums)| sum.wrapping_add(sums.billed));
         let refused = self
             .taken
             .rejected

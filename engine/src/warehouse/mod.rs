@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use datafusion::catalog::TableProvider;
-use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use url::Url;
 
@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::lake::{ColumnStats, DataFile, FileIndex, FileList, IndexedFile, Lake, LakeTable, Tier, scan_runtime};
 use crate::rating::{RateBook, RefFacts};
 use crate::security::{Principal, Role, Tree};
-use crate::session::Session;
+use crate::session::{Session, Shared};
 
 /// The tier that new files go to.
 pub const HOT: &str = "hot";
@@ -54,7 +54,6 @@ pub(crate) struct Core {
     pub(crate) secret: [u8; 32],
     /// Plans and runs scans of the lake; sessions never see it.
     pub(crate) private: SessionContext,
-    pub(crate) pool: Arc<dyn MemoryPool>,
     index: FileIndex,
     tree: Mutex<Option<(SnapshotId, Arc<Tree>)>>,
     book: Mutex<Option<(SnapshotId, Arc<RateBook>)>>,
@@ -96,22 +95,27 @@ impl Warehouse {
             set("secret", hex(&secret))?;
             for (name, url, class) in [("hot", &new.hot, "standard"), ("cold", &new.cold, "infrequent")] {
                 let url = url.clone().unwrap_or_else(|| name.to_owned());
-                commit.tx.execute(
-                    "insert into tier values (?1, ?2, ?3)",
-                    &[name.into(), url.into(), class.into()],
-                )?;
+                commit.tx.execute("insert into tier values (?1, ?2, ?3)", &[name.into(), url.into(), class.into()])?;
             }
-            insert_defaults(commit, "nodes", &[
-                ("node_id", new.root.as_str().into()),
-                ("kind", "distributor".into()),
-                ("name", new.root.as_str().into()),
-                ("currency", new.currency.as_str().into()),
-            ])?;
-            insert_defaults(commit, "users", &[
-                ("login", new.admin.as_str().into()),
-                ("node_id", new.root.as_str().into()),
-                ("role", Role::Admin.name().into()),
-            ])?;
+            insert_defaults(
+                commit,
+                "nodes",
+                &[
+                    ("node_id", new.root.as_str().into()),
+                    ("kind", "distributor".into()),
+                    ("name", new.root.as_str().into()),
+                    ("currency", new.currency.as_str().into()),
+                ],
+            )?;
+            insert_defaults(
+                commit,
+                "users",
+                &[
+                    ("login", new.admin.as_str().into()),
+                    ("node_id", new.root.as_str().into()),
+                    ("role", Role::Admin.name().into()),
+                ],
+            )?;
             commit.tx.execute(
                 "insert into credential values (?1, ?2, ?3)",
                 &[new.admin.as_str().into(), new.verifier.as_str().into(), commit.at.as_str().into()],
@@ -136,11 +140,9 @@ impl Warehouse {
             .and_then(|text| unhex(&text))
             .ok_or(CatalogError::Malformed { what: "secret" })?;
         let lake = Lake::open(&tiers(&catalog)?)?;
-        let pool: Arc<dyn MemoryPool> = Arc::new(TrackConsumersPool::new(
-            FairSpillPool::new(config.memory_bytes),
-            std::num::NonZeroUsize::MIN,
-        ));
-        let runtime = scan_runtime(&lake, Arc::clone(&pool))?;
+        let pool: Arc<dyn MemoryPool> =
+            Arc::new(TrackConsumersPool::new(FairSpillPool::new(config.memory_bytes), std::num::NonZeroUsize::MIN));
+        let runtime = scan_runtime(&lake, pool)?;
         let builder = SessionStateBuilder::new().with_default_features().with_runtime_env(runtime);
         let state = engine_state(builder, &config);
         let core = Core {
@@ -150,7 +152,6 @@ impl Warehouse {
             root,
             secret,
             private: SessionContext::new_with_state(state),
-            pool,
             index: FileIndex::new(0, []),
             tree: Mutex::new(None),
             book: Mutex::new(None),
@@ -168,6 +169,13 @@ impl Warehouse {
     pub(crate) fn own_session(&self, snapshot: SnapshotId) -> Session {
         let principal = Principal { login: "system".to_owned(), node_id: self.core.root.clone(), role: Role::Admin };
         Session::new(self.clone(), principal, Some(snapshot))
+    }
+
+    /// The same for the close of one period.
+    pub(crate) fn closing_session(&self, snapshot: SnapshotId, first_day: i32) -> Session {
+        let principal = Principal { login: "system".to_owned(), node_id: self.core.root.clone(), role: Role::Admin };
+        let shared = Shared::new(Arc::clone(&self.core), principal, Some(snapshot)).for_period(first_day);
+        Session::over(self.clone(), Arc::new(shared))
     }
 
     /// The principal of an enabled login, without any proof of who asks: for authentication and
@@ -261,8 +269,9 @@ fn tiers(catalog: &Catalog) -> Result<Vec<Tier>, Error> {
                     let path = catalog.directory().join(text);
                     let path = std::path::absolute(&path)
                         .map_err(|source| Error::Io { path: path.display().to_string(), source })?;
-                    Url::from_directory_path(&path)
-                        .map_err(|()| Error::Refused(format!("tier \"{name}\": \"{text}\" is neither a directory nor a URL")))?
+                    Url::from_directory_path(&path).map_err(|()| {
+                        Error::Refused(format!("tier \"{name}\": \"{text}\" is neither a directory nor a URL"))
+                    })?
                 }
             };
             Ok(Tier { name: name.to_owned(), url })
@@ -383,7 +392,7 @@ impl Core {
         self.lake.provider(table, files)
     }
 
-        pub(crate) fn directory(&self) -> PathBuf {
+    pub(crate) fn directory(&self) -> PathBuf {
         self.catalog.directory().to_owned()
     }
 

@@ -13,9 +13,7 @@ use crate::catalog::{CatalogError, Commit, RefTable, SliceKey, SnapshotId, Value
 use crate::error::Error;
 use crate::lake::{FileList, LakeTable};
 use crate::period::BillingPeriod;
-use crate::rating::{
-    BandTotals, RateBook, RatingOptions, RatingOutcome, RatingRun, SliceName, count, rate,
-};
+use crate::rating::{BandTotals, RateBook, RatingOptions, RatingOutcome, RatingRun, SliceName, count, rate};
 
 /// The columns of usage that rating reads.
 const USAGE_COLUMNS: [&str; 32] = [
@@ -166,12 +164,7 @@ impl RatedSlices {
     }
 
     /// Puts one slice's charges in place of those it had.
-    pub(super) fn commit_slice(
-        &self,
-        commit: &Commit<'_>,
-        name: &SliceName,
-        slice_id: i64,
-    ) -> Result<(), Error> {
+    pub(super) fn commit_slice(&self, commit: &Commit<'_>, name: &SliceName, slice_id: i64) -> Result<(), Error> {
         for table in RATED {
             commit.end_files(slice_id, table.id())?;
         }
@@ -182,10 +175,9 @@ impl RatedSlices {
             }
             for owner in self.outcome.slices.get(number).into_iter().flat_map(|(_, outcome)| &outcome.owners) {
                 let Some(path) = usize::try_from(*owner).ok().and_then(|at| self.owners.get(at)) else { continue };
-                commit.tx.execute(
-                    "insert into slice_owner values (?1, ?2)",
-                    &[slice_id.into(), path.as_str().into()],
-                )?;
+                commit
+                    .tx
+                    .execute("insert into slice_owner values (?1, ?2)", &[slice_id.into(), path.as_str().into()])?;
             }
         }
         self.commit_counters(commit, name, slice_id)?;

@@ -62,10 +62,9 @@ impl Warehouse {
             let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
             let committed = self.core.catalog.commit::<_, Error>(&change, |commit| {
                 for path in &paths {
-                    let live = commit.tx.row(
-                        "select 1 from data_file where path = ?1 and end_snapshot is null",
-                        &[(*path).into()],
-                    )?;
+                    let live = commit
+                        .tx
+                        .row("select 1 from data_file where path = ?1 and end_snapshot is null", &[(*path).into()])?;
                     if live.is_none() {
                         return Err(CatalogError::Conflict.into());
                     }

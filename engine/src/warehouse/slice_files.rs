@@ -18,12 +18,8 @@ use crate::rating::{ChargeSink, Placement, Places, SliceName};
 pub(super) const RATED: [LakeTable; 3] = [LakeTable::Charges, LakeTable::ChargesDaily, LakeTable::ChargesMonthly];
 
 /// How much of the landing's memory each table's writer may use, in percent.
-const SHARES: [(LakeTable, usize); 4] = [
-    (LakeTable::Usage, 40),
-    (LakeTable::Charges, 40),
-    (LakeTable::ChargesDaily, 15),
-    (LakeTable::ChargesMonthly, 5),
-];
+const SHARES: [(LakeTable, usize); 4] =
+    [(LakeTable::Usage, 40), (LakeTable::Charges, 40), (LakeTable::ChargesDaily, 15), (LakeTable::ChargesMonthly, 5)];
 
 /// The options of a table's writer.
 pub(super) fn writer(core: &Core, table: LakeTable) -> ClusteredWriter {
@@ -49,7 +45,13 @@ struct Output {
 
 impl Output {
     fn new(core: &Core, table: LakeTable) -> Self {
-        Self { writer: writer(core, table), files: HashMap::new(), names: Vec::new(), sums: Vec::new(), rows: Vec::new() }
+        Self {
+            writer: writer(core, table),
+            files: HashMap::new(),
+            names: Vec::new(),
+            sums: Vec::new(),
+            rows: Vec::new(),
+        }
     }
 
     fn put(&mut self, rows: RecordBatch, place: &Placement) -> Result<(), Error> {
@@ -113,8 +115,7 @@ impl SliceFiles {
     /// Makes the files durable; gives each table's files with the slice and child of each, and
     /// each table's sums of `price_0` by slice.
     pub(super) async fn finish(self: Arc<Self>, places: &Places) -> Result<RatedFiles, Error> {
-        let this = Arc::into_inner(self)
-            .ok_or_else(|| Error::Refused("rating has not ended".to_owned()))?;
+        let this = Arc::into_inner(self).ok_or_else(|| Error::Refused("rating has not ended".to_owned()))?;
         let (slices, children) = (places.slices(), places.children());
         let mut rated = RatedFiles::default();
         for (table, output) in RATED.into_iter().zip(this.outputs) {
@@ -142,8 +143,11 @@ impl SliceFiles {
 pub(super) fn prefix_of(slice: &SliceName, child: &str) -> String {
     let period = BillingPeriod::of_day(slice.billing_period).map(|p| p.to_string()).unwrap_or_default();
     let plain = |text: &str| -> String {
-        let kept: String =
-            text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' }).take(48).collect();
+        let kept: String = text
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' })
+            .take(48)
+            .collect();
         if kept.is_empty() { "none".to_owned() } else { kept }
     };
     let child = if child.is_empty() { "root".to_owned() } else { plain(child) };

@@ -113,9 +113,8 @@ impl Warehouse {
         let broken: Vec<_> = stream.try_collect().await?;
         for batch in &broken {
             for row in 0..batch.num_rows() {
-                let text = |at: usize| {
-                    arrow::util::display::array_value_to_string(batch.column(at), row).unwrap_or_default()
-                };
+                let text =
+                    |at: usize| arrow::util::display::array_value_to_string(batch.column(at), row).unwrap_or_default();
                 problems.push(format!("{} {}: differs by {}", text(0), text(1), text(2)));
             }
         }
@@ -146,7 +145,8 @@ impl Warehouse {
         let mut copied = 0;
         for table in LakeTable::ALL {
             for file in self.core.files(table, head, |_| true)?.iter() {
-                let bytes = store.get(&file.path.as_str().into()).await.map_err(storage)?.bytes().await.map_err(storage)?;
+                let bytes =
+                    store.get(&file.path.as_str().into()).await.map_err(storage)?.bytes().await.map_err(storage)?;
                 write_durably(&to.join(&file.path), &bytes)?;
                 copied += 1;
             }

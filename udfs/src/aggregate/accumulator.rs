@@ -21,20 +21,12 @@ pub(super) struct ExactAccumulator<P, T> {
 impl<P, T: Default> ExactAccumulator<P, T> {
     /// Returns an accumulator without values.
     pub(super) fn new(finish: Finish) -> Self {
-        Self {
-            total: T::default(),
-            count: 0,
-            finish,
-            value_type: PhantomData,
-        }
+        Self { total: T::default(), count: 0, finish, value_type: PhantomData }
     }
 }
 
 /// Calls `each` with every value that is not NULL and returns how many there are.
-pub(super) fn for_each_value<P: ArrowPrimitiveType>(
-    array: &PrimitiveArray<P>,
-    mut each: impl FnMut(P::Native),
-) -> u64 {
+pub(super) fn for_each_value<P: ArrowPrimitiveType>(array: &PrimitiveArray<P>, mut each: impl FnMut(P::Native)) -> u64 {
     let valid = array.len() - array.null_count();
     match array.nulls().filter(|nulls| nulls.null_count() > 0) {
         None => array.values().iter().copied().for_each(each),
@@ -98,14 +90,10 @@ where
             return internal_err!("the state of a sum is a Decimal256");
         };
         let wraps = T::HAS_WRAPS.then(|| states[1].as_primitive::<Int64Type>());
-        let counts = self
-            .finish
-            .needs_count()
-            .then(|| states[states.len() - 1].as_primitive::<UInt64Type>());
+        let counts = self.finish.needs_count().then(|| states[states.len() - 1].as_primitive::<UInt64Type>());
         for row in (0..sums.len()).filter(|row| sums.is_valid(*row)) {
             let sum: i256 = sums.value(row);
-            self.total
-                .merge(sum, wraps.map_or(0, |wraps| wraps.value(row)));
+            self.total.merge(sum, wraps.map_or(0, |wraps| wraps.value(row)));
             // A sum only needs to know that there was a value.
             self.count += counts.map_or(1, |counts| counts.value(row));
         }

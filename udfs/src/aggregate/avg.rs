@@ -7,9 +7,7 @@ use datafusion::common::{Result, plan_err};
 use datafusion::functions_aggregate::average::avg_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
-};
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility};
 
 /// Averages values: the exact sum, divided once, with the digits PostgreSQL gives.
 ///
@@ -32,10 +30,7 @@ impl ExactAvg {
     /// Returns the function.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            signature: Signature::user_defined(Volatility::Immutable),
-            aliases: vec!["mean".to_owned()],
-        }
+        Self { signature: Signature::user_defined(Volatility::Immutable), aliases: vec!["mean".to_owned()] }
     }
 }
 
@@ -59,9 +54,7 @@ impl AggregateUDFImpl for ExactAvg {
         match exact_argument(argument) {
             Some(data_type) => Ok(vec![data_type]),
             None => match argument {
-                DataType::Float16 | DataType::Float32 | DataType::Float64 => {
-                    Ok(vec![DataType::Float64])
-                }
+                DataType::Float16 | DataType::Float32 | DataType::Float64 => Ok(vec![DataType::Float64]),
                 DataType::Duration(_) => Ok(vec![argument.clone()]),
                 other => plan_err!("function avg({other}) does not exist"),
             },
@@ -77,9 +70,7 @@ impl AggregateUDFImpl for ExactAvg {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         match exact_argument(args.expr_fields[0].data_type()) {
-            Some(argument) => {
-                exact::accumulator(&argument, Finish::average(&argument), args.is_distinct)
-            }
+            Some(argument) => exact::accumulator(&argument, Finish::average(&argument), args.is_distinct),
             None => avg_udaf().accumulator(args),
         }
     }
@@ -93,11 +84,7 @@ impl AggregateUDFImpl for ExactAvg {
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         match exact_argument(args.input_fields[0].data_type()) {
-            Some(argument) => Ok(exact::state_fields(
-                &argument,
-                Finish::average(&argument),
-                &args,
-            )),
+            Some(argument) => Ok(exact::state_fields(&argument, Finish::average(&argument), &args)),
             None => avg_udaf().state_fields(args),
         }
     }
@@ -109,10 +96,7 @@ impl AggregateUDFImpl for ExactAvg {
         }
     }
 
-    fn create_groups_accumulator(
-        &self,
-        args: AccumulatorArgs,
-    ) -> Result<Box<dyn GroupsAccumulator>> {
+    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
         match exact_argument(args.expr_fields[0].data_type()) {
             Some(argument) => exact::groups_accumulator(&argument, Finish::average(&argument)),
             None => avg_udaf().create_groups_accumulator(args),

@@ -53,11 +53,7 @@ pub(super) struct DistinctAccumulator<P> {
 impl<P> DistinctAccumulator<P> {
     /// Returns an accumulator without values.
     pub(super) fn new(finish: Finish) -> Self {
-        Self {
-            occurrences: HashMap::default(),
-            finish,
-            value_type: PhantomData,
-        }
+        Self { occurrences: HashMap::default(), finish, value_type: PhantomData }
     }
 }
 
@@ -94,10 +90,7 @@ impl<P: Widen + Debug> Accumulator for DistinctAccumulator<P> {
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let mut total = WideTotal::default();
         self.occurrences.keys().for_each(|value| total.add(*value));
-        self.finish.scalar(
-            total.value(),
-            u64::try_from(self.occurrences.len()).unwrap_or(u64::MAX),
-        )
+        self.finish.scalar(total.value(), u64::try_from(self.occurrences.len()).unwrap_or(u64::MAX))
     }
 
     fn size(&self) -> usize {

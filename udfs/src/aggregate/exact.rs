@@ -8,9 +8,7 @@ use super::total::{NarrowTotal, WideTotal};
 use arrow::array::ArrayRef;
 use arrow::array::BooleanArray;
 use arrow::compute::cast;
-use arrow::datatypes::{
-    DataType, Decimal128Type, Decimal256Type, Field, FieldRef, Int64Type, UInt64Type,
-};
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Field, FieldRef, Int64Type, UInt64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::function::StateFieldsArgs;
 use datafusion::logical_expr::utils::format_state_name;
@@ -18,73 +16,40 @@ use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use std::sync::Arc;
 
 /// Returns the accumulator of one group or frame.
-pub(super) fn accumulator(
-    argument: &DataType,
-    finish: Finish,
-    is_distinct: bool,
-) -> Result<Box<dyn Accumulator>> {
+pub(super) fn accumulator(argument: &DataType, finish: Finish, is_distinct: bool) -> Result<Box<dyn Accumulator>> {
     Ok(match (argument, is_distinct) {
-        (DataType::Decimal128(_, _), false) => {
-            Box::new(ExactAccumulator::<Decimal128Type, NarrowTotal>::new(finish))
-        }
-        (DataType::Decimal128(_, _), true) => {
-            Box::new(DistinctAccumulator::<Decimal128Type>::new(finish))
-        }
-        (DataType::Decimal256(_, _), false) => {
-            Box::new(ExactAccumulator::<Decimal256Type, WideTotal>::new(finish))
-        }
-        (DataType::Decimal256(_, _), true) => {
-            Box::new(DistinctAccumulator::<Decimal256Type>::new(finish))
-        }
-        (DataType::UInt64, false) => {
-            Box::new(ExactAccumulator::<UInt64Type, NarrowTotal>::new(finish))
-        }
+        (DataType::Decimal128(_, _), false) => Box::new(ExactAccumulator::<Decimal128Type, NarrowTotal>::new(finish)),
+        (DataType::Decimal128(_, _), true) => Box::new(DistinctAccumulator::<Decimal128Type>::new(finish)),
+        (DataType::Decimal256(_, _), false) => Box::new(ExactAccumulator::<Decimal256Type, WideTotal>::new(finish)),
+        (DataType::Decimal256(_, _), true) => Box::new(DistinctAccumulator::<Decimal256Type>::new(finish)),
+        (DataType::UInt64, false) => Box::new(ExactAccumulator::<UInt64Type, NarrowTotal>::new(finish)),
         (DataType::UInt64, true) => Box::new(DistinctAccumulator::<UInt64Type>::new(finish)),
-        (DataType::Int64, false) => {
-            Box::new(ExactAccumulator::<Int64Type, NarrowTotal>::new(finish))
-        }
+        (DataType::Int64, false) => Box::new(ExactAccumulator::<Int64Type, NarrowTotal>::new(finish)),
         (DataType::Int64, true) => Box::new(DistinctAccumulator::<Int64Type>::new(finish)),
-        (other, _) if other.is_integer() => Box::new(Widened {
-            inner: accumulator(&DataType::Int64, finish, is_distinct)?,
-        }),
+        (other, _) if other.is_integer() => {
+            Box::new(Widened { inner: accumulator(&DataType::Int64, finish, is_distinct)? })
+        }
         (other, _) => return not_coerced("an exact aggregate", other),
     })
 }
 
 /// Returns the accumulator of many groups.
-pub(super) fn groups_accumulator(
-    argument: &DataType,
-    finish: Finish,
-) -> Result<Box<dyn GroupsAccumulator>> {
+pub(super) fn groups_accumulator(argument: &DataType, finish: Finish) -> Result<Box<dyn GroupsAccumulator>> {
     Ok(match argument {
-        DataType::Decimal128(_, _) => {
-            Box::new(ExactGroups::<Decimal128Type, NarrowTotals>::new(finish))
-        }
-        DataType::Decimal256(_, _) => {
-            Box::new(ExactGroups::<Decimal256Type, WideTotals>::new(finish))
-        }
+        DataType::Decimal128(_, _) => Box::new(ExactGroups::<Decimal128Type, NarrowTotals>::new(finish)),
+        DataType::Decimal256(_, _) => Box::new(ExactGroups::<Decimal256Type, WideTotals>::new(finish)),
         DataType::UInt64 => Box::new(ExactGroups::<UInt64Type, NarrowTotals>::new(finish)),
         DataType::Int64 => Box::new(ExactGroups::<Int64Type, NarrowTotals>::new(finish)),
-        other if other.is_integer() => Box::new(WidenedGroups {
-            inner: ExactGroups::<Int64Type, NarrowTotals>::new(finish),
-        }),
+        other if other.is_integer() => {
+            Box::new(WidenedGroups { inner: ExactGroups::<Int64Type, NarrowTotals>::new(finish) })
+        }
         other => return not_coerced("an exact aggregate", other),
     })
 }
 
 /// Returns the fields of the state.
-pub(super) fn state_fields(
-    argument: &DataType,
-    finish: Finish,
-    args: &StateFieldsArgs,
-) -> Vec<FieldRef> {
-    let field = |suffix: &str, data_type| {
-        Arc::new(Field::new(
-            format_state_name(args.name, suffix),
-            data_type,
-            true,
-        ))
-    };
+pub(super) fn state_fields(argument: &DataType, finish: Finish, args: &StateFieldsArgs) -> Vec<FieldRef> {
+    let field = |suffix: &str, data_type| Arc::new(Field::new(format_state_name(args.name, suffix), data_type, true));
     if args.is_distinct {
         return vec![field("distinct", distinct::state_type(finish))];
     }
@@ -151,12 +116,7 @@ impl GroupsAccumulator for WidenedGroups {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        self.inner.update_batch(
-            &as_int64(values)?,
-            group_indices,
-            opt_filter,
-            total_num_groups,
-        )
+        self.inner.update_batch(&as_int64(values)?, group_indices, opt_filter, total_num_groups)
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
@@ -167,21 +127,11 @@ impl GroupsAccumulator for WidenedGroups {
         self.inner.state(emit_to)
     }
 
-    fn merge_batch(
-        &mut self,
-        values: &[ArrayRef],
-        group_indices: &[usize],
-        total_num_groups: usize,
-    ) -> Result<()> {
-        self.inner
-            .merge_batch(values, group_indices, total_num_groups)
+    fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
+        self.inner.merge_batch(values, group_indices, total_num_groups)
     }
 
-    fn convert_to_state(
-        &self,
-        values: &[ArrayRef],
-        opt_filter: Option<&BooleanArray>,
-    ) -> Result<Vec<ArrayRef>> {
+    fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
         self.inner.convert_to_state(&as_int64(values)?, opt_filter)
     }
 

@@ -2,10 +2,7 @@
 
 use super::input::Finish;
 use super::total::{Total, WideTotal, add_carrying, narrow, widen};
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal256Array, Int64Array, PrimitiveArray,
-    UInt64Array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal256Array, Int64Array, PrimitiveArray, UInt64Array};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, Decimal256Type, Int64Type, UInt64Type, i256};
 use datafusion::common::Result;
@@ -80,13 +77,7 @@ impl<N: Into<i128>> GroupTotals<N> for NarrowTotals {
             self.carries.resize(self.sums.len(), 0);
             let carries = emit_to.take_needed(&mut self.carries);
             let sums = emit_to.take_needed(&mut self.sums);
-            return (
-                sums.into_iter()
-                    .zip(carries)
-                    .map(|(sum, carry)| widen(sum, carry))
-                    .collect(),
-                Vec::new(),
-            );
+            return (sums.into_iter().zip(carries).map(|(sum, carry)| widen(sum, carry)).collect(), Vec::new());
         }
         let sums = emit_to.take_needed(&mut self.sums);
         (sums.into_iter().map(i256::from_i128).collect(), Vec::new())
@@ -123,11 +114,7 @@ impl GroupTotals<i256> for WideTotals {
     }
 
     fn take(&mut self, emit_to: EmitTo) -> (Vec<i256>, Vec<i64>) {
-        emit_to
-            .take_needed(&mut self.totals)
-            .iter()
-            .map(Total::parts)
-            .unzip()
+        emit_to.take_needed(&mut self.totals).iter().map(Total::parts).unzip()
     }
 
     fn widen(value: i256) -> i256 {
@@ -152,13 +139,7 @@ pub(super) struct ExactGroups<P, G> {
 impl<P, G: Default> ExactGroups<P, G> {
     /// Returns an accumulator without groups.
     pub(super) fn new(finish: Finish) -> Self {
-        Self {
-            totals: G::default(),
-            counts: Vec::new(),
-            null_state: NullState::new(),
-            finish,
-            value_type: PhantomData,
-        }
+        Self { totals: G::default(), counts: Vec::new(), null_state: NullState::new(), finish, value_type: PhantomData }
     }
 }
 
@@ -168,11 +149,7 @@ where
     G: GroupTotals<P::Native>,
 {
     fn take_counts(&mut self, emit_to: EmitTo) -> Vec<u64> {
-        if self.finish.needs_count() {
-            emit_to.take_needed(&mut self.counts)
-        } else {
-            Vec::new()
-        }
+        if self.finish.needs_count() { emit_to.take_needed(&mut self.counts) } else { Vec::new() }
     }
 
     fn state_arrays(
@@ -182,8 +159,7 @@ where
         counts: Vec<u64>,
         nulls: Option<&NullBuffer>,
     ) -> Vec<ArrayRef> {
-        let sums = Decimal256Array::new(sums.into(), nulls.cloned())
-            .with_data_type(self.finish.state_type());
+        let sums = Decimal256Array::new(sums.into(), nulls.cloned()).with_data_type(self.finish.state_type());
         let mut state: Vec<ArrayRef> = vec![Arc::new(sums)];
         if G::HAS_WRAPS {
             state.push(Arc::new(Int64Array::new(wraps.into(), nulls.cloned())));
@@ -213,26 +189,14 @@ where
         if self.finish.needs_count() {
             let counts = &mut self.counts;
             counts.resize(total_num_groups, 0);
-            self.null_state.accumulate(
-                group_indices,
-                values,
-                opt_filter,
-                total_num_groups,
-                |group, value| {
-                    totals.add(group, value);
-                    counts[group] += 1;
-                },
-            );
+            self.null_state.accumulate(group_indices, values, opt_filter, total_num_groups, |group, value| {
+                totals.add(group, value);
+                counts[group] += 1;
+            });
         } else {
-            self.null_state.accumulate(
-                group_indices,
-                values,
-                opt_filter,
-                total_num_groups,
-                |group, value| {
-                    totals.add(group, value);
-                },
-            );
+            self.null_state.accumulate(group_indices, values, opt_filter, total_num_groups, |group, value| {
+                totals.add(group, value);
+            });
         }
         Ok(())
     }
@@ -243,10 +207,7 @@ where
         let nulls = self.null_state.build(emit_to);
         self.finish.array(sums.len(), nulls, |group| {
             let is_whole = wraps.get(group).is_none_or(|wraps| *wraps == 0);
-            (
-                is_whole.then_some(sums[group]),
-                counts.get(group).copied().unwrap_or(1),
-            )
+            (is_whole.then_some(sums[group]), counts.get(group).copied().unwrap_or(1))
         })
     }
 
@@ -257,54 +218,31 @@ where
         Ok(self.state_arrays(sums, wraps, counts, nulls.as_ref()))
     }
 
-    fn merge_batch(
-        &mut self,
-        values: &[ArrayRef],
-        group_indices: &[usize],
-        total_num_groups: usize,
-    ) -> Result<()> {
+    fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
         let sums = values[0].as_primitive::<Decimal256Type>();
         let totals = &mut self.totals;
         totals.resize(total_num_groups);
         if G::HAS_WRAPS {
             let wraps = values[1].as_primitive::<Int64Type>();
-            for (row, group) in group_indices
-                .iter()
-                .enumerate()
-                .filter(|(row, _)| sums.is_valid(*row))
-            {
+            for (row, group) in group_indices.iter().enumerate().filter(|(row, _)| sums.is_valid(*row)) {
                 totals.merge(*group, i256::ZERO, wraps.value(row));
             }
         }
         self.null_state
-            .accumulate(group_indices, sums, None, total_num_groups, |group, sum| {
-                totals.merge(group, sum, 0)
-            });
+            .accumulate(group_indices, sums, None, total_num_groups, |group, sum| totals.merge(group, sum, 0));
         if self.finish.needs_count() {
             let partial = values[values.len() - 1].as_primitive::<UInt64Type>();
             self.counts.resize(total_num_groups, 0);
-            for (row, group) in group_indices
-                .iter()
-                .enumerate()
-                .filter(|(row, _)| partial.is_valid(*row))
-            {
+            for (row, group) in group_indices.iter().enumerate().filter(|(row, _)| partial.is_valid(*row)) {
                 self.counts[*group] += partial.value(row);
             }
         }
         Ok(())
     }
 
-    fn convert_to_state(
-        &self,
-        values: &[ArrayRef],
-        opt_filter: Option<&BooleanArray>,
-    ) -> Result<Vec<ArrayRef>> {
+    fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
         let values: &PrimitiveArray<P> = values[0].as_primitive::<P>();
-        let sums: Vec<i256> = values
-            .values()
-            .iter()
-            .map(|value| G::widen(*value))
-            .collect();
+        let sums: Vec<i256> = values.values().iter().map(|value| G::widen(*value)).collect();
         // A row that the filter leaves out, or does not decide, is no value.
         let passes = opt_filter.map(|filter| {
             let passes: BooleanBuffer = filter.iter().map(|pass| pass == Some(true)).collect();

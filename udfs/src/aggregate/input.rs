@@ -15,16 +15,10 @@ pub(super) fn exact_argument(data_type: &DataType) -> Option<DataType> {
         DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
             DataType::Decimal128(*precision, *scale)
         }
-        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale)
-            if *scale < 0 =>
-        {
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) if *scale < 0 => {
             // A column made of literals such as 1e3: an integer of that many digits.
             let digits = precision.saturating_add(scale.unsigned_abs());
-            if digits <= 38 {
-                DataType::Decimal128(digits, 0)
-            } else {
-                DataType::Decimal256(digits.min(76), 0)
-            }
+            if digits <= 38 { DataType::Decimal128(digits, 0) } else { DataType::Decimal256(digits.min(76), 0) }
         }
         DataType::Decimal128(_, _) | DataType::Decimal256(_, _) => data_type.clone(),
         DataType::Null => DataType::Decimal128(38, 18),
@@ -134,9 +128,7 @@ impl Finish {
                 let values = collect(groups, is_valid, |group| {
                     within_precision(known(group)?.0.to_i128().ok_or(ArithmeticError::Overflow)?)
                 })?;
-                Arc::new(
-                    Decimal128Array::new(values.into(), nulls).with_data_type(self.data_type()),
-                )
+                Arc::new(Decimal128Array::new(values.into(), nulls).with_data_type(self.data_type()))
             }
             Self::SumDecimal256(_) => {
                 let values = collect(groups, is_valid, |group| {
@@ -144,18 +136,14 @@ impl Finish {
                     let is_in_range = sum < I256_LIMIT && sum > I256_LIMIT.wrapping_neg();
                     is_in_range.then_some(sum).ok_or(ArithmeticError::Overflow)
                 })?;
-                Arc::new(
-                    Decimal256Array::new(values.into(), nulls).with_data_type(self.data_type()),
-                )
+                Arc::new(Decimal256Array::new(values.into(), nulls).with_data_type(self.data_type()))
             }
             Self::Average(scale) => {
                 let values = collect(groups, is_valid, |group| {
                     let (sum, count) = known(group)?;
                     divide(sum, scale, i256::from_i128(count.into()), 0)
                 })?;
-                Arc::new(
-                    Decimal256Array::new(values.into(), nulls).with_data_type(self.data_type()),
-                )
+                Arc::new(Decimal256Array::new(values.into(), nulls).with_data_type(self.data_type()))
             }
         })
     }
@@ -166,15 +154,8 @@ fn collect<N: Default>(
     is_valid: impl Fn(usize) -> bool,
     value: impl Fn(usize) -> Result<N, ArithmeticError>,
 ) -> Result<Vec<N>> {
-    let values: Result<Vec<N>, ArithmeticError> = (0..groups)
-        .map(|group| {
-            if is_valid(group) {
-                value(group)
-            } else {
-                Ok(N::default())
-            }
-        })
-        .collect();
+    let values: Result<Vec<N>, ArithmeticError> =
+        (0..groups).map(|group| if is_valid(group) { value(group) } else { Ok(N::default()) }).collect();
     Ok(values?)
 }
 

@@ -6,13 +6,11 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, plan_err};
 use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::function::{
-    AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs,
-};
+use datafusion::logical_expr::function::{AccumulatorArgs, AggregateFunctionSimplification, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, Expr, GroupsAccumulator,
-    ReversedUDAF, SetMonotonicity, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, Expr, GroupsAccumulator, ReversedUDAF, SetMonotonicity,
+    Signature, Volatility,
 };
 use std::sync::Arc;
 
@@ -38,17 +36,11 @@ impl ExactSum {
     /// Returns the function.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            signature: Signature::user_defined(Volatility::Immutable),
-            is_small: false,
-        }
+        Self { signature: Signature::user_defined(Volatility::Immutable), is_small: false }
     }
 
     fn small() -> Arc<AggregateUDF> {
-        Arc::new(AggregateUDF::from(Self {
-            is_small: true,
-            ..Self::new()
-        }))
+        Arc::new(AggregateUDF::from(Self { is_small: true, ..Self::new() }))
     }
 }
 
@@ -72,9 +64,7 @@ impl AggregateUDFImpl for ExactSum {
         match exact_argument(argument) {
             Some(data_type) => Ok(vec![data_type]),
             None => match argument {
-                DataType::Float16 | DataType::Float32 | DataType::Float64 => {
-                    Ok(vec![DataType::Float64])
-                }
+                DataType::Float16 | DataType::Float32 | DataType::Float64 => Ok(vec![DataType::Float64]),
                 DataType::Duration(_) | DataType::Interval(_) => Ok(vec![argument.clone()]),
                 other => plan_err!("function sum({other}) does not exist"),
             },
@@ -90,9 +80,7 @@ impl AggregateUDFImpl for ExactSum {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         match exact_argument(args.expr_fields[0].data_type()) {
-            Some(argument) => {
-                exact::accumulator(&argument, Finish::sum(&argument), args.is_distinct)
-            }
+            Some(argument) => exact::accumulator(&argument, Finish::sum(&argument), args.is_distinct),
             None => sum_udaf().accumulator(args),
         }
     }
@@ -106,11 +94,7 @@ impl AggregateUDFImpl for ExactSum {
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         match exact_argument(args.input_fields[0].data_type()) {
-            Some(argument) => Ok(exact::state_fields(
-                &argument,
-                Finish::sum(&argument),
-                &args,
-            )),
+            Some(argument) => Ok(exact::state_fields(&argument, Finish::sum(&argument), &args)),
             None => sum_udaf().state_fields(args),
         }
     }
@@ -119,10 +103,7 @@ impl AggregateUDFImpl for ExactSum {
         !args.is_distinct
     }
 
-    fn create_groups_accumulator(
-        &self,
-        args: AccumulatorArgs,
-    ) -> Result<Box<dyn GroupsAccumulator>> {
+    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
         match exact_argument(args.expr_fields[0].data_type()) {
             Some(argument) => exact::groups_accumulator(&argument, Finish::sum(&argument)),
             None => sum_udaf().create_groups_accumulator(args),
@@ -143,15 +124,8 @@ impl AggregateUDFImpl for ExactSum {
                 [argument] => is_small_integer(&info.get_data_type(argument)?),
                 _ => false,
             };
-            let func = if is_small {
-                Self::small()
-            } else {
-                function.func
-            };
-            Ok(Expr::AggregateFunction(AggregateFunction {
-                func,
-                params: function.params,
-            }))
+            let func = if is_small { Self::small() } else { function.func };
+            Ok(Expr::AggregateFunction(AggregateFunction { func, params: function.params }))
         }))
     }
 

@@ -15,41 +15,22 @@ fn a_total_may_pass_the_range_as_long_as_the_result_fits() {
         )),
         MOST
     );
-    let text = error(&format!(
-        "select sum(x) from (values ({MOST}::numeric(38,18)), ({MOST})) as t(x)"
-    ));
-    assert!(
-        text.contains("numeric value out of range") && !text.contains("9999"),
-        "{text}"
-    );
-    assert_eq!(
-        value(&format!(
-            "select avg(x) from (values ({MOST}::numeric(38,18)), ({MOST})) as t(x)"
-        )),
-        MOST
-    );
+    let text = error(&format!("select sum(x) from (values ({MOST}::numeric(38,18)), ({MOST})) as t(x)"));
+    assert!(text.contains("numeric value out of range") && !text.contains("9999"), "{text}");
+    assert_eq!(value(&format!("select avg(x) from (values ({MOST}::numeric(38,18)), ({MOST})) as t(x)")), MOST);
     let most_256 = "9".repeat(76);
     assert_eq!(
-        value(&format!(
-            "select sum(x) from (values ({most_256}), ({most_256}), (-{most_256})) as t(x)"
-        )),
+        value(&format!("select sum(x) from (values ({most_256}), ({most_256}), (-{most_256})) as t(x)")),
         most_256
     );
-    assert!(
-        error(&format!(
-            "select sum(x) from (values ({most_256}), ({most_256})) as t(x)"
-        ))
-        .contains("out of range")
-    );
+    assert!(error(&format!("select sum(x) from (values ({most_256}), ({most_256})) as t(x)")).contains("out of range"));
 }
 
 #[test]
 fn groups_agree_with_the_whole() {
     let table = "(values (1, 0.1), (2, 0.2), (1, -0.4), (3, null), (2, 0.7)) as t(g, x)";
     assert_eq!(
-        rows(&format!(
-            "select g, sum(x), avg(x) from {table} group by g order by g"
-        )),
+        rows(&format!("select g, sum(x), avg(x) from {table} group by g order by g")),
         [
             "1 -0.3 -0.15000000000000000000000000000000000000",
             "2 0.9 0.45000000000000000000000000000000000000",
@@ -57,15 +38,11 @@ fn groups_agree_with_the_whole() {
         ]
     );
     assert_eq!(
-        rows(&format!(
-            "select sum(x), sum(x) filter (where g = 1), sum(x) filter (where g = 9) from {table}"
-        )),
+        rows(&format!("select sum(x), sum(x) filter (where g = 1), sum(x) filter (where g = 9) from {table}")),
         ["0.6 -0.3 null"]
     );
     assert_eq!(
-        rows(&format!(
-            "select g, sum(x) filter (where x > 0) from {table} group by g order by g"
-        )),
+        rows(&format!("select g, sum(x) filter (where x > 0) from {table} group by g order by g")),
         ["1 0.1", "2 0.9", "3 null"]
     );
 }
@@ -75,12 +52,7 @@ fn integers_sum_to_the_types_of_postgresql() {
     let types = |sql: &str| {
         crate::testing::block_on(async {
             let frame = session().sql(sql).await.expect("a plan");
-            frame
-                .schema()
-                .fields()
-                .iter()
-                .map(|field| field.data_type().clone())
-                .collect::<Vec<_>>()
+            frame.schema().fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>()
         })
     };
     assert_eq!(
@@ -106,51 +78,33 @@ fn integers_sum_to_the_types_of_postgresql() {
         value("select avg(x) from (values (9223372036854775807), (9223372036854775806)) as t(x)"),
         "9223372036854775807"
     );
-    assert_eq!(
-        value("select avg(x) from (values (1::int), (2::int), (2::int)) as t(x)"),
-        "1.6666666666666667"
-    );
-    assert_eq!(
-        value("select avg(x) from (values (1.5::float8), (2)) as t(x)"),
-        "1.75"
-    );
+    assert_eq!(value("select avg(x) from (values (1::int), (2::int), (2::int)) as t(x)"), "1.6666666666666667");
+    assert_eq!(value("select avg(x) from (values (1.5::float8), (2)) as t(x)"), "1.75");
 }
 
 #[test]
 fn distinct_values_count_once() {
     let table = "(values (1.5), (1.5), (-2.25), (null)) as t(x)";
     assert_eq!(
-        rows(&format!(
-            "select sum(distinct x), avg(distinct x) from {table}"
-        )),
+        rows(&format!("select sum(distinct x), avg(distinct x) from {table}")),
         ["-0.75 -0.37500000000000000000000000000000000000"]
     );
     assert_eq!(
-        rows(&format!(
-            "select sum(distinct x), count(distinct x), sum(x), avg(distinct x * x) from {table}"
-        )),
+        rows(&format!("select sum(distinct x), count(distinct x), sum(x), avg(distinct x * x) from {table}")),
         ["-0.75 2 0.75 3.65625000000000000000000000000000000000"]
     );
     // The optimizer splits this one into a sum of sums, whose type must not change.
+    assert_eq!(rows("select sum(n), count(distinct x) from (values (1::int, 1), (2, 1), (3, 2)) as t(n, x)"), ["6 2"]);
     assert_eq!(
-        rows(
-            "select sum(n), count(distinct x) from (values (1::int, 1), (2, 1), (3, 2)) as t(n, x)"
-        ),
-        ["6 2"]
-    );
-    assert_eq!(
-        rows(
-            "select sum(n), count(distinct x) from (values (1::bigint, 1), (2, 1), (3, 2)) as t(n, x)"
-        ),
+        rows("select sum(n), count(distinct x) from (values (1::bigint, 1), (2, 1), (3, 2)) as t(n, x)"),
         ["6 2"]
     );
 }
 
 #[test]
 fn sliding_frames_take_away_what_leaves() {
-    let table = format!(
-        "(values (1, {MOST}::numeric(38,18)), (2, 1.5), (3, -{MOST}), (4, null), (5, 0.25)) as t(k, x)"
-    );
+    let table =
+        format!("(values (1, {MOST}::numeric(38,18)), (2, 1.5), (3, -{MOST}), (4, null), (5, 0.25)) as t(k, x)");
     let frame = "over (order by k rows between 1 preceding and current row)";
     assert_eq!(
         rows(&format!("select avg(x) {frame} from {table} where k > 1")),
@@ -163,21 +117,15 @@ fn sliding_frames_take_away_what_leaves() {
         ]
     );
     assert_eq!(
-        rows(&format!(
-            "select sum(x) {frame} from (values (1, 1), (2, 2), (3, 3)) as t(k, x)"
-        )),
+        rows(&format!("select sum(x) {frame} from (values (1, 1), (2, 2), (3, 3)) as t(k, x)")),
         ["1", "3", "5"]
     );
     assert_eq!(
-        rows(&format!(
-            "select sum(distinct x) {frame} from (values (1, 1.5), (2, 1.5), (3, 2.0)) as t(k, x)"
-        )),
+        rows(&format!("select sum(distinct x) {frame} from (values (1, 1.5), (2, 1.5), (3, 2.0)) as t(k, x)")),
         ["1.5", "1.5", "3.5"]
     );
     assert_eq!(
-        rows(&format!(
-            "select sum(n) {frame} from (values (1, 1::int), (2, 2), (3, 3)) as t(k, n)"
-        )),
+        rows(&format!("select sum(n) {frame} from (values (1, 1::int), (2, 2), (3, 3)) as t(k, n)")),
         ["1", "3", "5"]
     );
 }
@@ -185,8 +133,5 @@ fn sliding_frames_take_away_what_leaves() {
 #[test]
 fn text_has_no_sum() {
     assert!(error("select sum('a')").contains("does not exist"));
-    assert_eq!(
-        datafusion::logical_expr::AggregateUDF::from(ExactSum::new()).name(),
-        "sum"
-    );
+    assert_eq!(datafusion::logical_expr::AggregateUDF::from(ExactSum::new()).name(), "sum");
 }

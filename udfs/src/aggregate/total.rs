@@ -56,10 +56,7 @@ pub(super) fn narrow(sum: i256) -> (i128, i64) {
     let (low, high) = sum.to_parts();
     let low = low.cast_signed();
     let carry = high + i128::from(low < 0);
-    (
-        low,
-        i64::try_from(carry).unwrap_or(if carry < 0 { i64::MIN } else { i64::MAX }),
-    )
+    (low, i64::try_from(carry).unwrap_or(if carry < 0 { i64::MIN } else { i64::MAX }))
 }
 
 impl<N: Into<i128>> Total<N> for NarrowTotal {
@@ -145,10 +142,7 @@ mod tests {
             total.add(i128::MAX);
         }
         // 3 * (2^127 - 1) = 2^128 + (2^127 - 3)
-        assert_eq!(
-            Total::<i128>::parts(&total).0,
-            i256::from_parts(i128::MAX.cast_unsigned() - 2, 1)
-        );
+        assert_eq!(Total::<i128>::parts(&total).0, i256::from_parts(i128::MAX.cast_unsigned() - 2, 1));
         let mut merged = NarrowTotal::default();
         Total::<i128>::merge(&mut merged, Total::<i128>::parts(&total).0, 0);
         for _ in 0..3 {
@@ -159,10 +153,7 @@ mod tests {
             merged.add(i128::MIN);
         }
         // -3 * 2^127 = -2 * 2^128 + 2^127
-        assert_eq!(
-            Total::<i128>::value(&merged),
-            Some(i256::from_parts(1 << 127, -2))
-        );
+        assert_eq!(Total::<i128>::value(&merged), Some(i256::from_parts(1 << 127, -2)));
     }
 
     #[test]

@@ -15,12 +15,7 @@ pub fn write_decimal(out: &mut impl Write, value: i128, scale: u8) -> fmt::Resul
         return write!(out, "{sign}{magnitude}");
     }
     let unit = POWERS_OF_TEN[digits].unsigned_abs();
-    write!(
-        out,
-        "{sign}{}.{:0digits$}",
-        magnitude / unit,
-        magnitude % unit
-    )
+    write!(out, "{sign}{}.{:0digits$}", magnitude / unit, magnitude % unit)
 }
 
 /// Returns `value` at `scale` as text with all its digits.
@@ -61,10 +56,7 @@ mod tests {
         assert_eq!(format_decimal(0, 2), "0.00");
         assert_eq!(format_decimal(1250, 2), "12.50");
         assert_eq!(format_decimal(-5, 18), "-0.000000000000000005");
-        assert_eq!(
-            format_decimal(i128::MIN, 0),
-            "-170141183460469231731687303715884105728"
-        );
+        assert_eq!(format_decimal(i128::MIN, 0), "-170141183460469231731687303715884105728");
     }
 
     #[test]

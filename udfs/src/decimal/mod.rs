@@ -18,8 +18,7 @@ pub use format::{format_decimal, format_trimmed, write_decimal};
 pub use mul_div::{ArithmeticError, div_round, mul_div_round, mul_round, rescale_round};
 pub(crate) use mul_div::{divide_rounded, within_precision};
 pub use parse::{
-    DecimalParseError, ParsedDecimal, parse_decimal, parse_decimal_at, parse_f64, parse_f64_at,
-    parse_text_at,
+    DecimalParseError, ParsedDecimal, parse_decimal, parse_decimal_at, parse_f64, parse_f64_at, parse_text_at,
 };
 pub use powers::{POWERS_OF_TEN, power_of_ten};
 pub use quotient::{QUOTIENT_SCALE, divide, division_scale};

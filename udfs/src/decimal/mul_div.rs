@@ -52,12 +52,7 @@ impl From<ArithmeticError> for DataFusionError {
 /// // 22.00 for 17 of 31 days, to the cent: 12.0645...
 /// assert_eq!(mul_div_round(2200, 17, 31, Rounding::HalfEven), Ok(1206));
 /// ```
-pub fn mul_div_round(
-    a: i128,
-    b: i128,
-    divisor: i128,
-    mode: Rounding,
-) -> Result<i128, ArithmeticError> {
+pub fn mul_div_round(a: i128, b: i128, divisor: i128, mode: Rounding) -> Result<i128, ArithmeticError> {
     match a.checked_mul(b) {
         Some(product) => div_round(product, divisor, mode),
         None => mul_div_wide(a, b, divisor, mode),
@@ -73,9 +68,7 @@ pub fn div_round(numerator: i128, divisor: i128, mode: Rounding) -> Result<i128,
     if divisor == 0 {
         return Err(ArithmeticError::DivideByZero);
     }
-    let quotient = numerator
-        .checked_div(divisor)
-        .ok_or(ArithmeticError::Overflow)?;
+    let quotient = numerator.checked_div(divisor).ok_or(ArithmeticError::Overflow)?;
     let remainder = numerator - quotient * divisor;
     if remainder == 0 {
         return Ok(quotient);
@@ -86,11 +79,7 @@ pub fn div_round(numerator: i128, divisor: i128, mode: Rounding) -> Result<i128,
     if !mode.increments(quotient % 2 != 0, to_half, false) {
         return Ok(quotient);
     }
-    Ok(if (numerator < 0) == (divisor < 0) {
-        quotient + 1
-    } else {
-        quotient - 1
-    })
+    Ok(if (numerator < 0) == (divisor < 0) { quotient + 1 } else { quotient - 1 })
 }
 
 /// The path for products beyond 128 bits.
@@ -111,11 +100,7 @@ fn mul_div_wide(a: i128, b: i128, divisor: i128, mode: Rounding) -> Result<i128,
 /// Divides magnitudes with one rounding; the divisor is not zero.
 pub(crate) fn divide_rounded(numerator: &U512, divisor: &U512, mode: Rounding) -> U512 {
     let (quotient, remainder) = numerator.div_rem(divisor);
-    if mode.increments(
-        quotient.is_odd(),
-        remainder.cmp_doubled(divisor),
-        remainder.is_zero(),
-    ) {
+    if mode.increments(quotient.is_odd(), remainder.cmp_doubled(divisor), remainder.is_zero()) {
         quotient.incremented()
     } else {
         quotient
@@ -124,9 +109,7 @@ pub(crate) fn divide_rounded(numerator: &U512, divisor: &U512, mode: Rounding) -
 
 fn signed(magnitude: u128, is_negative: bool) -> Result<i128, ArithmeticError> {
     if is_negative {
-        0_i128
-            .checked_sub_unsigned(magnitude)
-            .ok_or(ArithmeticError::Overflow)
+        0_i128.checked_sub_unsigned(magnitude).ok_or(ArithmeticError::Overflow)
     } else {
         i128::try_from(magnitude).map_err(|_| ArithmeticError::Overflow)
     }
@@ -146,12 +129,7 @@ pub fn mul_round(a: i128, b: i128, mode: Rounding) -> Result<i128, ArithmeticErr
 ///
 /// # Errors
 /// `Overflow` where the result has more than 38 digits.
-pub fn rescale_round(
-    value: i128,
-    from: i8,
-    to: i8,
-    mode: Rounding,
-) -> Result<i128, ArithmeticError> {
+pub fn rescale_round(value: i128, from: i8, to: i8, mode: Rounding) -> Result<i128, ArithmeticError> {
     let distance = power_of_ten(u32::from(from.abs_diff(to)));
     if to >= from {
         if value == 0 {
@@ -162,22 +140,14 @@ pub fn rescale_round(
     }
     match distance {
         Some(divisor) => div_round(value, divisor, mode),
-        None => Ok(if mode == Rounding::Up {
-            value.signum()
-        } else {
-            0
-        }),
+        None => Ok(if mode == Rounding::Up { value.signum() } else { 0 }),
     }
 }
 
 /// Passes a value of at most 38 digits.
 #[inline]
 pub(crate) fn within_precision(value: i128) -> Result<i128, ArithmeticError> {
-    if value.unsigned_abs() < POWERS_OF_TEN[38].unsigned_abs() {
-        Ok(value)
-    } else {
-        Err(ArithmeticError::Overflow)
-    }
+    if value.unsigned_abs() < POWERS_OF_TEN[38].unsigned_abs() { Ok(value) } else { Err(ArithmeticError::Overflow) }
 }
 
 #[cfg(test)]

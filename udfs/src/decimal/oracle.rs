@@ -8,22 +8,14 @@ pub(crate) struct Digits(Vec<u8>);
 
 impl Digits {
     pub(crate) fn new(text: &str) -> Self {
-        Self(
-            text.bytes()
-                .map(|byte| byte - b'0')
-                .skip_while(|digit| *digit == 0)
-                .collect(),
-        )
+        Self(text.bytes().map(|byte| byte - b'0').skip_while(|digit| *digit == 0).collect())
     }
 
     pub(crate) fn text(&self) -> String {
         if self.0.is_empty() {
             return "0".to_owned();
         }
-        self.0
-            .iter()
-            .map(|digit| char::from(b'0' + digit))
-            .collect()
+        self.0.iter().map(|digit| char::from(b'0' + digit)).collect()
     }
 
     pub(crate) fn times(&self, other: &Self) -> Self {
@@ -37,10 +29,7 @@ impl Digits {
         let mut text = String::new();
         for column in columns {
             let sum = column + carry;
-            text.insert(
-                0,
-                char::from_digit(u32::try_from(sum % 10).expect("a digit"), 10).expect("a digit"),
-            );
+            text.insert(0, char::from_digit(u32::try_from(sum % 10).expect("a digit"), 10).expect("a digit"));
             carry = sum / 10;
         }
         assert_eq!(carry, 0, "the columns hold the product");
@@ -61,10 +50,7 @@ impl Digits {
     }
 
     pub(crate) fn compare(&self, other: &Self) -> Ordering {
-        self.0
-            .len()
-            .cmp(&other.0.len())
-            .then_with(|| self.0.cmp(&other.0))
+        self.0.len().cmp(&other.0.len()).then_with(|| self.0.cmp(&other.0))
     }
 
     fn minus(&self, other: &Self) -> Self {
@@ -72,12 +58,7 @@ impl Digits {
         let mut borrow = 0;
         for back in 0..digits.len() {
             let place = digits.len() - 1 - back;
-            let subtrahend = other
-                .0
-                .len()
-                .checked_sub(back + 1)
-                .map_or(0, |index| other.0[index])
-                + borrow;
+            let subtrahend = other.0.len().checked_sub(back + 1).map_or(0, |index| other.0[index]) + borrow;
             borrow = u8::from(digits[place] < subtrahend);
             digits[place] = digits[place] + 10 * borrow - subtrahend;
         }
@@ -106,10 +87,7 @@ impl Digits {
     pub(crate) fn divide_rounded(&self, divisor: &Self, mode: &str) -> Self {
         let (quotient, remainder) = self.divide(divisor);
         let half = remainder.times(&Self::new("2")).compare(divisor);
-        let is_odd = quotient
-            .0
-            .last()
-            .is_some_and(|digit| [1, 3, 5, 7, 9].contains(digit));
+        let is_odd = quotient.0.last().is_some_and(|digit| [1, 3, 5, 7, 9].contains(digit));
         let goes_up = match mode {
             "down" => false,
             "up" => !remainder.0.is_empty(),
@@ -117,11 +95,7 @@ impl Digits {
             "half_even" => half == Ordering::Greater || (half == Ordering::Equal && is_odd),
             other => panic!("no rule {other}"),
         };
-        if goes_up {
-            quotient.plus_one()
-        } else {
-            quotient
-        }
+        if goes_up { quotient.plus_one() } else { quotient }
     }
 }
 

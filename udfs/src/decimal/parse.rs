@@ -59,10 +59,7 @@ pub struct ParsedDecimal {
 pub fn parse_decimal(text: &str) -> Result<ParsedDecimal, DecimalParseError> {
     let bytes = text.as_bytes();
     match parse_plain(bytes) {
-        Some(value) => Ok(ParsedDecimal {
-            value,
-            is_rounded: false,
-        }),
+        Some(value) => Ok(ParsedDecimal { value, is_rounded: false }),
         None => parse_general(bytes, SCALE, Rounding::HalfEven),
     }
 }
@@ -79,11 +76,7 @@ pub fn parse_decimal_at(text: &str, scale: i8) -> Result<ParsedDecimal, DecimalP
 ///
 /// # Errors
 /// See [`DecimalParseError`].
-pub fn parse_text_at(
-    text: &str,
-    scale: i8,
-    mode: Rounding,
-) -> Result<ParsedDecimal, DecimalParseError> {
+pub fn parse_text_at(text: &str, scale: i8, mode: Rounding) -> Result<ParsedDecimal, DecimalParseError> {
     parse_general(text.as_bytes(), scale, mode)
 }
 
@@ -102,10 +95,7 @@ pub fn parse_f64(number: f64) -> Result<ParsedDecimal, DecimalParseError> {
 /// # Errors
 /// As [`parse_f64`].
 pub fn parse_f64_at(number: f64, scale: i8) -> Result<ParsedDecimal, DecimalParseError> {
-    let mut text = ShortText {
-        bytes: [0; 32],
-        len: 0,
-    };
+    let mut text = ShortText { bytes: [0; 32], len: 0 };
     write!(text, "{number:e}").map_err(|_| DecimalParseError::NotANumber)?;
     parse_general(&text.bytes[..text.len], scale, Rounding::HalfEven)
 }
@@ -153,8 +143,7 @@ fn parse_plain(bytes: &[u8]) -> Option<i128> {
         }
         Some(_) => return None,
     }
-    let magnitude = i128::from(integer) * ONE
-        + i128::from(fraction) * POWERS_OF_TEN[PLAIN_DIGITS - fraction_len];
+    let magnitude = i128::from(integer) * ONE + i128::from(fraction) * POWERS_OF_TEN[PLAIN_DIGITS - fraction_len];
     Some(if is_negative { -magnitude } else { magnitude })
 }
 
@@ -207,19 +196,11 @@ fn split(bytes: &[u8]) -> Result<Parts<'_>, DecimalParseError> {
         [b'e' | b'E', power @ ..] => read_exponent(power)?,
         _ => return Err(DecimalParseError::NotANumber),
     };
-    Ok(Parts {
-        is_negative,
-        integer,
-        fraction,
-        exponent,
-    })
+    Ok(Parts { is_negative, integer, fraction, exponent })
 }
 
 fn take_digits(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let len = bytes
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let len = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
     bytes.split_at(len)
 }
 
@@ -232,31 +213,17 @@ fn read_exponent(bytes: &[u8]) -> Result<i64, DecimalParseError> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(DecimalParseError::NotANumber);
     }
-    let magnitude = digits.iter().fold(0_i64, |value, digit| {
-        (value * 10 + i64::from(digit - b'0')).min(EXPONENT_MAX)
-    });
+    let magnitude = digits.iter().fold(0_i64, |value, digit| (value * 10 + i64::from(digit - b'0')).min(EXPONENT_MAX));
     Ok(if is_negative { -magnitude } else { magnitude })
 }
 
-fn parse_general(
-    bytes: &[u8],
-    scale: i8,
-    mode: Rounding,
-) -> Result<ParsedDecimal, DecimalParseError> {
+fn parse_general(bytes: &[u8], scale: i8, mode: Rounding) -> Result<ParsedDecimal, DecimalParseError> {
     let parts = split(bytes)?;
-    let digits = || {
-        parts
-            .integer
-            .iter()
-            .chain(parts.fraction)
-            .map(|byte| byte - b'0')
-    };
+    let digits = || parts.integer.iter().chain(parts.fraction).map(|byte| byte - b'0');
     let digit_count = i64::try_from(parts.integer.len() + parts.fraction.len()).unwrap_or(i64::MAX);
     let integer_count = i64::try_from(parts.integer.len()).unwrap_or(i64::MAX);
     // How many of the digits stand at or above the last place of the scale.
-    let kept = integer_count
-        .saturating_add(parts.exponent)
-        .saturating_add(i64::from(scale));
+    let kept = integer_count.saturating_add(parts.exponent).saturating_add(i64::from(scale));
 
     let mut magnitude = 0_i128;
     let mut first_dropped = 0;
@@ -275,11 +242,7 @@ fn parse_general(
             magnitude = shift_in(magnitude, 0)?;
         }
     }
-    let to_half = first_dropped.cmp(&5).then(if rest_is_zero {
-        Ordering::Equal
-    } else {
-        Ordering::Greater
-    });
+    let to_half = first_dropped.cmp(&5).then(if rest_is_zero { Ordering::Equal } else { Ordering::Greater });
     let is_exact = first_dropped == 0 && rest_is_zero;
     if mode.increments(magnitude % 2 == 1, to_half, is_exact) {
         magnitude += 1;
@@ -287,14 +250,7 @@ fn parse_general(
             return Err(DecimalParseError::OutOfRange);
         }
     }
-    Ok(ParsedDecimal {
-        value: if parts.is_negative {
-            -magnitude
-        } else {
-            magnitude
-        },
-        is_rounded: !is_exact,
-    })
+    Ok(ParsedDecimal { value: if parts.is_negative { -magnitude } else { magnitude }, is_rounded: !is_exact })
 }
 
 fn shift_in(magnitude: i128, digit: u8) -> Result<i128, DecimalParseError> {

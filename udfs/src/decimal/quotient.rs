@@ -30,10 +30,7 @@ struct Leading {
 fn leading(magnitude: &U512, scale: i32) -> Leading {
     let (top, dropped) = match magnitude.to_u128() {
         Some(0) => {
-            return Leading {
-                weight: 0,
-                digit: 0,
-            };
+            return Leading { weight: 0, digit: 0 };
         }
         Some(narrow) => (narrow, 0),
         None => {
@@ -43,14 +40,7 @@ fn leading(magnitude: &U512, scale: i32) -> Leading {
             match high.to_u128() {
                 // At least four leading digits are needed.
                 Some(high) if high >= 1000 => (high, 38),
-                _ => (
-                    magnitude
-                        .div_rem(&U512::from_u128(10_u128.pow(30)))
-                        .0
-                        .to_u128()
-                        .unwrap_or(u128::MAX),
-                    30,
-                ),
+                _ => (magnitude.div_rem(&U512::from_u128(10_u128.pow(30))).0.to_u128().unwrap_or(u128::MAX), 30),
             }
         }
     };
@@ -59,11 +49,7 @@ fn leading(magnitude: &U512, scale: i32) -> Leading {
     // The digit is the number divided by 10^(4 * weight); `top` already lacks `dropped` places.
     let power = scale + GROUP_DIGITS * weight - dropped;
     let factor = 10_u128.pow(power.unsigned_abs());
-    let digit = if power >= 0 {
-        top / factor
-    } else {
-        top * factor
-    };
+    let digit = if power >= 0 { top / factor } else { top * factor };
     Leading { weight, digit }
 }
 
@@ -71,38 +57,20 @@ fn leading(magnitude: &U512, scale: i32) -> Leading {
 ///
 /// `divisor` is not zero. Scales are display scales: of a column, its declared scale.
 #[must_use]
-pub fn division_scale(
-    numerator: i256,
-    numerator_scale: i8,
-    divisor: i256,
-    divisor_scale: i8,
-) -> i32 {
+pub fn division_scale(numerator: i256, numerator_scale: i8, divisor: i256, divisor_scale: i8) -> i32 {
     let numerator_magnitude = U512::from_magnitude(numerator);
     let divisor_magnitude = U512::from_magnitude(divisor);
-    scale_of_magnitudes(
-        &numerator_magnitude,
-        numerator_scale.into(),
-        &divisor_magnitude,
-        divisor_scale.into(),
-    )
+    scale_of_magnitudes(&numerator_magnitude, numerator_scale.into(), &divisor_magnitude, divisor_scale.into())
 }
 
-fn scale_of_magnitudes(
-    numerator: &U512,
-    numerator_scale: i32,
-    divisor: &U512,
-    divisor_scale: i32,
-) -> i32 {
+fn scale_of_magnitudes(numerator: &U512, numerator_scale: i32, divisor: &U512, divisor_scale: i32) -> i32 {
     let first = leading(numerator, numerator_scale);
     let second = leading(divisor, divisor_scale);
     let mut quotient_weight = first.weight - second.weight;
     if first.digit <= second.digit {
         quotient_weight -= 1;
     }
-    (SIGNIFICANT_DIGITS_MIN - quotient_weight * GROUP_DIGITS)
-        .max(numerator_scale)
-        .max(divisor_scale)
-        .max(0)
+    (SIGNIFICANT_DIGITS_MIN - quotient_weight * GROUP_DIGITS).max(numerator_scale).max(divisor_scale).max(0)
 }
 
 /// Divides two decimals, rounding half away from zero to PostgreSQL's scale; the result is at [`QUOTIENT_SCALE`].
@@ -111,12 +79,7 @@ fn scale_of_magnitudes(
 ///
 /// # Errors
 /// `DivideByZero`, and `Overflow` where the result has more than 38 digits before the point.
-pub fn divide(
-    numerator: i256,
-    numerator_scale: i8,
-    divisor: i256,
-    divisor_scale: i8,
-) -> Result<i256, ArithmeticError> {
+pub fn divide(numerator: i256, numerator_scale: i8, divisor: i256, divisor_scale: i8) -> Result<i256, ArithmeticError> {
     let is_negative = (numerator < i256::ZERO) != (divisor < i256::ZERO);
     let numerator_magnitude = U512::from_magnitude(numerator);
     let divisor_magnitude = U512::from_magnitude(divisor);
@@ -124,19 +87,12 @@ pub fn divide(
         return Err(ArithmeticError::DivideByZero);
     }
     let (from, by) = (i32::from(numerator_scale), i32::from(divisor_scale));
-    let scale = scale_of_magnitudes(&numerator_magnitude, from, &divisor_magnitude, by)
-        .min(QUOTIENT_SCALE.into());
+    let scale = scale_of_magnitudes(&numerator_magnitude, from, &divisor_magnitude, by).min(QUOTIENT_SCALE.into());
     let shift = scale + by - from;
     let (dividend, divisor) = if shift >= 0 {
-        (
-            numerator_magnitude.checked_mul_power_of_ten(shift.unsigned_abs()),
-            Some(divisor_magnitude),
-        )
+        (numerator_magnitude.checked_mul_power_of_ten(shift.unsigned_abs()), Some(divisor_magnitude))
     } else {
-        (
-            Some(numerator_magnitude),
-            divisor_magnitude.checked_mul_power_of_ten(shift.unsigned_abs()),
-        )
+        (Some(numerator_magnitude), divisor_magnitude.checked_mul_power_of_ten(shift.unsigned_abs()))
     };
     let (Some(dividend), Some(divisor)) = (dividend, divisor) else {
         return Err(ArithmeticError::Overflow);

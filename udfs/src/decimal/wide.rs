@@ -35,10 +35,7 @@ impl U512 {
         let (low, high) = if high < 0 {
             // Two's complement, on the halves.
             let (negated, is_borrowed) = 0_u128.overflowing_sub(low);
-            (
-                negated,
-                (!high.cast_unsigned()).wrapping_add(u128::from(!is_borrowed)),
-            )
+            (negated, (!high.cast_unsigned()).wrapping_add(u128::from(!is_borrowed)))
         } else {
             (low, high.cast_unsigned())
         };
@@ -49,10 +46,7 @@ impl U512 {
 
     /// Returns the number of limbs up to the highest that is not zero.
     fn len(&self) -> usize {
-        self.0
-            .iter()
-            .rposition(|limb| *limb != 0)
-            .map_or(0, |top| top + 1)
+        self.0.iter().rposition(|limb| *limb != 0).map_or(0, |top| top + 1)
     }
 
     /// Tells whether this is zero.
@@ -78,8 +72,7 @@ impl U512 {
             let mut carry = 0_u64;
             for column in 0..columns {
                 let place = row + column;
-                let partial =
-                    u128::from(self.0[row]) * u128::from(other.0[column]) + u128::from(carry);
+                let partial = u128::from(self.0[row]) * u128::from(other.0[column]) + u128::from(carry);
                 let Some(limb) = product.get_mut(place) else {
                     if partial == 0 {
                         continue;
@@ -129,10 +122,7 @@ impl U512 {
         if self.0[LIMBS - 1] >> 63 == 1 {
             return Ordering::Greater;
         }
-        self.shifted_left(1)[..LIMBS]
-            .iter()
-            .rev()
-            .cmp(other.0.iter().rev())
+        self.shifted_left(1)[..LIMBS].iter().rev().cmp(other.0.iter().rev())
     }
 
     /// Divides, returning quotient and remainder.
@@ -146,10 +136,7 @@ impl U512 {
             return (Self::ZERO, *self);
         }
         if let (Some(dividend), Some(small)) = (self.to_u128(), divisor.to_u128()) {
-            return (
-                Self::from_u128(dividend / small),
-                Self::from_u128(dividend % small),
-            );
+            return (Self::from_u128(dividend / small), Self::from_u128(dividend % small));
         }
         if divisor_len == 1 {
             return self.div_rem_limb(divisor.0[0]);
@@ -196,9 +183,7 @@ impl U512 {
             let dividend = (u128::from(u[high]) << 64) | u128::from(u[high - 1]);
             let mut estimate = dividend / top;
             let mut rest = dividend % top;
-            while estimate > u128::from(u64::MAX)
-                || estimate * next > ((rest << 64) | u128::from(u[high - 2]))
-            {
+            while estimate > u128::from(u64::MAX) || estimate * next > ((rest << 64) | u128::from(u[high - 2])) {
                 estimate -= 1;
                 rest += top;
                 if rest > u128::from(u64::MAX) {
@@ -232,11 +217,7 @@ impl U512 {
         if magnitude >= I256_LIMIT {
             return None;
         }
-        Some(if is_negative {
-            magnitude.wrapping_neg()
-        } else {
-            magnitude
-        })
+        Some(if is_negative { magnitude.wrapping_neg() } else { magnitude })
     }
 }
 
@@ -252,10 +233,7 @@ pub(crate) const I256_LIMIT: i256 = {
 fn subtract_product(u: &mut [u64], v: &[u64], factor: u128) -> bool {
     let mut carry = 0_u64;
     let mut is_borrowed = false;
-    for (target, limb) in u
-        .iter_mut()
-        .zip(v.iter().copied().chain(std::iter::once(0)))
-    {
+    for (target, limb) in u.iter_mut().zip(v.iter().copied().chain(std::iter::once(0))) {
         let (low, high) = halves(factor * u128::from(limb) + u128::from(carry));
         carry = high;
         let (once, first) = target.overflowing_sub(low);
@@ -268,10 +246,7 @@ fn subtract_product(u: &mut [u64], v: &[u64], factor: u128) -> bool {
 
 fn add_back(u: &mut [u64], v: &[u64]) {
     let mut is_carried = false;
-    for (target, limb) in u
-        .iter_mut()
-        .zip(v.iter().copied().chain(std::iter::once(0)))
-    {
+    for (target, limb) in u.iter_mut().zip(v.iter().copied().chain(std::iter::once(0))) {
         let (once, first) = target.overflowing_add(limb);
         let (twice, second) = once.overflowing_add(u64::from(is_carried));
         *target = twice;

@@ -4,9 +4,7 @@ use super::places::{Direction, drop_digits, shortened, widened};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, plan_err};
 use datafusion::functions::math::ceil;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 /// Returns the smallest integer that is not below a number.
 ///
@@ -29,10 +27,7 @@ impl Ceil {
     /// Returns the function.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            signature: Signature::user_defined(Volatility::Immutable),
-            aliases: vec!["ceiling".to_owned()],
-        }
+        Self { signature: Signature::user_defined(Volatility::Immutable), aliases: vec!["ceiling".to_owned()] }
     }
 }
 

@@ -25,34 +25,24 @@ pub(super) enum Direction {
 pub(super) fn shortened(data_type: &DataType, places: i8) -> Option<DataType> {
     let precision = |precision: u8, scale: i8, most: u8| {
         let dropped = scale.saturating_sub(places).unsigned_abs();
-        if scale <= places {
-            precision
-        } else {
-            (precision.saturating_sub(dropped) + 1).clamp(1, most)
-        }
+        if scale <= places { precision } else { (precision.saturating_sub(dropped) + 1).clamp(1, most) }
     };
     match *data_type {
         DataType::Decimal32(digits, scale)
         | DataType::Decimal64(digits, scale)
-        | DataType::Decimal128(digits, scale) => Some(DataType::Decimal128(
-            precision(digits, scale, 38),
-            scale.min(places),
-        )),
-        DataType::Decimal256(digits, scale) => Some(DataType::Decimal256(
-            precision(digits, scale, 76),
-            scale.min(places),
-        )),
+        | DataType::Decimal128(digits, scale) => {
+            Some(DataType::Decimal128(precision(digits, scale, 38), scale.min(places)))
+        }
+        DataType::Decimal256(digits, scale) => {
+            Some(DataType::Decimal256(precision(digits, scale, 76), scale.min(places)))
+        }
         _ => None,
     }
 }
 
 /// Drops the digits of the first argument that the type of the result has no place for, and `zeroed` more, which become
 /// zeros.
-pub(super) fn drop_digits(
-    args: &ScalarFunctionArgs,
-    direction: Direction,
-    zeroed: u32,
-) -> Result<ColumnarValue> {
+pub(super) fn drop_digits(args: &ScalarFunctionArgs, direction: Direction, zeroed: u32) -> Result<ColumnarValue> {
     let result_type = args.return_type().clone();
     let scale = match result_type {
         DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => scale,
@@ -74,16 +64,11 @@ pub(super) fn drop_digits(
         }
         _ => {
             let value = operand.wide();
-            compute::<Decimal256Type>(rows, nulls, result_type, |row| {
-                wide(value(row), dropped, zeroed, direction)
-            })?
+            compute::<Decimal256Type>(rows, nulls, result_type, |row| wide(value(row), dropped, zeroed, direction))?
         }
     };
     if is_constant {
-        return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-            &array as &dyn Array,
-            0,
-        )?));
+        return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array as &dyn Array, 0)?));
     }
     Ok(ColumnarValue::Array(array))
 }
@@ -110,27 +95,17 @@ fn narrow(value: i128, dropped: u32, zeroed: u32, direction: Direction) -> i128 
     whole * power_of_ten(zeroed).unwrap_or(0)
 }
 
-fn wide(
-    value: i256,
-    dropped: u32,
-    zeroed: u32,
-    direction: Direction,
-) -> Result<i256, ArithmeticError> {
+fn wide(value: i256, dropped: u32, zeroed: u32, direction: Direction) -> Result<i256, ArithmeticError> {
     let is_negative = value < i256::ZERO;
-    let unit = U512::from_u128(1)
-        .checked_mul_power_of_ten(dropped)
-        .ok_or(ArithmeticError::Overflow)?;
+    let unit = U512::from_u128(1).checked_mul_power_of_ten(dropped).ok_or(ArithmeticError::Overflow)?;
     let (mut whole, rest) = U512::from_magnitude(value).div_rem(&unit);
-    let half = U512::from_u128(5)
-        .checked_mul_power_of_ten(dropped.saturating_sub(1))
-        .ok_or(ArithmeticError::Overflow)?;
+    let half =
+        U512::from_u128(5).checked_mul_power_of_ten(dropped.saturating_sub(1)).ok_or(ArithmeticError::Overflow)?;
     let is_half = !rest.div_rem(&half).0.is_zero();
     if !rest.is_zero() && moves(is_negative, is_half, direction) {
         whole = whole.incremented();
     }
-    let scaled = whole
-        .checked_mul_power_of_ten(zeroed)
-        .ok_or(ArithmeticError::Overflow)?;
+    let scaled = whole.checked_mul_power_of_ten(zeroed).ok_or(ArithmeticError::Overflow)?;
     scaled.to_i256(is_negative).ok_or(ArithmeticError::Overflow)
 }
 
@@ -140,9 +115,7 @@ pub(super) fn widened(data_type: &DataType) -> DataType {
         DataType::Decimal32(digits, scale) | DataType::Decimal64(digits, scale) if scale >= 0 => {
             DataType::Decimal128(digits, scale)
         }
-        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) if scale >= 0 => {
-            data_type.clone()
-        }
+        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) if scale >= 0 => data_type.clone(),
         _ => DataType::Decimal256(76, 0),
     }
 }

@@ -34,9 +34,7 @@ impl Round {
     /// Returns the function.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            signature: Signature::user_defined(Volatility::Immutable),
-        }
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
 
@@ -108,9 +106,7 @@ impl ScalarUDFImpl for Round {
         let places = match args.args.get(1) {
             None => 0,
             Some(ColumnarValue::Scalar(scalar)) if scalar.is_null() => {
-                return Ok(ColumnarValue::Scalar(ScalarValue::try_from(
-                    args.return_type(),
-                )?));
+                return Ok(ColumnarValue::Scalar(ScalarValue::try_from(args.return_type())?));
             }
             Some(ColumnarValue::Scalar(scalar)) => places(Some(scalar))?,
             Some(ColumnarValue::Array(places)) => {
@@ -119,10 +115,6 @@ impl ScalarUDFImpl for Round {
                 return round().invoke_with_args(args);
             }
         };
-        drop_digits(
-            &args,
-            Direction::Nearest,
-            u32::from(places.min(0).unsigned_abs()),
-        )
+        drop_digits(&args, Direction::Nearest, u32::from(places.min(0).unsigned_abs()))
     }
 }

@@ -31,9 +31,7 @@ impl Trunc {
     /// Returns the function.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            signature: Signature::user_defined(Volatility::Immutable),
-        }
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
 
@@ -101,19 +99,13 @@ impl ScalarUDFImpl for Trunc {
         let places = match args.args.get(1) {
             None => 0,
             Some(ColumnarValue::Scalar(scalar)) if scalar.is_null() => {
-                return Ok(ColumnarValue::Scalar(ScalarValue::try_from(
-                    args.return_type(),
-                )?));
+                return Ok(ColumnarValue::Scalar(ScalarValue::try_from(args.return_type())?));
             }
             Some(ColumnarValue::Scalar(scalar)) => places(Some(scalar))?,
             Some(ColumnarValue::Array(_)) => {
                 return plan_err!("the number of places of trunc is a constant");
             }
         };
-        drop_digits(
-            &args,
-            Direction::Zero,
-            u32::from(places.min(0).unsigned_abs()),
-        )
+        drop_digits(&args, Direction::Zero, u32::from(places.min(0).unsigned_abs()))
     }
 }

@@ -7,9 +7,7 @@ use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use chrono::{DateTime, Datelike, NaiveDate, TimeZone};
 use chrono_tz::Tz;
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::sync::Arc;
 
 /// Returns the billing period an instant falls in: the first day of its month in a time zone, as days since 1970.
@@ -49,16 +47,12 @@ impl BillingPeriod {
     /// Returns the function.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            signature: Signature::user_defined(Volatility::Immutable),
-        }
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
 
 fn parse_time_zone(text: &str) -> Result<Tz> {
-    text.parse().map_err(|_| {
-        exec_datafusion_err!("unknown time zone: use an IANA name such as 'Europe/Berlin'")
-    })
+    text.parse().map_err(|_| exec_datafusion_err!("unknown time zone: use an IANA name such as 'Europe/Berlin'"))
 }
 
 impl ScalarUDFImpl for BillingPeriod {
@@ -75,10 +69,7 @@ impl ScalarUDFImpl for BillingPeriod {
             return plan_err!("billing_period takes an instant and a time zone");
         };
         check_instant(self.name(), instant)?;
-        Ok(vec![
-            instant_type(),
-            text_type(self.name(), "the time zone", time_zone)?,
-        ])
+        Ok(vec![instant_type(), text_type(self.name(), "the time zone", time_zone)?])
     }
 
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
@@ -86,10 +77,7 @@ impl ScalarUDFImpl for BillingPeriod {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_constant = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if is_constant { 1 } else { args.number_rows };
         let instants = args.args[0].to_array(rows)?;
         let instants = instants.as_primitive::<TimestampMicrosecondType>();
@@ -100,19 +88,14 @@ impl ScalarUDFImpl for BillingPeriod {
             match time_zones.at(row)? {
                 Some(time_zone) if instants.is_valid(row) => {
                     let period = billing_period(instants.value(row), time_zone);
-                    periods.append_value(
-                        period.ok_or_else(|| exec_datafusion_err!("timestamp out of range"))?,
-                    );
+                    periods.append_value(period.ok_or_else(|| exec_datafusion_err!("timestamp out of range"))?);
                 }
                 _ => periods.append_null(),
             }
         }
         let array = periods.finish();
         if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &array as &dyn Array,
-                0,
-            )?));
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array as &dyn Array, 0)?));
         }
         Ok(ColumnarValue::Array(Arc::new(array)))
     }

@@ -8,9 +8,7 @@ use crate::numeric::Operand;
 use arrow::array::{Array, AsArray, Decimal128Builder};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::sync::Arc;
 
 /// Which way an FX rate is quoted for a conversion.
@@ -58,9 +56,7 @@ impl FxConvert {
     /// Returns the function.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            signature: Signature::user_defined(Volatility::Immutable),
-        }
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
 
@@ -77,17 +73,12 @@ impl ScalarUDFImpl for FxConvert {
         let (amount, rate) = match arg_types {
             [amount, rate] | [amount, rate, _] => (amount, rate),
             _ => {
-                return plan_err!(
-                    "fx_convert takes an amount, a rate and optionally whether the rate is the inverse"
-                );
+                return plan_err!("fx_convert takes an amount, a rate and optionally whether the rate is the inverse");
             }
         };
         amount_type(self.name(), amount)?;
         amount_type(self.name(), rate)?;
-        Ok([MONEY, MONEY, DataType::Boolean]
-            .into_iter()
-            .take(arg_types.len())
-            .collect())
+        Ok([MONEY, MONEY, DataType::Boolean].into_iter().take(arg_types.len()).collect())
     }
 
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
@@ -99,16 +90,9 @@ impl ScalarUDFImpl for FxConvert {
         let (Some(amounts), Some(rates)) = (amount.narrow(), rate.narrow()) else {
             return plan_err!("fx_convert takes amounts and rates of numeric(38,18)");
         };
-        let is_constant = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if is_constant { 1 } else { args.number_rows };
-        let inverse = args
-            .args
-            .get(2)
-            .map(|inverse| inverse.to_array(rows))
-            .transpose()?;
+        let inverse = args.args.get(2).map(|inverse| inverse.to_array(rows)).transpose()?;
         let mut converted = Decimal128Builder::with_capacity(rows).with_data_type(MONEY);
         for row in 0..rows {
             let quotation = match inverse.as_ref().map(AsArray::as_boolean) {
@@ -117,8 +101,7 @@ impl ScalarUDFImpl for FxConvert {
                 Some(flags) if flags.value(row) => Some(Quotation::Inverse),
                 Some(_) => Some(Quotation::Direct),
             };
-            let Some(quotation) = quotation.filter(|_| amount.is_valid(row) && rate.is_valid(row))
-            else {
+            let Some(quotation) = quotation.filter(|_| amount.is_valid(row) && rate.is_valid(row)) else {
                 converted.append_null();
                 continue;
             };
@@ -129,10 +112,7 @@ impl ScalarUDFImpl for FxConvert {
         }
         let array = converted.finish();
         if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &array as &dyn Array,
-                0,
-            )?));
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array as &dyn Array, 0)?));
         }
         Ok(ColumnarValue::Array(Arc::new(array)))
     }

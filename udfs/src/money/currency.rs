@@ -59,12 +59,8 @@ pub enum CurrencyError {
 impl fmt::Display for CurrencyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unknown => {
-                "unknown currency: use an active ISO 4217 code in upper case, such as 'USD'"
-            }
-            Self::NoMinorUnit => {
-                "the currency has no minor unit: amounts in it cannot be rounded for a document"
-            }
+            Self::Unknown => "unknown currency: use an active ISO 4217 code in upper case, such as 'USD'",
+            Self::NoMinorUnit => "the currency has no minor unit: amounts in it cannot be rounded for a document",
         })
     }
 }
@@ -77,13 +73,9 @@ impl Currency {
     /// # Errors
     /// See [`CurrencyError`].
     pub fn of(code: &str) -> Result<Self, CurrencyError> {
-        let index = MINOR_UNITS
-            .binary_search_by(|(one, _)| (*one).cmp(code))
-            .map_err(|_| CurrencyError::Unknown)?;
+        let index = MINOR_UNITS.binary_search_by(|(one, _)| (*one).cmp(code)).map_err(|_| CurrencyError::Unknown)?;
         let (code, minor_unit) = MINOR_UNITS[index];
-        minor_unit
-            .map(|minor_unit| Self { code, minor_unit })
-            .ok_or(CurrencyError::NoMinorUnit)
+        minor_unit.map(|minor_unit| Self { code, minor_unit }).ok_or(CurrencyError::NoMinorUnit)
     }
 
     /// Returns the ISO 4217 code.
@@ -112,15 +104,7 @@ mod tests {
     #[test]
     fn minor_units_are_those_of_iso_4217() {
         let minor_unit = |code| Currency::of(code).map(Currency::minor_unit);
-        for (code, digits) in [
-            ("JPY", 0),
-            ("USD", 2),
-            ("EUR", 2),
-            ("KWD", 3),
-            ("CLF", 4),
-            ("KRW", 0),
-            ("XPF", 0),
-        ] {
+        for (code, digits) in [("JPY", 0), ("USD", 2), ("EUR", 2), ("KWD", 3), ("CLF", 4), ("KRW", 0), ("XPF", 0)] {
             assert_eq!(minor_unit(code), Ok(digits), "{code}");
         }
         assert_eq!(minor_unit("XAU"), Err(CurrencyError::NoMinorUnit));

@@ -5,9 +5,7 @@ use arrow::array::BooleanArray;
 use arrow::compute::nullif;
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use std::fmt;
 
 /// Shows a derived amount (a margin, a markup) to the node that made it and to the nodes above, NULL to everyone else.
@@ -65,10 +63,9 @@ impl ScalarUDFImpl for MaskMargin {
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
         match arg_types {
-            [amount, owner] if amount.is_numeric() || amount.is_null() => Ok(vec![
-                amount.clone(),
-                text_type(self.name(), "the owner", owner)?,
-            ]),
+            [amount, owner] if amount.is_numeric() || amount.is_null() => {
+                Ok(vec![amount.clone(), text_type(self.name(), "the owner", owner)?])
+            }
             _ => plan_err!("mask_margin takes an amount and the path of its owner"),
         }
     }
@@ -79,11 +76,7 @@ impl ScalarUDFImpl for MaskMargin {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let owner = Text::new(&args.args[1])?;
-        if args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)))
-        {
+        if args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_))) {
             return Ok(if self.may_see(owner.at(0)) {
                 args.args[0].clone()
             } else {
@@ -91,9 +84,7 @@ impl ScalarUDFImpl for MaskMargin {
             });
         }
         let amounts = args.args[0].to_array(args.number_rows)?;
-        let is_hidden: BooleanArray = (0..args.number_rows)
-            .map(|row| Some(!self.may_see(owner.at(row))))
-            .collect();
+        let is_hidden: BooleanArray = (0..args.number_rows).map(|row| Some(!self.may_see(owner.at(row)))).collect();
         Ok(ColumnarValue::Array(nullif(&amounts, &is_hidden)?))
     }
 }

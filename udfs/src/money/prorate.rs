@@ -6,9 +6,7 @@ use crate::numeric::Operand;
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Builder};
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -61,22 +59,12 @@ pub fn prorate(
     active: (i64, i64),
     convention: Convention,
 ) -> Result<i128, ArithmeticError> {
-    let (period, active) = (
-        Instants {
-            start: period.0,
-            end: period.1,
-        },
-        Instants {
-            start: active.0,
-            end: active.1,
-        },
-    );
+    let (period, active) = (Instants { start: period.0, end: period.1 }, Instants { start: active.0, end: active.1 });
     let length = i128::from(period.end) - i128::from(period.start);
     if length <= 0 {
         return Err(ArithmeticError::DivideByZero);
     }
-    let covered =
-        i128::from(period.end.min(active.end)) - i128::from(period.start.max(active.start));
+    let covered = i128::from(period.end.min(active.end)) - i128::from(period.start.max(active.start));
     if covered <= 0 {
         return Ok(0);
     }
@@ -88,11 +76,7 @@ pub fn prorate(
             mul_div_round(amount, started_days.min(30), 30, Rounding::HalfEven)
         }
         Convention::FullMonth => Ok(amount),
-        Convention::None => Ok(if active.start <= period.start {
-            amount
-        } else {
-            0
-        }),
+        Convention::None => Ok(if active.start <= period.start { amount } else { 0 }),
     }
 }
 
@@ -127,9 +111,7 @@ impl Prorate {
     /// Returns the function.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            signature: Signature::user_defined(Volatility::Immutable),
-        }
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
 
@@ -148,11 +130,8 @@ pub(super) fn check_instant(function: &str, data_type: &DataType) -> Result<()> 
 }
 
 fn parse_convention(text: &str) -> Result<Convention> {
-    text.parse().map_err(|()| {
-        exec_datafusion_err!(
-            "unknown proration convention: use 'actual', '30', 'full_month' or 'none'"
-        )
-    })
+    text.parse()
+        .map_err(|()| exec_datafusion_err!("unknown proration convention: use 'actual', '30', 'full_month' or 'none'"))
 }
 
 impl ScalarUDFImpl for Prorate {
@@ -169,24 +148,13 @@ impl ScalarUDFImpl for Prorate {
             return plan_err!("prorate takes an amount, two ranges and a convention");
         };
         if instants.len() != 4 {
-            return plan_err!(
-                "prorate takes an amount, period start and end, active start and end, and a convention"
-            );
+            return plan_err!("prorate takes an amount, period start and end, active start and end, and a convention");
         }
         amount_type(self.name(), amount)?;
-        instants
-            .iter()
-            .try_for_each(|instant| check_instant(self.name(), instant))?;
+        instants.iter().try_for_each(|instant| check_instant(self.name(), instant))?;
         let instant = instant_type();
         let convention = text_type(self.name(), "the convention", convention)?;
-        Ok(vec![
-            MONEY,
-            instant.clone(),
-            instant.clone(),
-            instant.clone(),
-            instant,
-            convention,
-        ])
+        Ok(vec![MONEY, instant.clone(), instant.clone(), instant.clone(), instant, convention])
     }
 
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
@@ -194,19 +162,13 @@ impl ScalarUDFImpl for Prorate {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_constant = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if is_constant { 1 } else { args.number_rows };
         let amount = Operand::new(&args.args[0])?;
         let Some(amounts) = amount.narrow() else {
             return plan_err!("prorate takes amounts of numeric(38,18)");
         };
-        let instants: Vec<ArrayRef> = args.args[1..5]
-            .iter()
-            .map(|arg| arg.to_array(rows))
-            .collect::<Result<_>>()?;
+        let instants: Vec<ArrayRef> = args.args[1..5].iter().map(|arg| arg.to_array(rows)).collect::<Result<_>>()?;
         let instant = |index: usize, row: usize| {
             let array = instants[index].as_primitive::<TimestampMicrosecondType>();
             array.is_valid(row).then(|| array.value(row))
@@ -215,12 +177,7 @@ impl ScalarUDFImpl for Prorate {
         let mut conventions = Parsed::new(&convention, parse_convention);
         let mut shares = Decimal128Builder::with_capacity(rows).with_data_type(MONEY);
         for row in 0..rows {
-            let known = (
-                instant(0, row),
-                instant(1, row),
-                instant(2, row),
-                conventions.at(row)?,
-            );
+            let known = (instant(0, row), instant(1, row), instant(2, row), conventions.at(row)?);
             let (Some(start), Some(end), Some(active_start), Some(convention)) = known else {
                 shares.append_null();
                 continue;
@@ -230,22 +187,14 @@ impl ScalarUDFImpl for Prorate {
             }
             let active_end = instant(3, row).unwrap_or(i64::MAX);
             if amount.is_valid(row) {
-                shares.append_value(prorate(
-                    amounts.at(row),
-                    (start, end),
-                    (active_start, active_end),
-                    convention,
-                )?);
+                shares.append_value(prorate(amounts.at(row), (start, end), (active_start, active_end), convention)?);
             } else {
                 shares.append_null();
             }
         }
         let array = shares.finish();
         if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &array as &dyn Array,
-                0,
-            )?));
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array as &dyn Array, 0)?));
         }
         Ok(ColumnarValue::Array(Arc::new(array)))
     }

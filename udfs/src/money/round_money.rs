@@ -7,9 +7,7 @@ use crate::numeric::Operand;
 use arrow::array::{Array, Decimal128Builder};
 use arrow::datatypes::{DataType, i256};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::sync::Arc;
 
 /// Rounds an amount to the minor unit of its currency (JPY 0, USD 2, KWD 3 digits).
@@ -38,9 +36,7 @@ impl RoundMoney {
     /// Returns the function.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            signature: Signature::user_defined(Volatility::Immutable),
-        }
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
 
@@ -62,15 +58,10 @@ impl ScalarUDFImpl for RoundMoney {
             [amount, currency] => (amount, currency, None),
             [amount, currency, mode] => (amount, currency, Some(mode)),
             _ => {
-                return plan_err!(
-                    "round_money takes an amount, a currency and optionally a rounding mode"
-                );
+                return plan_err!("round_money takes an amount, a currency and optionally a rounding mode");
             }
         };
-        let mut types = vec![
-            amount_type(self.name(), amount)?,
-            text_type(self.name(), "the currency", currency)?,
-        ];
+        let mut types = vec![amount_type(self.name(), amount)?, text_type(self.name(), "the currency", currency)?];
         if let Some(mode) = mode {
             types.push(text_type(self.name(), "the rounding mode", mode)?);
         }
@@ -85,10 +76,7 @@ impl ScalarUDFImpl for RoundMoney {
         let amount = Operand::new(&args.args[0])?;
         let currency = Text::new(&args.args[1])?;
         let mode = args.args.get(2).map(Text::new).transpose()?;
-        let is_constant = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if is_constant { 1 } else { args.number_rows };
 
         let value = amount.wide();
@@ -101,24 +89,16 @@ impl ScalarUDFImpl for RoundMoney {
                 Some(modes) => modes.at(row)?,
             };
             // The currency is looked up before NULL amounts are passed over, so that a wrong one does not hide.
-            let (currency, known) = (
-                currencies.at(row)?,
-                amount.is_valid(row).then(|| value(row)),
-            );
+            let (currency, known) = (currencies.at(row)?, amount.is_valid(row).then(|| value(row)));
             let result = match (known, currency, mode) {
-                (Some(value), Some(currency), Some(mode)) => {
-                    Some(round(value, amount.scale, currency, mode)?)
-                }
+                (Some(value), Some(currency), Some(mode)) => Some(round(value, amount.scale, currency, mode)?),
                 _ => None,
             };
             rounded.append_option(result);
         }
         let array = rounded.finish();
         if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &array as &dyn Array,
-                0,
-            )?));
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array as &dyn Array, 0)?));
         }
         Ok(ColumnarValue::Array(Arc::new(array)))
     }

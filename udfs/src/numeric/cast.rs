@@ -15,8 +15,8 @@ use datafusion::functions::math::round;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
-    Cast, ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility,
+    Cast, ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 use std::sync::Arc;
 
@@ -29,12 +29,7 @@ impl FunctionRewrite for NumericCasts {
         "numeric_casts"
     }
 
-    fn rewrite(
-        &self,
-        expr: Expr,
-        schema: &DFSchema,
-        _config: &ConfigOptions,
-    ) -> Result<Transformed<Expr>> {
+    fn rewrite(&self, expr: Expr, schema: &DFSchema, _config: &ConfigOptions) -> Result<Transformed<Expr>> {
         let Expr::Cast(Cast { expr: inner, field }) = expr else {
             return Ok(Transformed::no(expr));
         };
@@ -42,27 +37,15 @@ impl FunctionRewrite for NumericCasts {
         let Ok(from) = inner.get_type(schema) else {
             return unchanged(inner, field);
         };
-        let is_text = matches!(
-            from,
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-        );
+        let is_text = matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         match (from, field.data_type()) {
-            (DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale), to)
-                if to.is_integer() && scale > 0 =>
-            {
+            (DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale), to) if to.is_integer() && scale > 0 => {
                 let rounded = Expr::ScalarFunction(ScalarFunction::new_udf(round(), vec![*inner]));
-                Ok(Transformed::yes(Expr::Cast(Cast {
-                    expr: Box::new(rounded),
-                    field,
-                })))
+                Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(rounded), field })))
             }
-            (from, DataType::Decimal128(precision, scale))
-                if *scale >= 0 && (is_text || from.is_floating()) =>
-            {
+            (from, DataType::Decimal128(precision, scale)) if *scale >= 0 && (is_text || from.is_floating()) => {
                 let function = ScalarUDF::from(ToNumeric::new(*precision, *scale));
-                Ok(Transformed::yes(Expr::ScalarFunction(
-                    ScalarFunction::new_udf(Arc::new(function), vec![*inner]),
-                )))
+                Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), vec![*inner]))))
             }
             _ => unchanged(inner, field),
         }
@@ -79,22 +62,15 @@ struct ToNumeric {
 
 impl ToNumeric {
     fn new(precision: u8, scale: i8) -> Self {
-        Self {
-            precision,
-            scale,
-            signature: Signature::user_defined(Volatility::Immutable),
-        }
+        Self { precision, scale, signature: Signature::user_defined(Volatility::Immutable) }
     }
 
     /// Passes a value that has at most the declared digits.
     fn checked(&self, parsed: std::result::Result<i128, DecimalParseError>) -> Result<i128> {
-        let limit = crate::decimal::power_of_ten(self.precision.into())
-            .map_or(u128::MAX, i128::unsigned_abs);
+        let limit = crate::decimal::power_of_ten(self.precision.into()).map_or(u128::MAX, i128::unsigned_abs);
         match parsed {
             Ok(value) if value.unsigned_abs() < limit => Ok(value),
-            Ok(_) | Err(DecimalParseError::OutOfRange) => {
-                Err(crate::decimal::ArithmeticError::Overflow.into())
-            }
+            Ok(_) | Err(DecimalParseError::OutOfRange) => Err(crate::decimal::ArithmeticError::Overflow.into()),
             Err(DecimalParseError::Empty | DecimalParseError::NotANumber) => {
                 exec_err!("invalid input syntax for type numeric")
             }
@@ -109,10 +85,7 @@ impl ScalarUDFImpl for ToNumeric {
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         // A cast has the name of what it casts.
-        Ok(args
-            .iter()
-            .map(|arg| arg.schema_name().to_string())
-            .collect())
+        Ok(args.iter().map(|arg| arg.schema_name().to_string()).collect())
     }
 
     fn signature(&self) -> &Signature {
@@ -126,13 +99,7 @@ impl ScalarUDFImpl for ToNumeric {
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
         Ok(arg_types
             .iter()
-            .map(|data_type| {
-                if data_type.is_floating() {
-                    DataType::Float64
-                } else {
-                    DataType::Utf8
-                }
-            })
+            .map(|data_type| if data_type.is_floating() { DataType::Float64 } else { DataType::Utf8 })
             .collect())
     }
 
@@ -142,11 +109,7 @@ impl ScalarUDFImpl for ToNumeric {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
-        Ok(Arc::new(Field::new(
-            self.name(),
-            DataType::Decimal128(self.precision, self.scale),
-            is_nullable,
-        )))
+        Ok(Arc::new(Field::new(self.name(), DataType::Decimal128(self.precision, self.scale), is_nullable)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -163,8 +126,7 @@ impl ScalarUDFImpl for ToNumeric {
                         if texts.is_null(row) {
                             Ok(0)
                         } else {
-                            let parsed =
-                                parse_text_at(texts.value(row), self.scale, Rounding::HalfUp);
+                            let parsed = parse_text_at(texts.value(row), self.scale, Rounding::HalfUp);
                             self.checked(parsed.map(|parsed| parsed.value))
                         }
                     })
@@ -177,10 +139,7 @@ impl ScalarUDFImpl for ToNumeric {
                         if floats.is_null(row) {
                             Ok(0)
                         } else {
-                            self.checked(
-                                parse_f64_at(floats.value(row), self.scale)
-                                    .map(|parsed| parsed.value),
-                            )
+                            self.checked(parse_f64_at(floats.value(row), self.scale).map(|parsed| parsed.value))
                         }
                     })
                     .collect()
@@ -190,9 +149,7 @@ impl ScalarUDFImpl for ToNumeric {
         let values = values?;
         let result = compute::<Decimal128Type>(rows, nulls, result_type, |row| Ok(values[row]))?;
         if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &result, 0,
-            )?));
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
         }
         Ok(ColumnarValue::Array(result))
     }

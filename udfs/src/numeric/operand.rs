@@ -30,11 +30,7 @@ impl Operand {
             DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => *scale,
             other => return internal_err!("a numeric operand of type {other} was not coerced"),
         };
-        Ok(Self {
-            array,
-            is_constant,
-            scale,
-        })
+        Ok(Self { array, is_constant, scale })
     }
 
     /// Tells whether this is the constant NULL.
@@ -44,11 +40,7 @@ impl Operand {
 
     /// The rows that are NULL; a constant has none, see [`Self::is_null_constant`].
     pub(crate) fn nulls(&self) -> Option<&NullBuffer> {
-        if self.is_constant {
-            None
-        } else {
-            self.array.nulls()
-        }
+        if self.is_constant { None } else { self.array.nulls() }
     }
 
     /// Tells whether a row has a value.
@@ -59,10 +51,7 @@ impl Operand {
     /// The values as 128-bit integers, or `None` for a `Decimal256`.
     pub(crate) fn narrow(&self) -> Option<Values<'_, i128>> {
         let array = self.array.as_primitive_opt::<Decimal128Type>()?;
-        Some(Values {
-            values: array.values(),
-            mask: self.mask(),
-        })
+        Some(Values { values: array.values(), mask: self.mask() })
     }
 
     /// The value of a row as a 256-bit integer.
@@ -107,19 +96,12 @@ pub(crate) fn compute<T: DecimalType>(
     data_type: DataType,
     value: impl Fn(usize) -> Result<T::Native, ArithmeticError>,
 ) -> Result<ArrayRef> {
-    let values: Result<Vec<T::Native>, ArithmeticError> =
-        match nulls.as_ref().filter(|nulls| nulls.null_count() > 0) {
-            None => (0..rows).map(value).collect(),
-            Some(nulls) => (0..rows)
-                .map(|row| {
-                    if nulls.is_valid(row) {
-                        value(row)
-                    } else {
-                        Ok(T::Native::default())
-                    }
-                })
-                .collect(),
-        };
+    let values: Result<Vec<T::Native>, ArithmeticError> = match nulls.as_ref().filter(|nulls| nulls.null_count() > 0) {
+        None => (0..rows).map(value).collect(),
+        Some(nulls) => {
+            (0..rows).map(|row| if nulls.is_valid(row) { value(row) } else { Ok(T::Native::default()) }).collect()
+        }
+    };
     let array = PrimitiveArray::<T>::new(values?.into(), nulls).with_data_type(data_type);
     Ok(Arc::new(array))
 }

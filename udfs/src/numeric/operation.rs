@@ -19,13 +19,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every operator.
-    pub const ALL: [Self; 5] = [
-        Self::Add,
-        Self::Subtract,
-        Self::Multiply,
-        Self::Divide,
-        Self::Remainder,
-    ];
+    pub const ALL: [Self; 5] = [Self::Add, Self::Subtract, Self::Multiply, Self::Divide, Self::Remainder];
 
     /// Returns the operator that SQL writes as `operator`, if it is one of these.
     #[must_use]

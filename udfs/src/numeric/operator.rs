@@ -8,9 +8,7 @@ use arrow::array::ArrayRef;
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, i256};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 /// One decimal operator as a function of two arguments, planned from `a * b` and the like.
 ///
@@ -29,16 +27,8 @@ impl NumericOperator {
     #[must_use]
     pub fn new(operation: Operation) -> Self {
         // PostgreSQL's other name of the operator %.
-        let aliases = if operation == Operation::Remainder {
-            vec!["mod".to_owned()]
-        } else {
-            Vec::new()
-        };
-        Self {
-            operation,
-            signature: Signature::user_defined(Volatility::Immutable),
-            aliases,
-        }
+        let aliases = if operation == Operation::Remainder { vec!["mod".to_owned()] } else { Vec::new() };
+        Self { operation, signature: Signature::user_defined(Volatility::Immutable), aliases }
     }
 
     /// Writes the operator between its operands, in parentheses where they are operators themselves: a column's name
@@ -48,27 +38,16 @@ impl NumericOperator {
             return plan_err!("{} takes two operands", self.operation.function_name());
         };
         let operand = |expr: &Expr| {
-            if is_operator(expr) {
-                format!("({})", name(expr))
-            } else {
-                name(expr)
-            }
+            if is_operator(expr) { format!("({})", name(expr)) } else { name(expr) }
         };
-        Ok(format!(
-            "{} {} {}",
-            operand(left),
-            self.operation.symbol(),
-            operand(right)
-        ))
+        Ok(format!("{} {} {}", operand(left), self.operation.symbol(), operand(right)))
     }
 }
 
 fn is_operator(expr: &Expr) -> bool {
     match expr {
         Expr::BinaryExpr(_) => true,
-        Expr::ScalarFunction(function) => Operation::ALL
-            .iter()
-            .any(|one| one.function_name() == function.name()),
+        Expr::ScalarFunction(function) => Operation::ALL.iter().any(|one| one.function_name() == function.name()),
         _ => false,
     }
 }
@@ -101,11 +80,7 @@ impl ScalarUDFImpl for NumericOperator {
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
         // Refuses what is not numeric.
         result_type(self.operation, arg_types)?;
-        Ok(arg_types
-            .iter()
-            .filter_map(Numeric::of)
-            .map(Numeric::data_type)
-            .collect())
+        Ok(arg_types.iter().filter_map(Numeric::of).map(Numeric::data_type).collect())
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
@@ -116,10 +91,7 @@ impl ScalarUDFImpl for NumericOperator {
         let [left, right] = args.args.as_slice() else {
             return internal_err!("{} takes two operands", self.name());
         };
-        let is_constant = matches!(
-            (left, right),
-            (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_))
-        );
+        let is_constant = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
         let (left, right) = (Operand::new(left)?, Operand::new(right)?);
         let result_type = args.return_field.data_type();
         if left.is_null_constant() || right.is_null_constant() {
@@ -127,18 +99,10 @@ impl ScalarUDFImpl for NumericOperator {
         }
         let rows = if is_constant { 1 } else { args.number_rows };
         let nulls = NullBuffer::union(left.nulls(), right.nulls());
-        let pair = Pair {
-            left: &left,
-            right: &right,
-            rows,
-            nulls,
-            result_type: result_type.clone(),
-        };
+        let pair = Pair { left: &left, right: &right, rows, nulls, result_type: result_type.clone() };
         let array = pair.evaluate(self.operation)?;
         if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &array, 0,
-            )?));
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?));
         }
         Ok(ColumnarValue::Array(array))
     }
@@ -167,10 +131,7 @@ impl Pair<'_> {
     /// Digits by which each operand is raised to the common scale.
     fn raises(&self) -> (u32, u32) {
         let scale = self.left.scale.max(self.right.scale);
-        (
-            u32::from(scale.abs_diff(self.left.scale)),
-            u32::from(scale.abs_diff(self.right.scale)),
-        )
+        (u32::from(scale.abs_diff(self.left.scale)), u32::from(scale.abs_diff(self.right.scale)))
     }
 
     fn is_narrow_result(&self) -> bool {
@@ -178,11 +139,7 @@ impl Pair<'_> {
     }
 
     /// Adds; `sign` and `sign_wide` negate the right operand for a difference.
-    fn add(
-        self,
-        sign: impl Fn(i128) -> i128,
-        sign_wide: impl Fn(i256) -> i256,
-    ) -> Result<ArrayRef> {
+    fn add(self, sign: impl Fn(i128) -> i128, sign_wide: impl Fn(i256) -> i256) -> Result<ArrayRef> {
         let (raise_left, raise_right) = self.raises();
         if self.is_narrow_result()
             && let (Some(left), Some(right)) = (self.left.narrow(), self.right.narrow())
@@ -210,11 +167,7 @@ impl Pair<'_> {
         {
             if self.is_narrow_result() {
                 return compute::<Decimal128Type>(self.rows, self.nulls, self.result_type, |row| {
-                    within_precision(
-                        left.at(row)
-                            .checked_mul(right.at(row))
-                            .ok_or(ArithmeticError::Overflow)?,
-                    )
+                    within_precision(left.at(row).checked_mul(right.at(row)).ok_or(ArithmeticError::Overflow)?)
                 });
             }
             return compute::<Decimal256Type>(self.rows, self.nulls, self.result_type, |row| {

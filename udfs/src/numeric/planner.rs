@@ -29,22 +29,12 @@ impl NumericPlanner {
     /// Returns the planner.
     #[must_use]
     pub fn new() -> Self {
-        let function = |operation| {
-            (
-                operation,
-                Arc::new(ScalarUDF::from(NumericOperator::new(operation))),
-            )
-        };
-        Self {
-            functions: Operation::ALL.map(function),
-        }
+        let function = |operation| (operation, Arc::new(ScalarUDF::from(NumericOperator::new(operation))));
+        Self { functions: Operation::ALL.map(function) }
     }
 
     fn function(&self, operation: Operation) -> Option<Arc<ScalarUDF>> {
-        self.functions
-            .iter()
-            .find(|(one, _)| *one == operation)
-            .map(|(_, function)| Arc::clone(function))
+        self.functions.iter().find(|(one, _)| *one == operation).map(|(_, function)| Arc::clone(function))
     }
 }
 
@@ -80,9 +70,7 @@ fn untyped_placeholder(expr: &Expr) -> Option<&Placeholder> {
 /// A quoted literal such as '1.15', whose type SQL takes from its surroundings.
 fn quoted(expr: &Expr) -> Option<&str> {
     match expr {
-        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => {
-            Some(text)
-        }
+        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => Some(text),
         _ => None,
     }
 }
@@ -92,11 +80,7 @@ fn typed(expr: Expr) -> Result<Expr> {
         let Ok(parsed) = parse_decimal(text) else {
             return plan_err!("invalid input syntax for type numeric");
         };
-        return Ok(lit(ScalarValue::Decimal128(
-            Some(parsed.value),
-            PRECISION,
-            SCALE,
-        )));
+        return Ok(lit(ScalarValue::Decimal128(Some(parsed.value), PRECISION, SCALE)));
     }
     Ok(typed_placeholder(expr))
 }
@@ -104,8 +88,7 @@ fn typed(expr: Expr) -> Result<Expr> {
 fn typed_placeholder(expr: Expr) -> Expr {
     match expr {
         Expr::Placeholder(placeholder) if placeholder.field.is_none() => {
-            let field: FieldRef =
-                Arc::new(Field::new("", DataType::Decimal128(PRECISION, SCALE), true));
+            let field: FieldRef = Arc::new(Field::new("", DataType::Decimal128(PRECISION, SCALE), true));
             Expr::Placeholder(Placeholder::new_with_field(placeholder.id, Some(field)))
         }
         Expr::Negative(inner) => Expr::Negative(Box::new(typed_placeholder(*inner))),
@@ -114,22 +97,15 @@ fn typed_placeholder(expr: Expr) -> Expr {
 }
 
 impl ExprPlanner for NumericPlanner {
-    fn plan_binary_op(
-        &self,
-        expr: RawBinaryExpr,
-        schema: &DFSchema,
-    ) -> Result<PlannerResult<RawBinaryExpr>> {
-        let Some(function) = Operation::of(&expr.op).and_then(|operation| self.function(operation))
-        else {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let Some(function) = Operation::of(&expr.op).and_then(|operation| self.function(operation)) else {
             return Ok(PlannerResult::Original(expr));
         };
         match (kind(&expr.left, schema), kind(&expr.right, schema)) {
             (Kind::Decimal, Kind::Decimal | Kind::Integer | Kind::Untyped)
             | (Kind::Integer | Kind::Untyped, Kind::Decimal) => {
                 let operands = vec![typed(expr.left)?, typed(expr.right)?];
-                Ok(PlannerResult::Planned(Expr::ScalarFunction(
-                    ScalarFunction::new_udf(function, operands),
-                )))
+                Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function, operands))))
             }
             _ => Ok(PlannerResult::Original(expr)),
         }
@@ -147,11 +123,9 @@ impl TypePlanner for NumericTypePlanner {
         Ok(match sql_type {
             ast::DataType::Numeric(ExactNumberInfo::None)
             | ast::DataType::Decimal(ExactNumberInfo::None)
-            | ast::DataType::Dec(ExactNumberInfo::None) => Some(Arc::new(Field::new(
-                "",
-                DataType::Decimal128(PRECISION, SCALE),
-                true,
-            ))),
+            | ast::DataType::Dec(ExactNumberInfo::None) => {
+                Some(Arc::new(Field::new("", DataType::Decimal128(PRECISION, SCALE), true)))
+            }
             _ => None,
         })
     }

@@ -2,16 +2,13 @@
 
 use crate::testing::{error, rows, session, value};
 
-const MONEY: &str =
-    "(values (1.15::numeric(38,18), 3::numeric(38,18)), (-2.5, 0.7), (null, 1)) as t(a, b)";
+const MONEY: &str = "(values (1.15::numeric(38,18), 3::numeric(38,18)), (-2.5, 0.7), (null, 1)) as t(a, b)";
 
 #[test]
 fn products_are_exact() {
     assert_eq!(value("select 1.15 * 1.15"), "1.3225");
     assert_eq!(
-        value(
-            "select 99999999999999999999.999999999999999999 * 99999999999999999999.999999999999999999"
-        ),
+        value("select 99999999999999999999.999999999999999999 * 99999999999999999999.999999999999999999"),
         // (10^20 - 10^-18)^2 = 10^40 - 200 + 10^-36
         "9999999999999999999999999999999999999800.000000000000000000000000000000000001"
     );
@@ -26,17 +23,9 @@ fn names_of_nested_operators_differ() {
     let sql = "select (a + b) * b, a + b * b, -a / b from (values (1.5, 2.5)) as t(a, b)";
     let names: Vec<String> = crate::testing::block_on(async {
         let frame = context.sql(sql).await.expect("a plan");
-        frame
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect()
+        frame.schema().fields().iter().map(|field| field.name().clone()).collect()
     });
-    assert_eq!(
-        names,
-        ["(t.a + t.b) * t.b", "t.a + (t.b * t.b)", "(- t.a) / t.b"]
-    );
+    assert_eq!(names, ["(t.a + t.b) * t.b", "t.a + (t.b * t.b)", "(- t.a) / t.b"]);
 }
 
 #[test]
@@ -45,10 +34,7 @@ fn quotients_have_the_digits_of_postgresql() {
     assert_eq!(value("select 1 / 3.0"), "0.33333333333333333333");
     assert_eq!(value("select 10 / 3.0"), "3.3333333333333333");
     assert_eq!(value("select 2 / 3.0"), "0.66666666666666666667");
-    assert_eq!(
-        value(&format!("select a / b from {MONEY} where a < 0")),
-        "-3.571428571428571429"
-    );
+    assert_eq!(value(&format!("select a / b from {MONEY} where a < 0")), "-3.571428571428571429");
     assert!(error("select 1.5 / 0").contains("Divide by zero"));
     assert!(error(&format!("select a / (b - b) from {MONEY}")).contains("Divide by zero"));
 }
@@ -56,25 +42,17 @@ fn quotients_have_the_digits_of_postgresql() {
 #[test]
 fn null_operands_give_null() {
     assert_eq!(
-        rows(&format!(
-            "select a * b, a / b, a + b, a - b, a % b from {MONEY} where a is null"
-        )),
+        rows(&format!("select a * b, a / b, a + b, a - b, a % b from {MONEY} where a is null")),
         ["null null null null null"]
     );
     assert_eq!(rows("select 1.5 * null, null / 1.5"), ["null null"]);
     // A zero divisor beside NULL is not divided by.
-    assert_eq!(
-        rows("select a / b from (values (null::numeric(38,18), 0)) as t(a, b)"),
-        ["null"]
-    );
+    assert_eq!(rows("select a / b from (values (null::numeric(38,18), 0)) as t(a, b)"), ["null"]);
 }
 
 #[test]
 fn sums_and_remainders() {
-    assert_eq!(
-        value("select 99999999999999999999.5 + 0.25"),
-        "99999999999999999999.75"
-    );
+    assert_eq!(value("select 99999999999999999999.5 + 0.25"), "99999999999999999999.75");
     assert_eq!(value("select 1.5 - 2"), "-0.5");
     assert_eq!(value("select -7.5 % 2"), "-1.5");
     assert_eq!(value("select 7.5 % -2"), "1.5");
@@ -92,10 +70,7 @@ fn a_result_that_does_not_fit_is_an_error_without_values() {
     assert!(text.contains("numeric value out of range"), "{text}");
     assert!(!text.contains("999"), "{text}");
     let text = error("select 1e75 * 1e2 * 1.5");
-    assert!(
-        text.contains("out of range") || text.contains("overflow"),
-        "{text}"
-    );
+    assert!(text.contains("out of range") || text.contains("overflow"), "{text}");
 }
 
 #[test]
@@ -106,18 +81,8 @@ fn parameters_next_to_decimals_are_decimals() {
         crate::testing::block_on(async {
             let frame = context.sql(sql).await.expect("a plan");
             let types = frame.logical_plan().get_parameter_types().expect("types");
-            assert!(
-                types["$1"]
-                    .as_ref()
-                    .is_some_and(arrow::datatypes::DataType::is_decimal),
-                "{types:?}"
-            );
-            frame
-                .with_param_values(vec![value])
-                .expect("bound")
-                .collect()
-                .await
-                .expect("rows")
+            assert!(types["$1"].as_ref().is_some_and(arrow::datatypes::DataType::is_decimal), "{types:?}");
+            frame.with_param_values(vec![value]).expect("bound").collect().await.expect("rows")
         })
     };
     let decimal = || ScalarValue::Decimal128(Some(2_500_000_000_000_000_000), 38, 18);
@@ -128,8 +93,7 @@ fn parameters_next_to_decimals_are_decimals() {
         (format!("select a - -$1 from {MONEY} where b = 3"), "3.65"),
     ] {
         let batches = run(&sql, decimal());
-        let text =
-            arrow::util::display::array_value_to_string(batches[0].column(0), 0).expect("text");
+        let text = arrow::util::display::array_value_to_string(batches[0].column(0), 0).expect("text");
         assert_eq!(text.trim_end_matches('0'), expected, "{sql}");
     }
 }
@@ -139,33 +103,14 @@ fn quoted_literals_next_to_decimals_are_decimals() {
     assert_eq!(value("select 2.5 * '1.15'"), "2.875");
     assert_eq!(value("select '10' / 4.0"), "2.5");
     let text = error("select 2.5 * 'secret'");
-    assert!(
-        text.contains("invalid input syntax") && !text.contains("secret"),
-        "{text}"
-    );
+    assert!(text.contains("invalid input syntax") && !text.contains("secret"), "{text}");
 }
 
 #[test]
 fn decimals_of_both_widths_mix() {
-    assert_eq!(
-        rows(&format!(
-            "select coalesce(a * b, 0) >= a, a * b = 3.45 from {MONEY} where b = 3"
-        )),
-        ["true true"]
-    );
-    assert_eq!(
-        value(&format!(
-            "select sum(case when b = 3 then a * b else a end) from {MONEY}"
-        )),
-        "0.95"
-    );
-    assert_eq!(
-        rows(&format!(
-            "select greatest(a * b, a) from {MONEY} where b = 3"
-        ))
-        .len(),
-        1
-    );
+    assert_eq!(rows(&format!("select coalesce(a * b, 0) >= a, a * b = 3.45 from {MONEY} where b = 3")), ["true true"]);
+    assert_eq!(value(&format!("select sum(case when b = 3 then a * b else a end) from {MONEY}")), "0.95");
+    assert_eq!(rows(&format!("select greatest(a * b, a) from {MONEY} where b = 3")).len(), 1);
 }
 
 #[test]
@@ -173,57 +118,30 @@ fn other_operands_stay_with_datafusion() {
     assert_eq!(value("select 7 / 2"), "3");
     assert_eq!(value("select 1.5::double precision * 2"), "3");
     assert_eq!(value("select 1.5 * 2::double precision"), "3");
-    assert_eq!(
-        value("select date '2026-03-15' + interval '17 days' = date '2026-04-01'"),
-        "true"
-    );
+    assert_eq!(value("select date '2026-03-15' + interval '17 days' = date '2026-04-01'"), "true");
 }
 
 #[test]
 fn the_bare_type_numeric_keeps_18_digits() {
-    assert_eq!(
-        value("select 0.123456789012345678::numeric"),
-        "0.123456789012345678"
-    );
-    assert_eq!(
-        value("select '0.123456789012345678'::numeric"),
-        "0.123456789012345678"
-    );
+    assert_eq!(value("select 0.123456789012345678::numeric"), "0.123456789012345678");
+    assert_eq!(value("select '0.123456789012345678'::numeric"), "0.123456789012345678");
 }
 
 #[test]
 fn casts_round_and_read_floats_through_their_text() {
-    assert_eq!(
-        rows("select 1.7::int, 2.5::bigint, (-1.5)::int, 2.4::int"),
-        ["2 3 -2 2"]
-    );
-    assert_eq!(
-        value("select 1234567.891::double precision::numeric(38,18)"),
-        "1234567.891"
-    );
-    assert_eq!(
-        value("select 0.1::real::double precision::numeric(38,4)"),
-        "0.1"
-    );
+    assert_eq!(rows("select 1.7::int, 2.5::bigint, (-1.5)::int, 2.4::int"), ["2 3 -2 2"]);
+    assert_eq!(value("select 1234567.891::double precision::numeric(38,18)"), "1234567.891");
+    assert_eq!(value("select 0.1::real::double precision::numeric(38,4)"), "0.1");
     assert_eq!(
         rows("select '2.345'::numeric(10,2), ' 1e3 '::numeric(10,2), '-2.345'::numeric(10,2)"),
         ["2.35 1000.00 -2.35"]
     );
     for (sql, message) in [
-        (
-            "select 'secret'::numeric(10,2)",
-            "invalid input syntax for type numeric",
-        ),
-        (
-            "select '123456789'::numeric(10,2)",
-            "numeric value out of range",
-        ),
+        ("select 'secret'::numeric(10,2)", "invalid input syntax for type numeric"),
+        ("select '123456789'::numeric(10,2)", "numeric value out of range"),
     ] {
         let text = error(sql);
         assert!(text.contains(message), "{text}");
-        assert!(
-            !text.contains("secret") && !text.contains("12345"),
-            "{text}"
-        );
+        assert!(!text.contains("secret") && !text.contains("12345"), "{text}");
     }
 }

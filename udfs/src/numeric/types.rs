@@ -37,11 +37,7 @@ impl Numeric {
     /// A literal such as `1e3` has a negative scale; it is computed as an integer.
     fn new(precision: u8, scale: i8, is_wide: bool) -> Self {
         let precision = i16::from(precision) - i16::from(scale).min(0);
-        Self {
-            precision,
-            scale: i16::from(scale).max(0),
-            is_wide: is_wide || precision > NARROW_DIGITS,
-        }
+        Self { precision, scale: i16::from(scale).max(0), is_wide: is_wide || precision > NARROW_DIGITS }
     }
 
     fn digits_before_point(self) -> i16 {
@@ -58,11 +54,7 @@ fn decimal(is_wide: bool, precision: i16, scale: i16) -> DataType {
     let precision_max = if is_wide { 76 } else { NARROW_DIGITS };
     let precision = u8::try_from(precision.clamp(1, precision_max)).unwrap_or(76);
     let scale = i8::try_from(scale).unwrap_or(i8::MAX);
-    if is_wide {
-        DataType::Decimal256(precision, scale)
-    } else {
-        DataType::Decimal128(precision, scale)
-    }
+    if is_wide { DataType::Decimal256(precision, scale) } else { DataType::Decimal128(precision, scale) }
 }
 
 /// Returns the type of the result of `operation`.
@@ -114,45 +106,21 @@ mod tests {
     fn results_keep_every_digit_their_type_can_hold() {
         let money = Decimal128(38, 18);
         use Operation::{Add, Divide, Multiply, Remainder};
-        assert_eq!(
-            result(Multiply, money.clone(), money.clone()),
-            Decimal256(76, 36)
-        );
-        assert_eq!(
-            result(Multiply, Decimal128(10, 2), Decimal128(5, 3)),
-            Decimal128(15, 5)
-        );
-        assert_eq!(
-            result(Multiply, Decimal256(76, 36), money.clone()),
-            Decimal256(76, 38)
-        );
-        assert_eq!(
-            result(Multiply, Decimal128(3, 2), DataType::Int64),
-            Decimal128(22, 2)
-        );
-        assert_eq!(
-            result(Divide, DataType::Int64, Decimal128(3, 2)),
-            Decimal256(76, 38)
-        );
+        assert_eq!(result(Multiply, money.clone(), money.clone()), Decimal256(76, 36));
+        assert_eq!(result(Multiply, Decimal128(10, 2), Decimal128(5, 3)), Decimal128(15, 5));
+        assert_eq!(result(Multiply, Decimal256(76, 36), money.clone()), Decimal256(76, 38));
+        assert_eq!(result(Multiply, Decimal128(3, 2), DataType::Int64), Decimal128(22, 2));
+        assert_eq!(result(Divide, DataType::Int64, Decimal128(3, 2)), Decimal256(76, 38));
         assert_eq!(result(Add, money.clone(), money.clone()), money);
         assert_eq!(result(Add, money.clone(), DataType::Int64), money);
-        assert_eq!(
-            result(Add, money.clone(), Decimal128(38, 0)),
-            Decimal256(76, 18)
-        );
-        assert_eq!(
-            result(Add, Decimal128(10, 2), Decimal128(5, 3)),
-            Decimal128(12, 3)
-        );
+        assert_eq!(result(Add, money.clone(), Decimal128(38, 0)), Decimal256(76, 18));
+        assert_eq!(result(Add, Decimal128(10, 2), Decimal128(5, 3)), Decimal128(12, 3));
         assert_eq!(result(Remainder, money.clone(), Decimal128(38, 0)), money);
     }
 
     #[test]
     fn a_negative_scale_is_an_integer() {
         // 1e3 is Decimal128(1, -3).
-        assert_eq!(
-            result(Operation::Multiply, Decimal128(1, -3), Decimal128(2, 1)),
-            Decimal128(6, 1)
-        );
+        assert_eq!(result(Operation::Multiply, Decimal128(1, -3), Decimal128(2, 1)), Decimal128(6, 1));
     }
 }

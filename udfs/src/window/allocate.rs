@@ -4,13 +4,9 @@ use super::split::{Residue, SplitError, split};
 use crate::decimal::{PRECISION, SCALE, power_of_ten};
 use arrow::array::{ArrayRef, AsArray, Decimal128Array, new_null_array};
 use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef};
-use datafusion::common::{
-    Result, ScalarValue, exec_datafusion_err, exec_err, internal_err, plan_err,
-};
+use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, internal_err, plan_err};
 use datafusion::logical_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
-use datafusion::logical_expr::{
-    LimitEffect, PartitionEvaluator, Signature, Volatility, WindowUDFImpl,
-};
+use datafusion::logical_expr::{LimitEffect, PartitionEvaluator, Signature, Volatility, WindowUDFImpl};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Literal;
 use std::sync::Arc;
@@ -50,11 +46,7 @@ impl Allocate {
     #[must_use]
     pub fn new() -> Self {
         let mut signature = Signature::user_defined(Volatility::Immutable);
-        signature.parameter_names = Some(
-            ["amount", "weight", "residue", "scale"]
-                .map(str::to_owned)
-                .to_vec(),
-        );
+        signature.parameter_names = Some(["amount", "weight", "residue", "scale"].map(str::to_owned).to_vec());
         Self { signature }
     }
 }
@@ -83,22 +75,14 @@ impl WindowUDFImpl for Allocate {
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
         let [amount, weight, options @ ..] = arg_types else {
-            return plan_err!(
-                "allocate takes an amount, a weight, and optionally a residue and a scale"
-            );
+            return plan_err!("allocate takes an amount, a weight, and optionally a residue and a scale");
         };
         if !(amount.is_decimal() || amount.is_integer() || amount.is_null()) {
-            return plan_err!(
-                "allocate takes an exact amount (numeric), not {amount}: cast it to numeric"
-            );
+            return plan_err!("allocate takes an exact amount (numeric), not {amount}: cast it to numeric");
         }
         let mut types = vec![MONEY, weight_type(weight)?];
         match options.len() {
-            0..=2 => types.extend(
-                [DataType::Utf8, DataType::Int64]
-                    .into_iter()
-                    .take(options.len()),
-            ),
+            0..=2 => types.extend([DataType::Utf8, DataType::Int64].into_iter().take(options.len())),
             _ => return plan_err!("allocate takes at most four arguments"),
         }
         Ok(types)
@@ -108,20 +92,13 @@ impl WindowUDFImpl for Allocate {
         Ok(Arc::new(Field::new(field_args.name(), MONEY, true)))
     }
 
-    fn partition_evaluator(
-        &self,
-        args: PartitionEvaluatorArgs,
-    ) -> Result<Box<dyn PartitionEvaluator>> {
+    fn partition_evaluator(&self, args: PartitionEvaluatorArgs) -> Result<Box<dyn PartitionEvaluator>> {
         let options = args.input_exprs().get(2..).unwrap_or_default();
         let residue = match options.first().map(constant).transpose()? {
             None => Residue::default(),
             Some(
-                ScalarValue::Utf8(Some(text))
-                | ScalarValue::Utf8View(Some(text))
-                | ScalarValue::LargeUtf8(Some(text)),
-            ) => text
-                .parse()
-                .map_err(|()| exec_datafusion_err!("unknown residue: use 'largest' or 'owner'"))?,
+                ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)),
+            ) => text.parse().map_err(|()| exec_datafusion_err!("unknown residue: use 'largest' or 'owner'"))?,
             Some(_) => return plan_err!("the residue of allocate is 'largest' or 'owner'"),
         };
         let scale = match options.get(1).map(constant).transpose()? {
@@ -131,9 +108,7 @@ impl WindowUDFImpl for Allocate {
                 _ => -1,
             },
         };
-        let places_dropped = u32::try_from(i64::from(SCALE) - scale)
-            .ok()
-            .filter(|dropped| *dropped <= 18);
+        let places_dropped = u32::try_from(i64::from(SCALE) - scale).ok().filter(|dropped| *dropped <= 18);
         match places_dropped.and_then(power_of_ten) {
             Some(unit) => Ok(Box::new(AllocateEvaluator { residue, unit })),
             None => plan_err!("the scale of allocate is a constant from 0 to 18"),
@@ -162,10 +137,7 @@ struct AllocateEvaluator {
 
 impl PartitionEvaluator for AllocateEvaluator {
     fn evaluate_all(&mut self, values: &[ArrayRef], num_rows: usize) -> Result<ArrayRef> {
-        let decimals = (
-            values[0].as_primitive_opt::<Decimal128Type>(),
-            values[1].as_primitive_opt::<Decimal128Type>(),
-        );
+        let decimals = (values[0].as_primitive_opt::<Decimal128Type>(), values[1].as_primitive_opt::<Decimal128Type>());
         let (Some(amounts), Some(weights)) = decimals else {
             return internal_err!("the arguments of allocate were not coerced");
         };
@@ -186,9 +158,7 @@ fn pool_of(amounts: &Decimal128Array) -> Result<Option<i128>> {
     let mut rows = amounts.iter();
     let pool = rows.next().flatten();
     if rows.any(|amount| amount != pool) {
-        return exec_err!(
-            "allocate: the amount is the pool's total, equal on every row of a partition"
-        );
+        return exec_err!("allocate: the amount is the pool's total, equal on every row of a partition");
     }
     Ok(pool)
 }

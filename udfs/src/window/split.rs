@@ -64,12 +64,7 @@ impl std::error::Error for SplitError {}
 /// assert_eq!(split(-100, &[1, 1, 1], 1, Residue::Largest), Ok(vec![-34, -33, -33]));
 /// assert_eq!(split(100, &[1, 1, 1], 1, Residue::Owner), Ok(vec![33, 33, 33]));
 /// ```
-pub fn split(
-    pool: i128,
-    weights: &[i128],
-    unit: i128,
-    residue: Residue,
-) -> Result<Vec<i128>, SplitError> {
+pub fn split(pool: i128, weights: &[i128], unit: i128, residue: Residue) -> Result<Vec<i128>, SplitError> {
     let unit = unit.unsigned_abs().max(1);
     if weights.iter().any(|weight| *weight < 0) {
         return Err(SplitError::NegativeWeight);
@@ -90,10 +85,7 @@ pub fn split(
     let mut given = vec![0_u128; parts.len()];
     if residue == Residue::Largest {
         let leftover = units - parts.iter().sum::<u128>();
-        for (index, extra) in ranking(&remainders, weights)
-            .into_iter()
-            .zip(0..leftover.max(1))
-        {
+        for (index, extra) in ranking(&remainders, weights).into_iter().zip(0..leftover.max(1)) {
             given[index] = u128::from(extra < leftover) * unit;
             if extra == 0 {
                 given[index] += rest;
@@ -106,20 +98,14 @@ pub fn split(
         .map(|(part, extra)| {
             // At most the magnitude of the pool.
             let magnitude = (part * unit + extra).cast_signed();
-            if pool < 0 {
-                magnitude.wrapping_neg()
-            } else {
-                magnitude
-            }
+            if pool < 0 { magnitude.wrapping_neg() } else { magnitude }
         })
         .collect())
 }
 
 /// Orders the parts that have weight by remainder, largest first, then by position.
 fn ranking(remainders: &[i256], weights: &[i128]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..remainders.len())
-        .filter(|index| weights[*index] > 0)
-        .collect();
+    let mut order: Vec<usize> = (0..remainders.len()).filter(|index| weights[*index] > 0).collect();
     order.sort_by_key(|index| Reverse(remainders[*index]));
     order
 }
@@ -132,22 +118,12 @@ struct Total {
 
 impl Total {
     fn of(weights: &[i128]) -> Self {
-        let sum = weights
-            .iter()
-            .try_fold(0_u128, |sum, weight| sum.checked_add(weight.unsigned_abs()));
+        let sum = weights.iter().try_fold(0_u128, |sum, weight| sum.checked_add(weight.unsigned_abs()));
         match sum {
-            Some(narrow) => Self {
-                narrow: Some(narrow),
-                wide: U512::from_u128(narrow),
-            },
+            Some(narrow) => Self { narrow: Some(narrow), wide: U512::from_u128(narrow) },
             None => {
-                let sum = weights.iter().fold(i256::ZERO, |sum, weight| {
-                    sum.wrapping_add(i256::from_i128(*weight))
-                });
-                Self {
-                    narrow: None,
-                    wide: U512::from_magnitude(sum),
-                }
+                let sum = weights.iter().fold(i256::ZERO, |sum, weight| sum.wrapping_add(i256::from_i128(*weight)));
+                Self { narrow: None, wide: U512::from_magnitude(sum) }
             }
         }
     }
@@ -161,15 +137,10 @@ impl Total {
         if let (Some(total), Some(product)) = (self.narrow, units.checked_mul(weight)) {
             return (product / total, i256::from_parts(product % total, 0));
         }
-        let product = U512::from_u128(units)
-            .checked_mul(&U512::from_u128(weight))
-            .unwrap_or(U512::ZERO);
+        let product = U512::from_u128(units).checked_mul(&U512::from_u128(weight)).unwrap_or(U512::ZERO);
         let (part, remainder) = product.div_rem(&self.wide);
         // The part is at most the units, the remainder below the total: both fit.
-        (
-            part.to_u128().unwrap_or(units),
-            remainder.to_i256(false).unwrap_or(i256::MAX),
-        )
+        (part.to_u128().unwrap_or(units), remainder.to_i256(false).unwrap_or(i256::MAX))
     }
 }
 
@@ -183,23 +154,14 @@ mod tests {
 
     #[test]
     fn f1_a_credit_of_10000_is_split_3_2_5() {
-        assert_eq!(
-            split(1_000_000, &[3, 2, 5], 1, Residue::Largest),
-            Ok(vec![300_000, 200_000, 500_000])
-        );
+        assert_eq!(split(1_000_000, &[3, 2, 5], 1, Residue::Largest), Ok(vec![300_000, 200_000, 500_000]));
     }
 
     #[test]
     fn largest_remainders_get_the_leftover() {
         // 10 by 1, 2, 4 of 7: 1.43, 2.86, 5.71: the two largest remainders get the leftover.
-        assert_eq!(
-            split(10, &[1, 2, 4], 1, Residue::Largest),
-            Ok(vec![1, 3, 6])
-        );
-        assert_eq!(
-            split(-10, &[1, 2, 4], 1, Residue::Largest),
-            Ok(vec![-1, -3, -6])
-        );
+        assert_eq!(split(10, &[1, 2, 4], 1, Residue::Largest), Ok(vec![1, 3, 6]));
+        assert_eq!(split(-10, &[1, 2, 4], 1, Residue::Largest), Ok(vec![-1, -3, -6]));
         // A tie goes to the earlier row, and never to one without weight.
         assert_eq!(split(1, &[0, 1, 1], 1, Residue::Largest), Ok(vec![0, 1, 0]));
     }
@@ -207,10 +169,7 @@ mod tests {
     #[test]
     fn the_owner_keeps_the_rest() {
         assert_eq!(split(10, &[1, 2, 4], 1, Residue::Owner), Ok(vec![1, 2, 5]));
-        assert_eq!(
-            split(-10, &[1, 2, 4], 1, Residue::Owner),
-            Ok(vec![-1, -2, -5])
-        );
+        assert_eq!(split(-10, &[1, 2, 4], 1, Residue::Owner), Ok(vec![-1, -2, -5]));
     }
 
     #[test]
@@ -224,18 +183,9 @@ mod tests {
 
     #[test]
     fn f12_zero_weights_are_told_apart_and_negative_ones_refused() {
-        assert_eq!(
-            split(27, &[0, 0], 1, Residue::Largest),
-            Err(SplitError::NoWeight)
-        );
-        assert_eq!(
-            split(27, &[], 1, Residue::Largest),
-            Err(SplitError::NoWeight)
-        );
-        assert_eq!(
-            split(27, &[3, -1], 1, Residue::Largest),
-            Err(SplitError::NegativeWeight)
-        );
+        assert_eq!(split(27, &[0, 0], 1, Residue::Largest), Err(SplitError::NoWeight));
+        assert_eq!(split(27, &[], 1, Residue::Largest), Err(SplitError::NoWeight));
+        assert_eq!(split(27, &[3, -1], 1, Residue::Largest), Err(SplitError::NegativeWeight));
     }
 
     fn largest() -> i128 {

@@ -20,11 +20,7 @@ fn pools_are_split_within_their_partition() {
         rows(&format!(
             "select allocate(amount, weight, 'largest', 2) over (partition by pool order by key desc) from {table} where pool = 'p' order by key"
         )),
-        [
-            "33.330000000000000000",
-            "33.330000000000000000",
-            "33.340000000000000000"
-        ]
+        ["33.330000000000000000", "33.330000000000000000", "33.340000000000000000"]
     );
     for residue in ["'owner', 2", "residue => 'owner', scale => 2"] {
         assert_eq!(
@@ -39,46 +35,27 @@ fn pools_are_split_within_their_partition() {
 #[test]
 fn f1_a_credit_flows_3_2_5() {
     assert_eq!(
-        rows(
-            "select allocate(10000, w) over (order by k) from (values (1, 3), (2, 2), (3, 5)) as t(k, w)"
-        ),
-        [
-            "3000.000000000000000000",
-            "2000.000000000000000000",
-            "5000.000000000000000000"
-        ]
+        rows("select allocate(10000, w) over (order by k) from (values (1, 3), (2, 2), (3, 5)) as t(k, w)"),
+        ["3000.000000000000000000", "2000.000000000000000000", "5000.000000000000000000"]
     );
 }
 
 #[test]
 fn f12_an_idle_pool_is_left_to_the_fallback() {
     assert_eq!(
-        rows(
-            "select coalesce(allocate(27.00, w) over (order by k), 0), k from (values (1, 0), (2, 0)) as t(k, w)"
-        ),
+        rows("select coalesce(allocate(27.00, w) over (order by k), 0), k from (values (1, 0), (2, 0)) as t(k, w)"),
         ["0.000000000000000000 1", "0.000000000000000000 2"]
     );
-    assert_eq!(
-        rows("select allocate(27.00, w) over () from (values (0.0), (null)) as t(w)"),
-        ["null", "null"]
-    );
+    assert_eq!(rows("select allocate(27.00, w) over () from (values (0.0), (null)) as t(w)"), ["null", "null"]);
 }
 
 #[test]
 fn wrong_use_is_an_error() {
     assert!(error("select allocate(1.00, -1) over ()").contains("a weight is negative"));
-    assert!(
-        error("select allocate(a, 1) over () from (values (1.5), (2.5)) as t(a)")
-            .contains("equal on every row")
-    );
-    assert!(
-        error("select allocate(a, 1) over () from (values (1.5), (null)) as t(a)")
-            .contains("equal on every row")
-    );
+    assert!(error("select allocate(a, 1) over () from (values (1.5), (2.5)) as t(a)").contains("equal on every row"));
+    assert!(error("select allocate(a, 1) over () from (values (1.5), (null)) as t(a)").contains("equal on every row"));
     assert!(error("select allocate(1.00, 1, 'nobody') over ()").contains("unknown residue"));
-    assert!(
-        error("select allocate(1.00, 1, 'owner', 19) over ()").contains("constant from 0 to 18")
-    );
+    assert!(error("select allocate(1.00, 1, 'owner', 19) over ()").contains("constant from 0 to 18"));
     assert!(error("select allocate(1.00, 1.5::float8) over ()").contains("exact weights"));
     assert_eq!(rows("select allocate(null, 1) over ()"), ["null"]);
 }

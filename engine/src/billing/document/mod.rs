@@ -12,9 +12,9 @@ use serde::Serialize;
 pub use html::Renderer;
 
 use super::error::BillingError;
-use crate::period::BillingPeriod;
 use super::{minor_digits, nodes};
 use crate::catalog::{CatalogError, Row, SnapshotId, Tx};
+use crate::period::BillingPeriod;
 
 /// In what form a document is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

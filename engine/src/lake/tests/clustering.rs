@@ -35,9 +35,7 @@ fn is_sorted(table: LakeTable, row_group: &RecordBatch) -> bool {
     });
     let sorted = lexsort_to_indices(&columns, None).expect("an order");
     let sorted = take_record_batch(row_group, &sorted).expect("the rows");
-    sort_columns(table)
-        .iter()
-        .all(|name| sorted.column_by_name(name) == row_group.column_by_name(name))
+    sort_columns(table).iter().all(|name| sorted.column_by_name(name) == row_group.column_by_name(name))
 }
 
 /// Writes batches whose row `n` goes to the `n`-th file and group, and checks everything that the
@@ -52,69 +50,40 @@ fn check(
     let place = Place::new();
     let row_group_rows = options.row_group_rows;
     let mut writer = place.lake.writer(table, "hot", options);
-    let mut pieces: Vec<RecordBatch> = batches
-        .iter()
-        .flat_map(|batch| pieces(batch, random))
-        .collect();
+    let mut pieces: Vec<RecordBatch> = batches.iter().flat_map(|batch| pieces(batch, random)).collect();
     pieces.shuffle(random);
     for piece in pieces {
-        let places: Vec<(u32, u32)> = keys(table, &piece)
-            .into_iter()
-            .map(|key| places[usize::try_from(key).expect("a key")])
-            .collect();
+        let places: Vec<(u32, u32)> =
+            keys(table, &piece).into_iter().map(|key| places[usize::try_from(key).expect("a key")]).collect();
         let (files, groups): (Vec<u32>, Vec<u32>) = places.into_iter().unzip();
-        writer
-            .push(piece, &files, &groups)
-            .expect("the rows are taken");
+        writer.push(piece, &files, &groups).expect("the rows are taken");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().expect("a runtime");
     let written = runtime.block_on(finish(writer));
 
     let mut read = Vec::new();
     for file in &written {
         let mut rows = 0;
         for row_group in place.read(&file.path) {
-            let owners = count(
-                keys(table, &row_group)
-                    .iter()
-                    .map(|key| places[usize::try_from(*key).expect("a key")]),
-            );
-            assert_eq!(
-                owners.len(),
-                1,
-                "a row group has one file and one group: {owners:?}"
-            );
+            let owners = count(keys(table, &row_group).iter().map(|key| places[usize::try_from(*key).expect("a key")]));
+            assert_eq!(owners.len(), 1, "a row group has one file and one group: {owners:?}");
             assert_eq!(owners.keys().next().map(|(file, _)| *file), Some(file.file));
             assert!(row_group.num_rows() <= row_group_rows);
             assert!(is_sorted(table, &row_group));
             rows += i64::try_from(row_group.num_rows()).expect("few rows");
             read.push(row_group);
         }
-        let length = std::fs::metadata(place.path_of(&file.path))
-            .expect("the file")
-            .len();
-        assert_eq!(
-            (file.rows, file.bytes),
-            (rows, i64::try_from(length).expect("a small file"))
-        );
+        let length = std::fs::metadata(place.path_of(&file.path)).expect("the file").len();
+        assert_eq!((file.rows, file.bytes), (rows, i64::try_from(length).expect("a small file")));
         assert!(file.stats.len() <= 12);
     }
     let expected: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    assert_eq!(
-        read.iter().map(RecordBatch::num_rows).sum::<usize>(),
-        expected,
-        "no row is lost or doubled"
-    );
+    assert_eq!(read.iter().map(RecordBatch::num_rows).sum::<usize>(), expected, "no row is lost or doubled");
     if expected > 0 {
         assert_eq!(in_order(table, &read), in_order(table, batches));
     }
     let files = count(places.iter().take(expected).map(|(file, _)| *file));
-    assert_eq!(
-        written.iter().map(|file| file.file).collect::<Vec<_>>(),
-        files.into_keys().collect::<Vec<_>>()
-    );
+    assert_eq!(written.iter().map(|file| file.file).collect::<Vec<_>>(), files.into_keys().collect::<Vec<_>>());
 }
 
 proptest! {
@@ -152,13 +121,7 @@ fn large_row_groups_are_encoded_by_column_and_come_out_whole() {
     let mut random = seeded();
     let batch = rows(LakeTable::ChargesMonthly, 0, 40_000, &mut random);
     let places = vec![(3, 9); 40_000];
-    check(
-        LakeTable::ChargesMonthly,
-        &[batch],
-        &places,
-        small(30_000, 1 << 30, 2),
-        &mut random,
-    );
+    check(LakeTable::ChargesMonthly, &[batch], &places, small(30_000, 1 << 30, 2), &mut random);
 }
 
 #[tokio::test]
@@ -167,15 +130,11 @@ async fn the_same_rows_make_the_same_file_however_many_threads_encode() {
     for threads in [1, 3] {
         let place = Place::new();
         let mut random = seeded();
-        let mut writer = place
-            .lake
-            .writer(LakeTable::Charges, "hot", small(20, 60_000, threads));
+        let mut writer = place.lake.writer(LakeTable::Charges, "hot", small(20, 60_000, threads));
         for first in [0, 100, 200] {
             let batch = rows(LakeTable::Charges, first, 100, &mut random);
             let groups: Vec<u32> = (0..100).map(|_| random.random_range(0..5)).collect();
-            writer
-                .push(batch, &[0; 100], &groups)
-                .expect("the rows are taken");
+            writer.push(batch, &[0; 100], &groups).expect("the rows are taken");
         }
         let written = finish(writer).await;
         contents.push(std::fs::read(place.path_of(&written[0].path)).expect("the file"));
@@ -188,23 +147,12 @@ fn memory_stays_below_the_limit() {
     let place = Place::new();
     let mut random = seeded();
     let limit = 4 << 20;
-    let mut writer = place
-        .lake
-        .writer(LakeTable::ChargesMonthly, "hot", small(500, limit, 1));
+    let mut writer = place.lake.writer(LakeTable::ChargesMonthly, "hot", small(500, limit, 1));
     for batch in 0..12 {
         let batch = rows(LakeTable::ChargesMonthly, batch * 1000, 1000, &mut random);
         let groups: Vec<u32> = (0..1000).map(|_| random.random_range(0..7)).collect();
-        writer
-            .push(batch, &[0; 1000], &groups)
-            .expect("the rows are taken");
-        assert!(
-            writer.waiting_bytes() <= limit,
-            "{} bytes wait",
-            writer.waiting_bytes()
-        );
+        writer.push(batch, &[0; 1000], &groups).expect("the rows are taken");
+        assert!(writer.waiting_bytes() <= limit, "{} bytes wait", writer.waiting_bytes());
     }
-    assert!(
-        writer.waiting_rows() < 12_000,
-        "some rows are written before the end"
-    );
+    assert!(writer.waiting_rows() < 12_000, "some rows are written before the end");
 }

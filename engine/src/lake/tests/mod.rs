@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array,
-    RecordBatch, StringViewArray, TimestampMicrosecondArray,
+    ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch,
+    StringViewArray, TimestampMicrosecondArray,
 };
 use arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use arrow::datatypes::{DataType, Int64Type};
@@ -39,9 +39,7 @@ impl Place {
     }
 
     fn path_of(&self, path: &str) -> std::path::PathBuf {
-        self.directory
-            .path()
-            .join(path.strip_prefix("hot/").expect("a path of the hot tier"))
+        self.directory.path().join(path.strip_prefix("hot/").expect("a path of the hot tier"))
     }
 
     fn read(&self, path: &str) -> Vec<RecordBatch> {
@@ -50,24 +48,15 @@ impl Place {
 }
 
 fn tier(name: &str, directory: &Path) -> Tier {
-    Tier {
-        name: name.to_owned(),
-        url: Url::from_directory_path(directory).expect("an absolute path"),
-    }
+    Tier { name: name.to_owned(), url: Url::from_directory_path(directory).expect("an absolute path") }
 }
 
 /// The row groups of a file, each as one batch.
 fn row_groups(path: &Path) -> Vec<RecordBatch> {
-    let open = || {
-        ParquetRecordBatchReaderBuilder::try_new(File::open(path).expect("the file"))
-            .expect("its footer")
-    };
+    let open = || ParquetRecordBatchReaderBuilder::try_new(File::open(path).expect("the file")).expect("its footer");
     (0..open().metadata().num_row_groups())
         .map(|number| {
-            let reader = open()
-                .with_row_groups(vec![number])
-                .build()
-                .expect("a reader");
+            let reader = open().with_row_groups(vec![number]).build().expect("a reader");
             let batches: Vec<RecordBatch> = reader.map(|batch| batch.expect("a batch")).collect();
             concat_batches(&batches[0].schema(), &batches).expect("one batch")
         })
@@ -92,16 +81,10 @@ fn rows(table: LakeTable, first: i64, count: usize, random: &mut StdRng) -> Reco
             return Arc::new(Int64Array::from(keys)) as ArrayRef;
         }
         // A whole column of nulls or of one value happens too.
-        let nulls = if field.is_nullable() {
-            [0.0, 0.2, 1.0][random.random_range(0..3)]
-        } else {
-            0.0
-        };
+        let nulls = if field.is_nullable() { [0.0, 0.2, 1.0][random.random_range(0..3)] } else { 0.0 };
         let values: Vec<Option<u32>> = match random.random_range(0..3) {
             0 => vec![(nulls < 1.0).then_some(7); count],
-            _ => (0..count)
-                .map(|_| (!random.random_bool(nulls)).then(|| random.random_range(0..40)))
-                .collect(),
+            _ => (0..count).map(|_| (!random.random_bool(nulls)).then(|| random.random_range(0..40))).collect(),
         };
         column(field.data_type(), &values)
     });
@@ -129,32 +112,15 @@ fn column(data_type: &DataType, numbers: &[Option<u32>]) -> ArrayRef {
                 _ => i128::from(n) * 10_i128.pow(18),
             };
             let amounts = values.map(|n| n.map(amount)).collect::<Decimal128Array>();
-            Arc::new(
-                amounts
-                    .with_precision_and_scale(*precision, *scale)
-                    .expect("in precision"),
-            )
+            Arc::new(amounts.with_precision_and_scale(*precision, *scale).expect("in precision"))
         }
         DataType::Timestamp(_, zone) => {
-            let hours =
-                values.map(|n| n.map(|n| 1_790_000_000_000_000 + i64::from(n) * 3_600_000_000));
-            Arc::new(
-                hours
-                    .collect::<TimestampMicrosecondArray>()
-                    .with_timezone_opt(zone.clone()),
-            )
+            let hours = values.map(|n| n.map(|n| 1_790_000_000_000_000 + i64::from(n) * 3_600_000_000));
+            Arc::new(hours.collect::<TimestampMicrosecondArray>().with_timezone_opt(zone.clone()))
         }
-        DataType::Date32 => Arc::new(
-            values
-                .map(|n| n.map(|n| 20_000 + n.cast_signed()))
-                .collect::<Date32Array>(),
-        ),
+        DataType::Date32 => Arc::new(values.map(|n| n.map(|n| 20_000 + n.cast_signed())).collect::<Date32Array>()),
         DataType::Int64 => Arc::new(values.map(|n| n.map(i64::from)).collect::<Int64Array>()),
-        DataType::Int32 => Arc::new(
-            values
-                .map(|n| n.map(u32::cast_signed))
-                .collect::<Int32Array>(),
-        ),
+        DataType::Int32 => Arc::new(values.map(|n| n.map(u32::cast_signed)).collect::<Int32Array>()),
         DataType::Boolean => Arc::new(values.map(|n| n.map(|n| n > 20)).collect::<BooleanArray>()),
         other => panic!("no values of type {other}"),
     }
@@ -162,40 +128,25 @@ fn column(data_type: &DataType, numbers: &[Option<u32>]) -> ArrayRef {
 
 /// All rows of some batches in the order of their numbers.
 fn in_order(table: LakeTable, batches: &[RecordBatch]) -> RecordBatch {
-    let columns = batches.iter().map(|batch| {
-        RecordBatch::try_new(table.schema(), batch.columns().to_vec())
-            .expect("columns of the table")
-    });
+    let columns = batches
+        .iter()
+        .map(|batch| RecordBatch::try_new(table.schema(), batch.columns().to_vec()).expect("columns of the table"));
     let all = concat_batches(&table.schema(), &columns.collect::<Vec<_>>()).expect("one batch");
     let keys = all.column_by_name(key_column(table)).expect("the key");
-    take_record_batch(&all, &sort_to_indices(keys, None, None).expect("an order"))
-        .expect("the rows")
+    take_record_batch(&all, &sort_to_indices(keys, None, None).expect("an order")).expect("the rows")
 }
 
 fn keys(table: LakeTable, batch: &RecordBatch) -> Vec<i64> {
-    batch
-        .column_by_name(key_column(table))
-        .expect("the key")
-        .as_primitive::<Int64Type>()
-        .values()
-        .to_vec()
+    batch.column_by_name(key_column(table)).expect("the key").as_primitive::<Int64Type>().values().to_vec()
 }
 
 /// Options under which little memory and small row groups make the writer work for its living.
 fn small(row_group_rows: usize, memory_bytes_max: usize, threads: usize) -> WriterOptions {
-    WriterOptions {
-        row_group_rows,
-        memory_bytes_max,
-        threads,
-        ..WriterOptions::default()
-    }
+    WriterOptions { row_group_rows, memory_bytes_max, threads, ..WriterOptions::default() }
 }
 
 async fn finish(writer: ClusteredWriter) -> Vec<WrittenFile> {
-    writer
-        .finish(&|file| format!("p{file}"))
-        .await
-        .expect("the writer finishes")
+    writer.finish(&|file| format!("p{file}")).await.expect("the writer finishes")
 }
 
 /// A written file as the catalog would list it.
@@ -223,8 +174,6 @@ fn seeded() -> StdRng {
 /// Counts how often each value occurs.
 fn count<T: Ord>(values: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
     let mut counts = BTreeMap::new();
-    values
-        .into_iter()
-        .for_each(|value| *counts.entry(value).or_default() += 1);
+    values.into_iter().for_each(|value| *counts.entry(value).or_default() += 1);
     counts
 }

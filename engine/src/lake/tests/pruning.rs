@@ -19,25 +19,11 @@ async fn files_that_cannot_match_are_not_opened() {
         "billing_period >= date '2026-10-01' and node_path like 'root/al%'",
         "billing_period in (date '2026-10-01', date '2026-11-01') and node_id = 'alpha'",
     ] {
-        assert_eq!(
-            answer(&context, &format!("{count}{filter}"))
-                .await
-                .as_deref(),
-            Ok("100"),
-            "{filter}"
-        );
+        assert_eq!(answer(&context, &format!("{count}{filter}")).await.as_deref(), Ok("100"), "{filter}");
     }
     let nothing = format!("{count} billing_period = date '2026-11-01'");
     assert_eq!(answer(&context, &nothing).await.as_deref(), Ok("0"));
-    assert!(
-        answer(
-            &context,
-            &format!("{count} billing_period = date '2026-10-01'")
-        )
-        .await
-        .is_err(),
-        "beta is spoiled"
-    );
+    assert!(answer(&context, &format!("{count} billing_period = date '2026-10-01'")).await.is_err(), "beta is spoiled");
 }
 
 #[tokio::test]
@@ -46,12 +32,7 @@ async fn rows_are_counted_without_reading() {
     let files = four_files(&place).await;
     let context = context(&place, &files);
     files.iter().for_each(|file| spoil(&place, file));
-    assert_eq!(
-        answer(&context, "select count(*) from charges")
-            .await
-            .as_deref(),
-        Ok("400")
-    );
+    assert_eq!(answer(&context, "select count(*) from charges").await.as_deref(), Ok("400"));
 }
 
 #[tokio::test]
@@ -60,16 +41,9 @@ async fn a_limit_opens_no_more_files_than_it_needs() {
     let files = four_files(&place).await;
     let context = context(&place, &files);
     files[2..].iter().for_each(|file| spoil(&place, file));
-    let rows = answer(&context, "select line_key from charges limit 150")
-        .await
-        .expect("two files suffice");
+    let rows = answer(&context, "select line_key from charges limit 150").await.expect("two files suffice");
     assert_eq!(rows.lines().count(), 150);
-    assert!(
-        answer(&context, "select line_key from charges limit 201")
-            .await
-            .is_err(),
-        "the third file is spoiled"
-    );
+    assert!(answer(&context, "select line_key from charges limit 201").await.is_err(), "the third file is spoiled");
 }
 
 #[tokio::test]
@@ -84,22 +58,11 @@ async fn an_index_answers_for_its_snapshots() {
     // Snapshot 5 has files 0 and 1; 6 replaces 0 by 2; 8 adds 3 and ends 1.
     let index = FileIndex::new(5, [at(&files[0], 2, None), at(&files[1], 5, None)]);
     index.apply(6, [at(&files[2], 6, None)], &[(0, 6)]);
-    index.apply(
-        8,
-        [at(&files[3], 8, None), at(&files[2], 6, None)],
-        &[(1, 8), (0, 6)],
-    );
+    index.apply(8, [at(&files[3], 8, None), at(&files[2], 6, None)], &[(1, 8), (0, 6)]);
     let ids = |snapshot| -> Vec<i64> {
-        index
-            .files(LakeTable::Charges, snapshot, |_| true)
-            .iter()
-            .map(|file| file.id)
-            .collect()
+        index.files(LakeTable::Charges, snapshot, |_| true).iter().map(|file| file.id).collect()
     };
-    assert_eq!(
-        (ids(5), ids(6), ids(7), ids(8)),
-        (vec![0, 1], vec![1, 2], vec![1, 2], vec![2, 3])
-    );
+    assert_eq!((ids(5), ids(6), ids(7), ids(8)), (vec![0, 1], vec![1, 2], vec![1, 2], vec![2, 3]));
     assert_eq!((index.oldest(), index.newest()), (5, 8));
     assert!(index.files(LakeTable::Usage, 8, |_| true).is_empty());
     let october = index.files_of_periods(LakeTable::Charges, 7, OCTOBER..=OCTOBER, |_| true);

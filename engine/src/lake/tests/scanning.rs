@@ -17,27 +17,17 @@ pub(super) const OCTOBER: i32 = 20_727;
 pub(super) fn charges_of(node: &str, period: i32, first: i64, count: usize) -> RecordBatch {
     let base = rows(LakeTable::Charges, first, count, &mut seeded());
     let schema = LakeTable::Charges.schema();
-    let columns = schema
-        .fields()
-        .iter()
-        .zip(base.columns())
-        .map(|(field, array)| match field.name().as_str() {
-            "node_path" => {
-                Arc::new(StringViewArray::from(vec![format!("root/{node}"); count])) as ArrayRef
-            }
-            "node_id" => Arc::new(StringViewArray::from(vec![node; count])),
-            "billing_period" => Arc::new(Date32Array::from(vec![period; count])),
-            "charge_date" => Arc::new(Date32Array::from(vec![period + 4; count])),
-            "price_8" => {
-                let prices = Decimal128Array::from(vec![1_500_000_000_000_000_000; count]);
-                Arc::new(
-                    prices
-                        .with_precision_and_scale(38, 18)
-                        .expect("in precision"),
-                )
-            }
-            _ => Arc::clone(array),
-        });
+    let columns = schema.fields().iter().zip(base.columns()).map(|(field, array)| match field.name().as_str() {
+        "node_path" => Arc::new(StringViewArray::from(vec![format!("root/{node}"); count])) as ArrayRef,
+        "node_id" => Arc::new(StringViewArray::from(vec![node; count])),
+        "billing_period" => Arc::new(Date32Array::from(vec![period; count])),
+        "charge_date" => Arc::new(Date32Array::from(vec![period + 4; count])),
+        "price_8" => {
+            let prices = Decimal128Array::from(vec![1_500_000_000_000_000_000; count]);
+            Arc::new(prices.with_precision_and_scale(38, 18).expect("in precision"))
+        }
+        _ => Arc::clone(array),
+    });
     RecordBatch::try_new(LakeTable::Charges.schema(), columns.collect()).expect("a batch")
 }
 
@@ -45,74 +35,37 @@ pub(super) fn charges_of(node: &str, period: i32, first: i64, count: usize) -> R
 pub(super) async fn four_files(place: &Place) -> Vec<Arc<DataFile>> {
     let mut files = Vec::new();
     for (period, first) in [(SEPTEMBER, 0), (OCTOBER, 200)] {
-        let mut writer = place
-            .lake
-            .writer(LakeTable::Charges, "hot", small(40, 1 << 30, 2));
+        let mut writer = place.lake.writer(LakeTable::Charges, "hot", small(40, 1 << 30, 2));
         for (file, (node, first)) in (0..).zip([("alpha", first), ("beta", first + 100)]) {
-            writer
-                .push(
-                    charges_of(node, period, first, 100),
-                    &[file; 100],
-                    &[file; 100],
-                )
-                .expect("the rows are taken");
+            writer.push(charges_of(node, period, first, 100), &[file; 100], &[file; 100]).expect("the rows are taken");
         }
-        let named = writer
-            .finish(&|file| format!("Größe & Co/50%/{file}"))
-            .await
-            .expect("the writer finishes");
+        let named = writer.finish(&|file| format!("Größe & Co/50%/{file}")).await.expect("the writer finishes");
         let next = i64::try_from(files.len()).expect("few files");
-        files.extend(
-            (next..)
-                .zip(&named)
-                .map(|(id, file)| listed(id, LakeTable::Charges, file, period)),
-        );
+        files.extend((next..).zip(&named).map(|(id, file)| listed(id, LakeTable::Charges, file, period)));
     }
     files
 }
 
 pub(super) fn context(place: &Place, files: &[Arc<DataFile>]) -> SessionContext {
-    let runtime =
-        scan_runtime(&place.lake, Arc::new(UnboundedMemoryPool::default())).expect("a runtime");
-    let context =
-        SessionContext::new_with_config_rt(SessionConfig::new().with_target_partitions(2), runtime);
-    context
-        .register_table(
-            "charges",
-            place.lake.provider(LakeTable::Charges, files.into()),
-        )
-        .expect("it registers");
+    let runtime = scan_runtime(&place.lake, Arc::new(UnboundedMemoryPool::default())).expect("a runtime");
+    let context = SessionContext::new_with_config_rt(SessionConfig::new().with_target_partitions(2), runtime);
+    context.register_table("charges", place.lake.provider(LakeTable::Charges, files.into())).expect("it registers");
     context
 }
 
 pub(super) async fn answer(context: &SessionContext, sql: &str) -> Result<String, String> {
     let frame = context.sql(sql).await.map_err(|e| e.to_string())?;
     let batches = frame.collect().await.map_err(|e| e.to_string())?;
-    let values = batches
-        .iter()
-        .flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)))
-        .map(|(batch, row)| {
-            let value = |column: &ArrayRef| {
-                arrow::util::display::array_value_to_string(column, row).expect("a value")
-            };
-            batch
-                .columns()
-                .iter()
-                .map(value)
-                .collect::<Vec<_>>()
-                .join("|")
+    let values =
+        batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row))).map(|(batch, row)| {
+            let value = |column: &ArrayRef| arrow::util::display::array_value_to_string(column, row).expect("a value");
+            batch.columns().iter().map(value).collect::<Vec<_>>().join("|")
         });
     Ok(values.collect::<Vec<_>>().join("\n"))
 }
 
 pub(super) async fn plan(context: &SessionContext, sql: &str) -> String {
-    let plan = context
-        .sql(sql)
-        .await
-        .expect("a plan")
-        .create_physical_plan()
-        .await
-        .expect("a physical plan");
+    let plan = context.sql(sql).await.expect("a plan").create_physical_plan().await.expect("a physical plan");
     displayable(plan.as_ref()).indent(true).to_string()
 }
 
@@ -134,47 +87,23 @@ async fn all_rows_of_all_files_are_read() {
                     alpha|2026-10-01|100|200|299|150.000000000000000000\n\
                     beta|2026-10-01|100|300|399|150.000000000000000000";
     assert_eq!(answer(&context, sql).await.as_deref(), Ok(expected));
-    let all = context
-        .sql("select * from charges")
-        .await
-        .expect("a plan")
-        .collect()
-        .await
-        .expect("rows");
-    assert_eq!(
-        all[0].schema().fields().len(),
-        LakeTable::Charges.schema().fields().len()
-    );
-    let written: Vec<RecordBatch> = [
-        ("alpha", SEPTEMBER, 0),
-        ("beta", SEPTEMBER, 100),
-        ("alpha", OCTOBER, 200),
-        ("beta", OCTOBER, 300),
-    ]
-    .map(|(node, period, first)| charges_of(node, period, first, 100))
-    .to_vec();
-    assert_eq!(
-        in_order(LakeTable::Charges, &all),
-        in_order(LakeTable::Charges, &written)
-    );
+    let all = context.sql("select * from charges").await.expect("a plan").collect().await.expect("rows");
+    assert_eq!(all[0].schema().fields().len(), LakeTable::Charges.schema().fields().len());
+    let written: Vec<RecordBatch> =
+        [("alpha", SEPTEMBER, 0), ("beta", SEPTEMBER, 100), ("alpha", OCTOBER, 200), ("beta", OCTOBER, 300)]
+            .map(|(node, period, first)| charges_of(node, period, first, 100))
+            .to_vec();
+    assert_eq!(in_order(LakeTable::Charges, &all), in_order(LakeTable::Charges, &written));
 }
 
 #[tokio::test]
 async fn filters_run_inside_the_scan_and_once() {
     let place = Place::new();
     let context = context(&place, &four_files(&place).await);
-    let plan = plan(
-        &context,
-        "select line_key from charges where node_id = 'beta' and line_key > 150",
-    )
-    .await;
+    let plan = plan(&context, "select line_key from charges where node_id = 'beta' and line_key > 150").await;
     assert!(!plan.contains("FilterExec"), "{plan}");
     assert_eq!(plan.matches("node_id@8 = beta").count(), 1, "{plan}");
-    let rows = answer(
-        &context,
-        "select count(line_key) from charges where node_id = 'beta' and line_key > 150",
-    )
-    .await;
+    let rows = answer(&context, "select count(line_key) from charges where node_id = 'beta' and line_key > 150").await;
     // 151 to 199 and 300 to 399.
     assert_eq!(rows.as_deref(), Ok("149"));
 }
@@ -186,28 +115,14 @@ async fn a_scan_by_itself_answers_with_matching_rows_only() {
     let files = four_files(&place).await;
     spoil(&place, &files[0]);
     let context = context(&place, &files);
-    let table = place
-        .lake
-        .files_table(LakeTable::Charges, files.as_slice().into());
+    let table = place.lake.files_table(LakeTable::Charges, files.as_slice().into());
     let path = || col("node_path");
-    let in_beta = path().eq(lit("root/beta")).or(path()
-        .gt_eq(lit("root/beta/"))
-        .and(path().lt(lit("root/beta0"))));
-    let key = LakeTable::Charges
-        .schema()
-        .index_of("line_key")
-        .expect("a column");
+    let in_beta = path().eq(lit("root/beta")).or(path().gt_eq(lit("root/beta/")).and(path().lt(lit("root/beta0"))));
+    let key = LakeTable::Charges.schema().index_of("line_key").expect("a column");
     let filters = [in_beta, col("line_key").gt(lit(150_i64))];
-    let plan = table
-        .matching(&context.state(), Some(&vec![key]), &filters)
-        .expect("a plan");
-    let batches = datafusion::physical_plan::collect(plan, context.task_ctx())
-        .await
-        .expect("rows");
-    let mut found: Vec<i64> = batches
-        .iter()
-        .flat_map(|batch| keys(LakeTable::Charges, batch))
-        .collect();
+    let plan = table.matching(&context.state(), Some(&vec![key]), &filters).expect("a plan");
+    let batches = datafusion::physical_plan::collect(plan, context.task_ctx()).await.expect("rows");
+    let mut found: Vec<i64> = batches.iter().flat_map(|batch| keys(LakeTable::Charges, batch)).collect();
     found.sort_unstable();
     assert!(found.into_iter().eq((151..200).chain(300..400)));
     assert!(batches.iter().all(|batch| batch.num_columns() == 1));
@@ -216,63 +131,35 @@ async fn a_scan_by_itself_answers_with_matching_rows_only() {
 #[tokio::test]
 async fn large_files_are_read_by_several_partitions() {
     let place = Place::new();
-    let mut writer = place
-        .lake
-        .writer(LakeTable::ChargesMonthly, "hot", small(500, 1 << 30, 2));
+    let mut writer = place.lake.writer(LakeTable::ChargesMonthly, "hot", small(500, 1 << 30, 2));
     writer
-        .push(
-            rows(LakeTable::ChargesMonthly, 0, 2000, &mut seeded()),
-            &[0; 2000],
-            &[0; 2000],
-        )
+        .push(rows(LakeTable::ChargesMonthly, 0, 2000, &mut seeded()), &[0; 2000], &[0; 2000])
         .expect("the rows are taken");
-    let files: FileList = finish(writer)
-        .await
-        .iter()
-        .map(|file| listed(1, LakeTable::ChargesMonthly, file, OCTOBER))
-        .collect();
-    let runtime =
-        scan_runtime(&place.lake, Arc::new(UnboundedMemoryPool::default())).expect("a runtime");
-    let config = SessionConfig::new()
-        .with_target_partitions(2)
-        .with_repartition_file_min_size(1)
-        .with_batch_size(100);
+    let files: FileList =
+        finish(writer).await.iter().map(|file| listed(1, LakeTable::ChargesMonthly, file, OCTOBER)).collect();
+    let runtime = scan_runtime(&place.lake, Arc::new(UnboundedMemoryPool::default())).expect("a runtime");
+    let config = SessionConfig::new().with_target_partitions(2).with_repartition_file_min_size(1).with_batch_size(100);
     let context = SessionContext::new_with_config_rt(config, runtime);
-    context
-        .register_table(
-            "monthly",
-            place.lake.provider(LakeTable::ChargesMonthly, files),
-        )
-        .expect("it registers");
+    context.register_table("monthly", place.lake.provider(LakeTable::ChargesMonthly, files)).expect("it registers");
     let sql = "select charge_category, sum(usage_rows) from monthly group by 1";
     let plan = plan(&context, sql).await;
     assert!(plan.contains("file_groups={2 groups"), "{plan}");
     // 0 + 1 + … + 1999.
-    assert_eq!(
-        answer(&context, "select sum(usage_rows) from monthly")
-            .await
-            .as_deref(),
-        Ok("1999000")
-    );
+    assert_eq!(answer(&context, "select sum(usage_rows) from monthly").await.as_deref(), Ok("1999000"));
 }
 
 #[tokio::test]
 async fn columns_that_older_files_lack_are_null() {
     let place = Place::new();
     let batch = charges_of("alpha", OCTOBER, 0, 10);
-    let older = batch
-        .project(&[4, 8, 9, 30])
-        .expect("charge_date, node_id, node_path, line_key");
+    let older = batch.project(&[4, 8, 9, 30]).expect("charge_date, node_id, node_path, line_key");
     let path = "hot/charges/old.parquet";
     std::fs::create_dir_all(place.path_of("hot/charges")).expect("a directory");
     let file = File::create(place.path_of(path)).expect("a file");
-    let mut writer = ArrowWriter::try_new(file, older.schema(), Some(WriterProperties::default()))
-        .expect("a writer");
+    let mut writer = ArrowWriter::try_new(file, older.schema(), Some(WriterProperties::default())).expect("a writer");
     writer.write(&older).expect("rows");
     writer.close().expect("a footer");
-    let bytes = std::fs::metadata(place.path_of(path))
-        .expect("the file")
-        .len();
+    let bytes = std::fs::metadata(place.path_of(path)).expect("the file").len();
     let written = WrittenFile {
         file: 0,
         path: path.to_owned(),
@@ -289,19 +176,10 @@ async fn columns_that_older_files_lack_are_null() {
 #[tokio::test]
 async fn nothing_but_the_lake_can_be_read() {
     let place = Place::new();
-    let runtime =
-        scan_runtime(&place.lake, Arc::new(UnboundedMemoryPool::default())).expect("a runtime");
-    let store = |url: &str| {
-        runtime
-            .object_store_registry
-            .get_store(&Url::parse(url).expect("a URL"))
-            .is_ok()
-    };
+    let runtime = scan_runtime(&place.lake, Arc::new(UnboundedMemoryPool::default())).expect("a runtime");
+    let store = |url: &str| runtime.object_store_registry.get_store(&Url::parse(url).expect("a URL")).is_ok();
     assert!(store("wh://main/hot/x"));
     assert!(!store("wh://other/hot/x") && !store("file:///etc/passwd") && !store("s3://bucket/x"));
-    runtime.register_object_store(
-        &Url::parse("file:///").expect("a URL"),
-        place.lake.object_store(),
-    );
+    runtime.register_object_store(&Url::parse("file:///").expect("a URL"), place.lake.object_store());
     assert!(!store("file:///etc/passwd"));
 }

@@ -27,27 +27,16 @@ fn rows_of_chunk(chunk: &str, columns: usize) -> Vec<Row> {
         for (row, spans) in block.rows.iter().zip(block.spans.chunks(columns)) {
             let field = |span: &super::rows::Span| {
                 let cell = &chunk[span.start as usize..span.end as usize];
-                if span.is_escaped {
-                    cell.replace("\"\"", "\"")
-                } else {
-                    cell.to_owned()
-                }
+                if span.is_escaped { cell.replace("\"\"", "\"") } else { cell.to_owned() }
             };
             found.push((row.2, Ok(spans.iter().map(field).collect())));
         }
     }
-    let broken = block
-        .broken
-        .iter()
-        .map(|b| (b.ordinal, Err(chunk[b.start..b.end].to_owned())));
+    let broken = block.broken.iter().map(|b| (b.ordinal, Err(chunk[b.start..b.end].to_owned())));
     found.extend(broken);
     found.sort_by_key(|(ordinal, _)| *ordinal);
     let ordinals: Vec<u32> = found.iter().map(|(ordinal, _)| *ordinal).collect();
-    assert_eq!(
-        ordinals,
-        (0..reader.rows()).collect::<Vec<_>>(),
-        "every row has its own number"
-    );
+    assert_eq!(ordinals, (0..reader.rows()).collect::<Vec<_>>(), "every row has its own number");
     found.into_iter().map(|(_, row)| row).collect()
 }
 

@@ -33,15 +33,7 @@ pub(crate) struct Chunks<R> {
 impl<R: Read> Chunks<R> {
     /// Chunks of `reader`, which stands at the first data row.
     pub(crate) fn new(reader: R, target: usize) -> Self {
-        Self {
-            reader,
-            target,
-            buffer: Vec::new(),
-            scanned: 0,
-            boundary: 0,
-            is_ended: false,
-            newlines: 0,
-        }
+        Self { reader, target, buffer: Vec::new(), scanned: 0, boundary: 0, is_ended: false, newlines: 0 }
     }
 
     /// The next chunk, or `None` at the end.
@@ -58,9 +50,7 @@ impl<R: Read> Chunks<R> {
                 return Ok(Some(self.cut()));
             }
             if self.buffer.len() > 2 * ROW_BYTES_MAX {
-                return Err(ChunkError::LineTooLong {
-                    newlines: self.newlines,
-                });
+                return Err(ChunkError::LineTooLong { newlines: self.newlines });
             }
             wanted = self.buffer.len() + self.target;
         }
@@ -70,11 +60,7 @@ impl<R: Read> Chunks<R> {
         while self.buffer.len() < wanted && !self.is_ended {
             let missing = wanted - self.buffer.len();
             self.buffer.reserve(missing);
-            let read = self
-                .reader
-                .by_ref()
-                .take(missing as u64)
-                .read_to_end(&mut self.buffer)?;
+            let read = self.reader.by_ref().take(missing as u64).read_to_end(&mut self.buffer)?;
             self.is_ended = read == 0;
         }
         Ok(())
@@ -83,11 +69,7 @@ impl<R: Read> Chunks<R> {
     /// Moves `scanned` and `boundary` as far as the buffer allows. `scanned` always stands
     /// outside quotes; a quoted field that is still open is looked at again with more bytes.
     fn scan(&mut self) {
-        while let Some(rest) = self
-            .buffer
-            .get(self.scanned..)
-            .filter(|rest| !rest.is_empty())
-        {
+        while let Some(rest) = self.buffer.get(self.scanned..).filter(|rest| !rest.is_empty()) {
             let quote = memchr::memchr(b'"', rest).map(|offset| self.scanned + offset);
             let plain_end = quote.unwrap_or(self.buffer.len());
             if let Some(newline) = memchr::memrchr(b'\n', &self.buffer[self.scanned..plain_end]) {
@@ -97,8 +79,8 @@ impl<R: Read> Chunks<R> {
                 self.scanned = self.buffer.len();
                 return;
             };
-            let is_field_start = open == self.boundary
-                || matches!(self.buffer.get(open.wrapping_sub(1)), Some(b',' | b'\n'));
+            let is_field_start =
+                open == self.boundary || matches!(self.buffer.get(open.wrapping_sub(1)), Some(b',' | b'\n'));
             if !is_field_start {
                 self.scanned = open + 1;
                 continue;
@@ -147,12 +129,7 @@ mod tests {
     #[test]
     fn chunks_end_at_row_ends_and_lose_nothing() {
         let text = "a,\"x\ny\",1\nb,2,3\n\"c \"\"q\"\"\r\n\",4,5\r\nd,6,\"7\"\n";
-        let rows = [
-            "a,\"x\ny\",1\n",
-            "b,2,3\n",
-            "\"c \"\"q\"\"\r\n\",4,5\r\n",
-            "d,6,\"7\"\n",
-        ];
+        let rows = ["a,\"x\ny\",1\n", "b,2,3\n", "\"c \"\"q\"\"\r\n\",4,5\r\n", "d,6,\"7\"\n"];
         for target in 1..=text.len() + 1 {
             let chunks = chunks_of(text, target);
             assert_eq!(chunks.concat(), text, "target {target}");
@@ -168,10 +145,7 @@ mod tests {
                 row_at += row.len();
                 row_ends.push(row_at);
             }
-            assert!(
-                ends.iter().all(|end| row_ends.contains(end)),
-                "target {target}: {chunks:?}"
-            );
+            assert!(ends.iter().all(|end| row_ends.contains(end)), "target {target}: {chunks:?}");
         }
     }
 
@@ -194,9 +168,6 @@ mod tests {
     fn a_line_without_end_is_refused() {
         let endless = vec![b'x'; 3 * ROW_BYTES_MAX];
         let mut chunks = Chunks::new(endless.as_slice(), 1 << 20);
-        assert!(matches!(
-            chunks.next_chunk(),
-            Err(ChunkError::LineTooLong { newlines: 0 })
-        ));
+        assert!(matches!(chunks.next_chunk(), Err(ChunkError::LineTooLong { newlines: 0 })));
     }
 }

@@ -3,17 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Decimal128Array, StringViewBuilder, TimestampMicrosecondArray,
-    builder::NullBufferBuilder,
+    ArrayRef, Decimal128Array, StringViewBuilder, TimestampMicrosecondArray, builder::NullBufferBuilder,
 };
 
 use super::rows::{BrokenRow, RowBlock, RowReader, Span};
 use crate::lake::schema::{MONEY_PRECISION, MONEY_SCALE};
 use crate::landing::instant::{InstantFormat, parse_instant};
 use crate::landing::number::parse_number;
-use crate::landing::rows::{
-    ColumnReading, Fault, Marks, RawRows, Reading, SourceRows, Unreadable, class_of,
-};
+use crate::landing::rows::{ColumnReading, Fault, Marks, RawRows, Reading, SourceRows, Unreadable, class_of};
 
 /// Rows that are split before their columns are filled: their positions stay in the cache.
 const BLOCK_ROWS: usize = 512;
@@ -35,12 +32,7 @@ pub(crate) fn read_chunk(chunk: Vec<u8>, reading: &Reading) -> SourceRows {
             ranges.push((*start, *end));
         }
         for (i, column) in columns.iter_mut().enumerate() {
-            column.fill(
-                &text,
-                block.spans.iter().skip(i).step_by(width),
-                first_row,
-                &reading.formats,
-            );
+            column.fill(&text, block.spans.iter().skip(i).step_by(width), first_row, &reading.formats);
         }
     }
     let all_rows = reader.rows();
@@ -110,17 +102,8 @@ fn unreadable_rows(text: &str, broken: &[BrokenRow]) -> Vec<Unreadable> {
         .map(|row| {
             line += memchr::memchr_iter(b'\n', &text.as_bytes()[counted..row.start]).count() as u64;
             counted = row.start;
-            let raw = text
-                .get(row.start..row.end)
-                .unwrap_or_default()
-                .trim_end_matches('\r')
-                .to_owned();
-            Unreadable {
-                ordinal: row.ordinal,
-                raw,
-                reason: row.reason.clone(),
-                line: Some(line),
-            }
+            let raw = text.get(row.start..row.end).unwrap_or_default().trim_end_matches('\r').to_owned();
+            Unreadable { ordinal: row.ordinal, raw, reason: row.reason.clone(), line: Some(line) }
         })
         .collect()
 }
@@ -171,9 +154,7 @@ impl<'a> Column<'a> {
 
     fn fill_text<'s>(&mut self, text: &str, spans: impl Iterator<Item = &'s Span>) {
         for span in spans {
-            let cell = text
-                .get(span.start as usize..span.end as usize)
-                .unwrap_or_default();
+            let cell = text.get(span.start as usize..span.end as usize).unwrap_or_default();
             if span.is_escaped {
                 self.scratch.clear();
                 let mut pieces = cell.split("\"\"");
@@ -191,12 +172,7 @@ impl<'a> Column<'a> {
         }
     }
 
-    fn fill_numbers<'s>(
-        &mut self,
-        text: &str,
-        spans: impl Iterator<Item = &'s Span>,
-        first_row: usize,
-    ) {
+    fn fill_numbers<'s>(&mut self, text: &str, spans: impl Iterator<Item = &'s Span>, first_row: usize) {
         for (i, span) in spans.enumerate() {
             let cell = &text.as_bytes()[span.start as usize..span.end as usize];
             if self.reading.nulls.contains(cell) {
@@ -243,21 +219,14 @@ impl<'a> Column<'a> {
                 None => {
                     self.instants.push(0);
                     self.instant_validity.append_null();
-                    self.fault(
-                        first_row + i,
-                        text,
-                        span,
-                        "is not a time in a form that this source uses",
-                    );
+                    self.fault(first_row + i, text, span, "is not a time in a form that this source uses");
                 }
             }
         }
     }
 
     fn fault(&mut self, row: usize, text: &str, span: &Span, reason: &str) {
-        let cell = text
-            .get(span.start as usize..span.end as usize)
-            .unwrap_or_default();
+        let cell = text.get(span.start as usize..span.end as usize).unwrap_or_default();
         self.marks.faults.push(Fault {
             row: to_row(row),
             column: Arc::clone(&self.reading.name),
@@ -268,20 +237,14 @@ impl<'a> Column<'a> {
 
     fn finish(mut self, source: &mut SourceRows) {
         let need = &self.reading.need;
-        source
-            .text
-            .push(need.text.then(|| Arc::new(self.text.finish()) as ArrayRef));
+        source.text.push(need.text.then(|| Arc::new(self.text.finish()) as ArrayRef));
         source.numbers.push(need.number.then(|| {
             let numbers = Decimal128Array::new(self.numbers.into(), self.number_validity.finish());
             // Every value was checked against 38 digits when it was parsed.
-            numbers.with_data_type(arrow::datatypes::DataType::Decimal128(
-                MONEY_PRECISION,
-                MONEY_SCALE,
-            ))
+            numbers.with_data_type(arrow::datatypes::DataType::Decimal128(MONEY_PRECISION, MONEY_SCALE))
         }));
         source.instants.push(need.instant.then(|| {
-            TimestampMicrosecondArray::new(self.instants.into(), self.instant_validity.finish())
-                .with_timezone("UTC")
+            TimestampMicrosecondArray::new(self.instants.into(), self.instant_validity.finish()).with_timezone("UTC")
         }));
         source.marks.faults.extend(self.marks.faults);
         source.marks.rounded_rows.extend(self.marks.rounded_rows);

@@ -16,11 +16,7 @@ pub(crate) struct Header {
 ///
 /// The byte-order mark is dropped; else the first column would be "missing".
 pub(crate) fn read_header(bytes: &[u8], is_end: bool) -> Result<Header, &'static str> {
-    let mark = if bytes.starts_with(b"\xef\xbb\xbf") {
-        3
-    } else {
-        0
-    };
+    let mark = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let mut at = mark;
     let mut columns = Vec::new();
     let end = loop {
@@ -40,31 +36,15 @@ pub(crate) fn read_header(bytes: &[u8], is_end: bool) -> Result<Header, &'static
         return Err("the first line is empty");
     }
     let lines = memchr::memchr_iter(b'\n', &bytes[..end]).count() as u64;
-    Ok(Header {
-        columns,
-        bytes: end,
-        lines,
-    })
+    Ok(Header { columns, bytes: end, lines })
 }
 
 /// One name and the position of the delimiter after it.
-fn read_name(
-    bytes: &[u8],
-    row_start: usize,
-    at: usize,
-    is_end: bool,
-) -> Result<(String, usize), &'static str> {
-    let text = |range: &[u8]| {
-        std::str::from_utf8(range)
-            .map(str::to_owned)
-            .map_err(|_| "it is not UTF-8")
-    };
+fn read_name(bytes: &[u8], row_start: usize, at: usize, is_end: bool) -> Result<(String, usize), &'static str> {
+    let text = |range: &[u8]| std::str::from_utf8(range).map(str::to_owned).map_err(|_| "it is not UTF-8");
     if bytes.get(at) == Some(&b'"') {
         return match closing_quote(bytes, row_start, at, is_end) {
-            Closing::At { quote, .. } => Ok((
-                text(&bytes[at + 1..quote])?.replace("\"\"", "\""),
-                quote + 1,
-            )),
+            Closing::At { quote, .. } => Ok((text(&bytes[at + 1..quote])?.replace("\"\"", "\""), quote + 1)),
             Closing::Broken | Closing::Open => Err("a quote is not closed"),
         };
     }
@@ -93,11 +73,7 @@ mod tests {
         ] {
             let header = read_header(text.as_bytes(), true).expect("header");
             assert_eq!(header.columns, ["a", "b,\"x\"", "c"], "{text}");
-            assert_eq!(
-                header.bytes,
-                text.find("1,2").unwrap_or(text.len()).min(header.bytes),
-                "{text} {bytes}"
-            );
+            assert_eq!(header.bytes, text.find("1,2").unwrap_or(text.len()).min(header.bytes), "{text} {bytes}");
         }
     }
 
@@ -109,10 +85,7 @@ mod tests {
 
     #[test]
     fn what_is_no_header() {
-        assert_eq!(
-            read_header(b"\n1,2\n", true),
-            Err("the first line is empty")
-        );
+        assert_eq!(read_header(b"\n1,2\n", true), Err("the first line is empty"));
         assert_eq!(read_header(b"\"a,b\n", true), Err("a quote is not closed"));
         assert_eq!(read_header(b"a\xff,b\n", true), Err("it is not UTF-8"));
     }

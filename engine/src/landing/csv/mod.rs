@@ -50,11 +50,7 @@ pub(crate) fn closing_quote(bytes: &[u8], row_start: usize, open: usize, is_end:
     loop {
         let Some(offset) = bytes.get(at..).and_then(|rest| memchr::memchr(b'"', rest)) else {
             let is_too_long = bytes.len() - row_start > ROW_BYTES_MAX;
-            return if is_too_long {
-                Closing::Broken
-            } else {
-                Closing::Open
-            };
+            return if is_too_long { Closing::Broken } else { Closing::Open };
         };
         let quote = at + offset;
         if quote - row_start > ROW_BYTES_MAX {

@@ -44,14 +44,7 @@ pub(crate) struct RowReader<'a> {
 impl<'a> RowReader<'a> {
     /// Rows of `bytes`; rows that contain a position of `invalid` are broken.
     pub(crate) fn new(bytes: &'a [u8], columns: usize, invalid: &'a [usize]) -> Self {
-        Self {
-            bytes,
-            columns,
-            at: 0,
-            delimiters: Delimiters::new(bytes),
-            ordinal: 0,
-            invalid,
-        }
+        Self { bytes, columns, at: 0, delimiters: Delimiters::new(bytes), ordinal: 0, invalid }
     }
 
     /// Fills `block` with up to `rows_max` rows; false when the chunk is used up.
@@ -80,10 +73,7 @@ impl<'a> RowReader<'a> {
                 match closing_quote(self.bytes, row_start, field_start, true) {
                     Closing::At { quote, is_escaped } => {
                         self.delimiters.seek(quote + 1);
-                        (
-                            to_span(field_start + 1, quote, is_escaped),
-                            self.delimiters.next(),
-                        )
+                        (to_span(field_start + 1, quote, is_escaped), self.delimiters.next())
                     }
                     Closing::Broken | Closing::Open => {
                         block.spans.truncate(first_span);
@@ -93,12 +83,8 @@ impl<'a> RowReader<'a> {
             } else {
                 let delimiter = self.delimiters.next();
                 let is_row_end = self.bytes.get(delimiter) != Some(&b',');
-                let is_crlf =
-                    is_row_end && delimiter > field_start && self.bytes[delimiter - 1] == b'\r';
-                (
-                    to_span(field_start, delimiter - usize::from(is_crlf), false),
-                    delimiter,
-                )
+                let is_crlf = is_row_end && delimiter > field_start && self.bytes[delimiter - 1] == b'\r';
+                (to_span(field_start, delimiter - usize::from(is_crlf), false), delimiter)
             };
             fields += 1;
             longest = longest.max((span.end - span.start) as usize);
@@ -139,12 +125,7 @@ impl<'a> RowReader<'a> {
             return;
         };
         block.spans.truncate(first_span);
-        block.broken.push(BrokenRow {
-            ordinal: self.ordinal,
-            start,
-            end,
-            reason,
-        });
+        block.broken.push(BrokenRow { ordinal: self.ordinal, start, end, reason });
         self.ordinal += 1;
     }
 
@@ -157,28 +138,18 @@ impl<'a> RowReader<'a> {
 
     /// A quoting error costs the line on which the quote opens; reading goes on after it.
     fn cut_line(&mut self, block: &mut RowBlock, start: usize, open: usize) {
-        let end = memchr::memchr(b'\n', &self.bytes[open..])
-            .map_or(self.bytes.len(), |offset| open + offset);
+        let end = memchr::memchr(b'\n', &self.bytes[open..]).map_or(self.bytes.len(), |offset| open + offset);
         self.take_invalid(end);
         self.at = (end + 1).min(self.bytes.len());
         self.delimiters.seek(self.at);
         let reason = "has a quote that is not closed, or text after a closing quote".to_owned();
-        block.broken.push(BrokenRow {
-            ordinal: self.ordinal,
-            start,
-            end,
-            reason,
-        });
+        block.broken.push(BrokenRow { ordinal: self.ordinal, start, end, reason });
         self.ordinal += 1;
     }
 }
 
 fn to_span(start: usize, end: usize, is_escaped: bool) -> Span {
-    Span {
-        start: narrow(start),
-        end: narrow(end),
-        is_escaped,
-    }
+    Span { start: narrow(start), end: narrow(end), is_escaped }
 }
 
 /// Positions in a chunk fit 32 bits: chunks are megabytes.
@@ -195,11 +166,7 @@ struct Delimiters<'a> {
 
 impl<'a> Delimiters<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            block: 0,
-            mask: mask_at(bytes, 0),
-        }
+        Self { bytes, block: 0, mask: mask_at(bytes, 0) }
     }
 
     /// The next delimiter's position, or the end of the bytes.
@@ -271,38 +238,16 @@ mod tests {
         let mut rows = Vec::new();
         while reader.next_block(&mut block, 2) {
             for row in block.spans.chunks(columns) {
-                rows.push(
-                    row.iter()
-                        .map(|s| text[s.start as usize..s.end as usize].to_owned())
-                        .collect(),
-                );
+                rows.push(row.iter().map(|s| text[s.start as usize..s.end as usize].to_owned()).collect());
             }
         }
-        (
-            rows,
-            block
-                .broken
-                .into_iter()
-                .map(|b| (b.ordinal, b.reason))
-                .collect(),
-        )
+        (rows, block.broken.into_iter().map(|b| (b.ordinal, b.reason)).collect())
     }
 
     #[test]
     fn fields_of_every_form() {
-        let (rows, broken) = read(
-            "a,b,c\r\n\"x,1\",,\"\"\n\n\"l\nm\",2,\"q\"\"q\"\r\nlast,,",
-            3,
-        );
-        assert_eq!(
-            rows,
-            [
-                ["a", "b", "c"],
-                ["x,1", "", ""],
-                ["l\nm", "2", "q\"\"q"],
-                ["last", "", ""]
-            ]
-        );
+        let (rows, broken) = read("a,b,c\r\n\"x,1\",,\"\"\n\n\"l\nm\",2,\"q\"\"q\"\r\nlast,,", 3);
+        assert_eq!(rows, [["a", "b", "c"], ["x,1", "", ""], ["l\nm", "2", "q\"\"q"], ["last", "", ""]]);
         assert!(broken.is_empty());
     }
 
@@ -310,14 +255,8 @@ mod tests {
     fn short_and_long_rows_are_broken_and_never_shift() {
         let (rows, broken) = read("1,2,3\n4,5\n6,7,8,9\n10,11,12\n", 3);
         assert_eq!(rows, [["1", "2", "3"], ["10", "11", "12"]]);
-        assert_eq!(
-            broken[0],
-            (1, "has 2 fields where the header has 3".to_owned())
-        );
-        assert_eq!(
-            broken[1],
-            (2, "has 4 fields where the header has 3".to_owned())
-        );
+        assert_eq!(broken[0], (1, "has 2 fields where the header has 3".to_owned()));
+        assert_eq!(broken[1], (2, "has 4 fields where the header has 3".to_owned()));
     }
 
     #[test]
@@ -341,11 +280,7 @@ mod tests {
             for position in 0..64 {
                 let mut block = [b'.'; 64];
                 block[position] = value;
-                let expected = if matches!(value, b',' | b'\n') {
-                    1_u64 << position
-                } else {
-                    0
-                };
+                let expected = if matches!(value, b',' | b'\n') { 1_u64 << position } else { 0 };
                 assert_eq!(mask_of(&block), expected, "{value} at {position}");
             }
         }

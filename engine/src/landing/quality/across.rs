@@ -53,9 +53,7 @@ impl Meaning {
     fn merge(&mut self, other: &Self) {
         for (name, meaning) in &other.of {
             if self.of.len() < NAMES_MAX {
-                self.of
-                    .entry(Arc::clone(name))
-                    .or_insert_with(|| Arc::clone(meaning));
+                self.of.entry(Arc::clone(name)).or_insert_with(|| Arc::clone(meaning));
             }
         }
     }
@@ -75,10 +73,7 @@ impl Across {
         if let (Some(prices), Some(skus)) = (columns.text("sku_price_id"), columns.text("sku_id")) {
             found.push(("X1", self.skus.observe(prices, skus)));
         }
-        if let (Some(services), Some(categories)) = (
-            columns.text("service_name"),
-            columns.text("service_category"),
-        ) {
+        if let (Some(services), Some(categories)) = (columns.text("service_name"), columns.text("service_category")) {
             found.push(("X2", self.services.observe(services, categories)));
         }
         found

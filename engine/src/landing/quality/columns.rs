@@ -43,10 +43,9 @@ impl<'a> Columns<'a> {
     pub(super) fn has(&self, name: &str) -> BooleanBuffer {
         match self.column(name) {
             None => BooleanBuffer::new_unset(self.rows),
-            Some(column) => column.nulls().map_or_else(
-                || BooleanBuffer::new_set(self.rows),
-                |nulls| nulls.inner().clone(),
-            ),
+            Some(column) => {
+                column.nulls().map_or_else(|| BooleanBuffer::new_set(self.rows), |nulls| nulls.inner().clone())
+            }
         }
     }
 
@@ -57,28 +56,17 @@ impl<'a> Columns<'a> {
 
     /// Where any of some columns is not null.
     pub(super) fn has_any(&self, names: &[&str]) -> BooleanBuffer {
-        names
-            .iter()
-            .fold(BooleanBuffer::new_unset(self.rows), |any, name| {
-                &any | &self.has(name)
-            })
+        names.iter().fold(BooleanBuffer::new_unset(self.rows), |any, name| &any | &self.has(name))
     }
 
     /// Where any of some columns is null.
     pub(super) fn lacks_any(&self, names: &[&str]) -> BooleanBuffer {
-        names
-            .iter()
-            .fold(BooleanBuffer::new_unset(self.rows), |any, name| {
-                &any | &self.lacks(name)
-            })
+        names.iter().fold(BooleanBuffer::new_unset(self.rows), |any, name| &any | &self.lacks(name))
     }
 
     /// Where a text column is `value`, which has at most 12 bytes, so that a view holds it whole.
     pub(super) fn is(&self, name: &str, value: &str) -> BooleanBuffer {
-        debug_assert!(
-            value.len() <= 12,
-            "a longer text is not inlined in its view"
-        );
+        debug_assert!(value.len() <= 12, "a longer text is not inlined in its view");
         let Some(text) = self.text(name) else {
             return BooleanBuffer::new_unset(self.rows);
         };
@@ -89,26 +77,19 @@ impl<'a> Columns<'a> {
 
     /// Where a text column is one of some short values.
     pub(super) fn is_any(&self, name: &str, values: &[&str]) -> BooleanBuffer {
-        values
-            .iter()
-            .fold(BooleanBuffer::new_unset(self.rows), |any, value| {
-                &any | &self.is(name, value)
-            })
+        values.iter().fold(BooleanBuffer::new_unset(self.rows), |any, value| &any | &self.is(name, value))
     }
 
     pub(super) fn usage(&self) -> &BooleanBuffer {
-        self.usage
-            .get_or_init(|| self.is("charge_category", "Usage"))
+        self.usage.get_or_init(|| self.is("charge_category", "Usage"))
     }
 
     pub(super) fn purchase(&self) -> &BooleanBuffer {
-        self.purchase
-            .get_or_init(|| self.is("charge_category", "Purchase"))
+        self.purchase.get_or_init(|| self.is("charge_category", "Purchase"))
     }
 
     pub(super) fn correction(&self) -> &BooleanBuffer {
-        self.correction
-            .get_or_init(|| self.is("charge_class", "Correction"))
+        self.correction.get_or_init(|| self.is("charge_class", "Correction"))
     }
 
     /// Where a money column has a value for which `holds`.
@@ -121,12 +102,7 @@ impl<'a> Columns<'a> {
     }
 
     /// Where both instants are there and `holds`.
-    pub(super) fn instants_where(
-        &self,
-        first: &str,
-        second: &str,
-        holds: fn(i64, i64) -> bool,
-    ) -> BooleanBuffer {
+    pub(super) fn instants_where(&self, first: &str, second: &str, holds: fn(i64, i64) -> bool) -> BooleanBuffer {
         let (Some(a), Some(b)) = (self.column(first), self.column(second)) else {
             return BooleanBuffer::new_unset(self.rows);
         };
@@ -143,10 +119,7 @@ impl<'a> Columns<'a> {
         let (Some(a), Some(b)) = (self.column(first), self.column(second)) else {
             return BooleanBuffer::new_unset(self.rows);
         };
-        let (a, b) = (
-            a.as_primitive::<Decimal128Type>().values(),
-            b.as_primitive::<Decimal128Type>().values(),
-        );
+        let (a, b) = (a.as_primitive::<Decimal128Type>().values(), b.as_primitive::<Decimal128Type>().values());
         let differing = BooleanBuffer::collect_bool(self.rows, |row| {
             a[row] != b[row] && a[row].abs_diff(b[row]) > tolerance(a[row])
         });
@@ -155,9 +128,7 @@ impl<'a> Columns<'a> {
 
     /// Where cost, price and quantity are there and cost is not price × quantity within the tolerance.
     pub(super) fn is_not_product(&self, cost: &str, price: &str, quantity: &str) -> BooleanBuffer {
-        let (Some(c), Some(p), Some(q)) =
-            (self.column(cost), self.column(price), self.column(quantity))
-        else {
+        let (Some(c), Some(p), Some(q)) = (self.column(cost), self.column(price), self.column(quantity)) else {
             return BooleanBuffer::new_unset(self.rows);
         };
         let all = &(&self.has(cost) & &self.has(price)) & &self.has(quantity);
@@ -166,8 +137,7 @@ impl<'a> Columns<'a> {
             p.as_primitive::<Decimal128Type>().values(),
             q.as_primitive::<Decimal128Type>().values(),
         );
-        let wrong =
-            BooleanBuffer::collect_bool(self.rows, |row| is_wrong_product(c[row], p[row], q[row]));
+        let wrong = BooleanBuffer::collect_bool(self.rows, |row| is_wrong_product(c[row], p[row], q[row]));
         &all & &wrong
     }
 }
@@ -182,16 +152,10 @@ fn tolerance(cost: i128) -> u128 {
 fn is_wrong_product(cost: i128, price: i128, quantity: i128) -> bool {
     let (Some(product), Some(scaled)) = (price.checked_mul(quantity), cost.checked_mul(ONE)) else {
         let product = i256::from_i128(price).wrapping_mul(i256::from_i128(quantity));
-        let difference = i256::from_i128(cost)
-            .wrapping_mul(i256::from_i128(ONE))
-            .wrapping_sub(product);
-        let magnitude = if difference < i256::ZERO {
-            difference.wrapping_neg()
-        } else {
-            difference
-        };
-        let allowed = i256::from_i128(i128::try_from(tolerance(cost)).unwrap_or(i128::MAX))
-            .wrapping_mul(i256::from_i128(ONE));
+        let difference = i256::from_i128(cost).wrapping_mul(i256::from_i128(ONE)).wrapping_sub(product);
+        let magnitude = if difference < i256::ZERO { difference.wrapping_neg() } else { difference };
+        let allowed =
+            i256::from_i128(i128::try_from(tolerance(cost)).unwrap_or(i128::MAX)).wrapping_mul(i256::from_i128(ONE));
         return magnitude > allowed;
     };
     let difference = scaled.abs_diff(product);
@@ -210,23 +174,11 @@ mod tests {
         assert!(is_wrong_product(six + 6_000_000_001 + 6, 2 * ONE, 3 * ONE));
         // 0.001 × 0.001 = 0.000001: 1e-9 allowed.
         let thousandth = ONE / 1_000;
-        assert!(!is_wrong_product(
-            ONE / 1_000_000 - 1_000_000_000,
-            thousandth,
-            thousandth
-        ));
-        assert!(is_wrong_product(
-            ONE / 1_000_000 - 1_000_000_001,
-            thousandth,
-            thousandth
-        ));
+        assert!(!is_wrong_product(ONE / 1_000_000 - 1_000_000_000, thousandth, thousandth));
+        assert!(is_wrong_product(ONE / 1_000_000 - 1_000_000_001, thousandth, thousandth));
         // Beyond 128 bits: a million times a million.
         let million = 1_000_000 * ONE;
         assert!(!is_wrong_product(1_000_000 * million, million, million));
-        assert!(is_wrong_product(
-            1_000_000 * million + 1_001 * ONE,
-            million,
-            million
-        ));
+        assert!(is_wrong_product(1_000_000 * million + 1_001 * ONE, million, million));
     }
 }

@@ -130,12 +130,8 @@ impl Findings {
     fn count(&mut self, position: usize, broken: &BooleanBuffer, usage: &RecordBatch) {
         let rows = broken.count_set_bits() as u64;
         let first = broken.set_indices().next().and_then(|row| {
-            let file = usage
-                .column_by_name("source_file")?
-                .as_primitive::<Int32Type>();
-            let number = usage
-                .column_by_name("source_row")?
-                .as_primitive::<Int64Type>();
+            let file = usage.column_by_name("source_file")?.as_primitive::<Int32Type>();
+            let number = usage.column_by_name("source_row")?.as_primitive::<Int64Type>();
             (row < file.len()).then(|| (file.value(row), number.value(row)))
         });
         self.counts[position].add(rows, first);
@@ -153,13 +149,7 @@ impl Findings {
     pub fn list(&self) -> Vec<Finding> {
         let broken = rules::ALL.iter().zip(&self.counts);
         broken
-            .filter_map(|((rule, _), count)| {
-                Some(Finding {
-                    rule: *rule,
-                    rows: count.rows,
-                    first: count.first?,
-                })
-            })
+            .filter_map(|((rule, _), count)| Some(Finding { rule: *rule, rows: count.rows, first: count.first? }))
             .collect()
     }
 }

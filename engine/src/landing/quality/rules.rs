@@ -9,67 +9,17 @@ use super::{FocusVersion, Rule, Severity, amounts, periods, shape, values};
 /// Rows that break a rule; `None` for rules that look across rows.
 pub(super) type Check = fn(&Columns<'_>, FocusVersion) -> Option<BooleanBuffer>;
 
-const fn rule(
-    id: &'static str,
-    since: FocusVersion,
-    severity: Severity,
-    says: &'static str,
-) -> Rule {
-    Rule {
-        id,
-        says,
-        severity,
-        since,
-    }
+const fn rule(id: &'static str, since: FocusVersion, severity: Severity, says: &'static str) -> Rule {
+    Rule { id, says, severity, since }
 }
 
 /// Every rule, in order.
 pub(super) const ALL: [(Rule, Check); 21] = [
-    (
-        rule(
-            "R1",
-            (1, 0),
-            Warning,
-            "list cost is list unit price times pricing quantity",
-        ),
-        amounts::r1,
-    ),
-    (
-        rule(
-            "R2",
-            (1, 0),
-            Warning,
-            "contracted cost is contracted unit price times pricing quantity",
-        ),
-        amounts::r2,
-    ),
-    (
-        rule(
-            "R3",
-            (1, 0),
-            Error,
-            "billed, effective, list and contracted cost are never null",
-        ),
-        amounts::r3,
-    ),
-    (
-        rule(
-            "R4",
-            (1, 0),
-            Warning,
-            "unit prices are not negative; a negative row has a negative quantity",
-        ),
-        amounts::r4,
-    ),
-    (
-        rule(
-            "R5",
-            (1, 0),
-            Warning,
-            "a tax has no price, quantity or SKU; usage and purchases have them",
-        ),
-        shape::r5,
-    ),
+    (rule("R1", (1, 0), Warning, "list cost is list unit price times pricing quantity"), amounts::r1),
+    (rule("R2", (1, 0), Warning, "contracted cost is contracted unit price times pricing quantity"), amounts::r2),
+    (rule("R3", (1, 0), Error, "billed, effective, list and contracted cost are never null"), amounts::r3),
+    (rule("R4", (1, 0), Warning, "unit prices are not negative; a negative row has a negative quantity"), amounts::r4),
+    (rule("R5", (1, 0), Warning, "a tax has no price, quantity or SKU; usage and purchases have them"), shape::r5),
     (
         rule(
             "R6",
@@ -79,46 +29,14 @@ pub(super) const ALL: [(Rule, Check); 21] = [
         ),
         shape::r6,
     ),
+    (rule("R7", (1, 0), Warning, "a quantity has a unit and a unit has a quantity"), shape::r7),
     (
-        rule(
-            "R7",
-            (1, 0),
-            Warning,
-            "a quantity has a unit and a unit has a quantity",
-        ),
-        shape::r7,
-    ),
-    (
-        rule(
-            "R8",
-            (1, 0),
-            Warning,
-            "usage that is not an unused commitment has a consumed quantity, nothing else has",
-        ),
+        rule("R8", (1, 0), Warning, "usage that is not an unused commitment has a consumed quantity, nothing else has"),
         shape::r8,
     ),
-    (
-        rule(
-            "R9",
-            (1, 0),
-            Note,
-            "names, types and states come with the id they belong to",
-        ),
-        shape::r9,
-    ),
-    (
-        rule("R10", (1, 0), Warning, "a purchase is not usage-based"),
-        values::r10,
-    ),
-    (
-        rule(
-            "R11",
-            (1, 0),
-            Warning,
-            "values are those that FOCUS lists, in its spelling",
-        ),
-        values::r11,
-    ),
+    (rule("R9", (1, 0), Note, "names, types and states come with the id they belong to"), shape::r9),
+    (rule("R10", (1, 0), Warning, "a purchase is not usage-based"), values::r10),
+    (rule("R11", (1, 0), Warning, "values are those that FOCUS lists, in its spelling"), values::r11),
     (
         rule(
             "R12",
@@ -128,15 +46,7 @@ pub(super) const ALL: [(Rule, Check); 21] = [
         ),
         periods::r12,
     ),
-    (
-        rule(
-            "R13",
-            (1, 0),
-            Note,
-            "a correction is of a charge period before its billing period",
-        ),
-        periods::r13,
-    ),
+    (rule("R13", (1, 0), Note, "a correction is of a charge period before its billing period"), periods::r13),
     (
         rule(
             "R14",
@@ -146,57 +56,14 @@ pub(super) const ALL: [(Rule, Check); 21] = [
         ),
         amounts::r14,
     ),
+    (rule("R15", (1, 0), Warning, "without a commitment the effective cost is the billed cost"), amounts::r15),
     (
-        rule(
-            "R15",
-            (1, 0),
-            Warning,
-            "without a commitment the effective cost is the billed cost",
-        ),
-        amounts::r15,
-    ),
-    (
-        rule(
-            "R16",
-            (1, 0),
-            Warning,
-            "usage of a commitment bills nothing, its purchase has no effective cost",
-        ),
+        rule("R16", (1, 0), Warning, "usage of a commitment bills nothing, its purchase has no effective cost"),
         amounts::r16,
     ),
-    (
-        rule(
-            "R18",
-            (1, 0),
-            Warning,
-            "tags are a JSON object of plain values",
-        ),
-        values::r18,
-    ),
-    (
-        rule(
-            "R19",
-            (1, 1),
-            Warning,
-            "a service subcategory belongs to its category",
-        ),
-        values::r19,
-    ),
-    (
-        rule(
-            "R20",
-            (1, 0),
-            Error,
-            "the billing currency is a national currency of ISO 4217",
-        ),
-        values::r20,
-    ),
-    (
-        rule("X1", (1, 0), Note, "a SKU price id has one SKU"),
-        |_, _| None,
-    ),
-    (
-        rule("X2", (1, 0), Note, "a service has one category"),
-        |_, _| None,
-    ),
+    (rule("R18", (1, 0), Warning, "tags are a JSON object of plain values"), values::r18),
+    (rule("R19", (1, 1), Warning, "a service subcategory belongs to its category"), values::r19),
+    (rule("R20", (1, 0), Error, "the billing currency is a national currency of ISO 4217"), values::r20),
+    (rule("X1", (1, 0), Note, "a SKU price id has one SKU"), |_, _| None),
+    (rule("X2", (1, 0), Note, "a service has one category"), |_, _| None),
 ];

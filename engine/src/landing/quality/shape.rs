@@ -6,14 +6,8 @@ use super::FocusVersion;
 use super::columns::Columns;
 
 pub(super) fn r5(c: &Columns<'_>, _: FocusVersion) -> Option<BooleanBuffer> {
-    let priced = [
-        "list_unit_price",
-        "contracted_unit_price",
-        "pricing_quantity",
-        "pricing_category",
-        "sku_id",
-        "sku_price_id",
-    ];
+    let priced =
+        ["list_unit_price", "contracted_unit_price", "pricing_quantity", "pricing_category", "sku_id", "sku_price_id"];
     let taxes = &c.is("charge_category", "Tax") & &c.has_any(&priced);
     let others = &(&(c.usage() | c.purchase()) & &!c.correction()) & &c.lacks_any(&priced);
     Some(&taxes | &others)
@@ -42,9 +36,7 @@ pub(super) fn r7(c: &Columns<'_>, _: FocusVersion) -> Option<BooleanBuffer> {
     Some(
         pairs
             .iter()
-            .fold(BooleanBuffer::new_unset(c.rows), |any, (unit, quantity)| {
-                &any | &(&c.has(unit) ^ &c.has(quantity))
-            }),
+            .fold(BooleanBuffer::new_unset(c.rows), |any, (unit, quantity)| &any | &(&c.has(unit) ^ &c.has(quantity))),
     )
 }
 
@@ -72,8 +64,7 @@ pub(super) fn r9(c: &Columns<'_>, version: FocusVersion) -> Option<BooleanBuffer
     broken = &broken
         | &(&c.has("commitment_discount_id")
             & &c.lacks_any(&["commitment_discount_category", "commitment_discount_type"]));
-    let stateless =
-        &(&c.has("commitment_discount_id") & c.usage()) & &c.lacks("commitment_discount_status");
+    let stateless = &(&c.has("commitment_discount_id") & c.usage()) & &c.lacks("commitment_discount_status");
     broken = &broken | &stateless;
     if version >= (1, 1) {
         broken = &broken | &only_with(&["commitment_discount_quantity"], "commitment_discount_id");

@@ -15,22 +15,13 @@ pub(super) fn r10(c: &Columns<'_>, _: FocusVersion) -> Option<BooleanBuffer> {
 
 pub(super) fn r11(c: &Columns<'_>, _: FocusVersion) -> Option<BooleanBuffer> {
     let listed: [(&str, &[&str]); 7] = [
-        (
-            "charge_category",
-            &["Usage", "Purchase", "Tax", "Credit", "Adjustment"],
-        ),
+        ("charge_category", &["Usage", "Purchase", "Tax", "Credit", "Adjustment"]),
         ("charge_class", &["Correction"]),
-        (
-            "charge_frequency",
-            &["One-Time", "Recurring", "Usage-Based"],
-        ),
+        ("charge_frequency", &["One-Time", "Recurring", "Usage-Based"]),
         ("commitment_discount_category", &["Spend", "Usage"]),
         ("commitment_discount_status", &["Used", "Unused"]),
         ("capacity_reservation_status", &["Used", "Unused"]),
-        (
-            "pricing_category",
-            &["Standard", "Dynamic", "Committed", "Other"],
-        ),
+        ("pricing_category", &["Standard", "Dynamic", "Committed", "Other"]),
     ];
     let mut broken = BooleanBuffer::new_unset(c.rows);
     for (column, values) in listed {
@@ -58,29 +49,20 @@ pub(super) fn r19(c: &Columns<'_>, _: FocusVersion) -> Option<BooleanBuffer> {
     let (categories, subcategories) = (c.text("service_category")?, c.text("service_subcategory")?);
     let both = &c.has("service_category") & &c.has("service_subcategory");
     let parents = BooleanBuffer::collect_bool(c.rows, |row| {
-        both.value(row)
-            && PARENTS
-                .get(subcategories.value(row))
-                .is_none_or(|parent| parent != categories.value(row))
+        both.value(row) && PARENTS.get(subcategories.value(row)).is_none_or(|parent| parent != categories.value(row))
     });
     Some(parents)
 }
 
 pub(super) fn r20(c: &Columns<'_>, _: FocusVersion) -> Option<BooleanBuffer> {
-    Some(where_text(c, c.text("billing_currency"), |text| {
-        !CURRENCIES.contains(text)
-    }))
+    Some(where_text(c, c.text("billing_currency"), |text| !CURRENCIES.contains(text)))
 }
 
 /// Texts that a batch is asked about once.
 const REMEMBERED_MAX: usize = 4_096;
 
 /// Where a text is there and `holds`, asked once for every distinct text as long as those are few.
-fn where_text(
-    c: &Columns<'_>,
-    column: Option<&StringViewArray>,
-    holds: impl Fn(&str) -> bool,
-) -> BooleanBuffer {
+fn where_text(c: &Columns<'_>, column: Option<&StringViewArray>, holds: impl Fn(&str) -> bool) -> BooleanBuffer {
     let Some(column) = column else {
         return BooleanBuffer::new_unset(c.rows);
     };
@@ -108,31 +90,20 @@ fn where_text(
 
 /// Service subcategories and the category each belongs to (FOCUS 1.4).
 static PARENTS: LazyLock<std::collections::HashMap<String, String>> = LazyLock::new(|| {
-    serde_json::from_str(include_str!(
-        "../../../../data/reference/focus_service_subcategories.json"
-    ))
-    .unwrap_or_default()
+    serde_json::from_str(include_str!("../../../../data/reference/focus_service_subcategories.json"))
+        .unwrap_or_default()
 });
 
-static CATEGORIES: LazyLock<HashSet<&'static str>> =
-    LazyLock::new(|| PARENTS.values().map(String::as_str).collect());
+static CATEGORIES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| PARENTS.values().map(String::as_str).collect());
 
 /// National currencies of ISO 4217. Codes that begin with X are none, except those that are
 /// money in several countries.
 static CURRENCIES: LazyLock<HashSet<String>> = LazyLock::new(|| {
-    let listed: serde_json::Value = serde_json::from_str(include_str!(
-        "../../../../data/reference/iso_4217_currencies.json"
-    ))
-    .unwrap_or_default();
-    let codes = listed["codes"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(serde_json::Value::as_str);
+    let listed: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../data/reference/iso_4217_currencies.json")).unwrap_or_default();
+    let codes = listed["codes"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
     codes
-        .filter(|code| {
-            !code.starts_with('X') || matches!(*code, "XAF" | "XCD" | "XCG" | "XOF" | "XPF")
-        })
+        .filter(|code| !code.starts_with('X') || matches!(*code, "XAF" | "XCD" | "XCG" | "XOF" | "XPF"))
         .map(str::to_owned)
         .collect()
 });
@@ -151,10 +122,6 @@ mod tests {
                 && !CURRENCIES.contains("XAU")
                 && CURRENCIES.len() > 140
         );
-        assert!(
-            is_flat_object(r#"{"a": 1, "b": null}"#)
-                && !is_flat_object(r#"{"a": {}}"#)
-                && !is_flat_object("a")
-        );
+        assert!(is_flat_object(r#"{"a": 1, "b": null}"#) && !is_flat_object(r#"{"a": {}}"#) && !is_flat_object("a"));
     }
 }

@@ -103,7 +103,9 @@ fn metadata_decides_how_many_digits_a_decimal_shows() {
         let text = |row| String::from_utf8(written(&values, &field, Format::Text, "UTC", row)).expect("utf-8");
         (0..values.len()).map(text).collect()
     };
-    assert_eq!(shown(None), ["1.5", "2", "1.234565", "-0.000004", "0"]);
+    // A type that declares few digits shows them all, as numeric(38,6) does; full width shows what is needed.
+    assert_eq!(shown(None), ["1.500000", "2.000000", "1.234565", "-0.000004", "0.000000"]);
+    assert_eq!(shown(Some("trim:0")), ["1.5", "2", "1.234565", "-0.000004", "0"]);
     assert_eq!(shown(Some("trim:2")), ["1.50", "2.00", "1.234565", "-0.000004", "0.00"]);
     // Half away from zero, as numeric(38,5) rounds; what becomes zero has no sign.
     assert_eq!(shown(Some("fixed:5")), ["1.50000", "2.00000", "1.23457", "0.00000", "0.00000"]);
@@ -210,7 +212,7 @@ fn structs_become_json() {
         (Arc::new(Field::new("amount", DataType::Decimal128(38, 3), true)), amounts),
     ];
     let values: ArrayRef = Arc::new(StructArray::from(fields));
-    assert_eq!(text_of(&values, "UTC"), [r#"{"name":"a\"b","amount":1.5}"#, r#"{"name":null,"amount":2}"#]);
+    assert_eq!(text_of(&values, "UTC"), [r#"{"name":"a\"b","amount":1.500}"#, r#"{"name":null,"amount":2.000}"#]);
 }
 
 #[test]

@@ -5,12 +5,7 @@ use crate::decimal::ONE;
 use crate::decimal::oracle::Digits;
 use proptest::prelude::*;
 
-const MODES: [Rounding; 4] = [
-    Rounding::HalfEven,
-    Rounding::HalfUp,
-    Rounding::Down,
-    Rounding::Up,
-];
+const MODES: [Rounding; 4] = [Rounding::HalfEven, Rounding::HalfUp, Rounding::Down, Rounding::Up];
 
 #[test]
 fn the_four_modes_on_both_sides_of_zero() {
@@ -18,26 +13,10 @@ fn the_four_modes_on_both_sides_of_zero() {
     let expected = [[2, 4, 2, 3], [3, 4, 2, 3], [2, 3, 2, 2], [3, 4, 3, 3]];
     for (mode, results) in MODES.into_iter().zip(expected) {
         for (tenths, result) in [25, 35, 24, 26].into_iter().zip(results) {
-            assert_eq!(
-                div_round(tenths, 10, mode),
-                Ok(result),
-                "{mode} of {tenths}"
-            );
-            assert_eq!(
-                div_round(-tenths, 10, mode),
-                Ok(-result),
-                "{mode} of -{tenths}"
-            );
-            assert_eq!(
-                div_round(tenths, -10, mode),
-                Ok(-result),
-                "{mode} of {tenths} by -10"
-            );
-            assert_eq!(
-                div_round(-tenths, -10, mode),
-                Ok(result),
-                "{mode} of -{tenths} by -10"
-            );
+            assert_eq!(div_round(tenths, 10, mode), Ok(result), "{mode} of {tenths}");
+            assert_eq!(div_round(-tenths, 10, mode), Ok(-result), "{mode} of -{tenths}");
+            assert_eq!(div_round(tenths, -10, mode), Ok(-result), "{mode} of {tenths} by -10");
+            assert_eq!(div_round(-tenths, -10, mode), Ok(result), "{mode} of -{tenths} by -10");
         }
     }
     assert_eq!(div_round(1, 100, Rounding::Up), Ok(1));
@@ -47,44 +26,20 @@ fn the_four_modes_on_both_sides_of_zero() {
 
 #[test]
 fn zero_divisors_and_overflows_are_errors() {
-    assert_eq!(
-        div_round(1, 0, Rounding::Down),
-        Err(ArithmeticError::DivideByZero)
-    );
-    assert_eq!(
-        mul_div_round(i128::MAX, 2, 0, Rounding::Down),
-        Err(ArithmeticError::DivideByZero)
-    );
-    assert_eq!(
-        div_round(i128::MIN, -1, Rounding::Down),
-        Err(ArithmeticError::Overflow)
-    );
-    assert_eq!(
-        mul_div_round(i128::MAX, 2, 1, Rounding::Down),
-        Err(ArithmeticError::Overflow)
-    );
-    assert_eq!(
-        mul_div_round(i128::MAX, 2, 2, Rounding::Down),
-        Ok(i128::MAX)
-    );
-    assert_eq!(
-        mul_div_round(i128::MIN, 2, 2, Rounding::Down),
-        Ok(i128::MIN)
-    );
-    assert_eq!(
-        mul_round(POWERS_OF_TEN[37], 10 * ONE, Rounding::Down),
-        Err(ArithmeticError::Overflow)
-    );
+    assert_eq!(div_round(1, 0, Rounding::Down), Err(ArithmeticError::DivideByZero));
+    assert_eq!(mul_div_round(i128::MAX, 2, 0, Rounding::Down), Err(ArithmeticError::DivideByZero));
+    assert_eq!(div_round(i128::MIN, -1, Rounding::Down), Err(ArithmeticError::Overflow));
+    assert_eq!(mul_div_round(i128::MAX, 2, 1, Rounding::Down), Err(ArithmeticError::Overflow));
+    assert_eq!(mul_div_round(i128::MAX, 2, 2, Rounding::Down), Ok(i128::MAX));
+    assert_eq!(mul_div_round(i128::MIN, 2, 2, Rounding::Down), Ok(i128::MIN));
+    assert_eq!(mul_round(POWERS_OF_TEN[37], 10 * ONE, Rounding::Down), Err(ArithmeticError::Overflow));
 }
 
 #[test]
 fn rescaling_rounds_only_downwards() {
     assert_eq!(rescale_round(125, 2, 1, Rounding::HalfEven), Ok(12));
     assert_eq!(rescale_round(125, 2, 4, Rounding::HalfEven), Ok(12_500));
-    assert_eq!(
-        rescale_round(POWERS_OF_TEN[37], 0, 1, Rounding::Down),
-        Err(ArithmeticError::Overflow)
-    );
+    assert_eq!(rescale_round(POWERS_OF_TEN[37], 0, 1, Rounding::Down), Err(ArithmeticError::Overflow));
 }
 
 /// Integers of every length.

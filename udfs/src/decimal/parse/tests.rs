@@ -16,10 +16,7 @@ fn plain_numbers_are_read_exactly() {
     assert_eq!(value("+7"), 7 * ONE);
     assert_eq!(value("  7 \t"), 7 * ONE);
     assert_eq!(value("-0"), 0);
-    assert_eq!(
-        value("999999999999999999.999999999999999999"),
-        999_999_999_999_999_999_999_999_999_999_999_999
-    );
+    assert_eq!(value("999999999999999999.999999999999999999"), 999_999_999_999_999_999_999_999_999_999_999_999);
 }
 
 #[test]
@@ -33,27 +30,15 @@ fn scientific_notation_is_read_exactly() {
 
 #[test]
 fn the_range_is_38_digits() {
-    assert_eq!(
-        value("99999999999999999999.999999999999999999"),
-        POWERS_OF_TEN[38] - 1
-    );
-    assert_eq!(
-        value("-99999999999999999999.999999999999999999"),
-        1 - POWERS_OF_TEN[38]
-    );
+    assert_eq!(value("99999999999999999999.999999999999999999"), POWERS_OF_TEN[38] - 1);
+    assert_eq!(value("-99999999999999999999.999999999999999999"), 1 - POWERS_OF_TEN[38]);
     let out_of_range = Err(DecimalParseError::OutOfRange);
     assert_eq!(parse_decimal("100000000000000000000"), out_of_range);
     assert_eq!(parse_decimal("1e20"), out_of_range);
     assert_eq!(parse_decimal("1e999999999999999999999"), out_of_range);
     // Rounding up at scale 18 would need a 39th digit.
-    assert_eq!(
-        parse_decimal("99999999999999999999.9999999999999999995"),
-        out_of_range
-    );
-    assert_eq!(
-        value("000000000000000000000000000000000000000000000001"),
-        ONE
-    );
+    assert_eq!(parse_decimal("99999999999999999999.9999999999999999995"), out_of_range);
+    assert_eq!(value("000000000000000000000000000000000000000000000001"), ONE);
 }
 
 #[test]
@@ -77,21 +62,13 @@ fn digits_beyond_the_scale_round_half_even_and_are_reported() {
 #[test]
 fn what_is_not_a_number_is_refused() {
     for text in ["", " ", "\t"] {
-        assert_eq!(
-            parse_decimal(text),
-            Err(DecimalParseError::Empty),
-            "{text:?}"
-        );
+        assert_eq!(parse_decimal(text), Err(DecimalParseError::Empty), "{text:?}");
     }
     for text in [
-        "abc", "1,000.00", "$5", "5 USD", "€5", "1_000", "--1", "+-1", ".", "-", "+", "e5", "1e",
-        "1e+", "1e5x", "1.2.3", "NaN", "inf", "Infinity", "0x10", "١", "1 2", "(5)",
+        "abc", "1,000.00", "$5", "5 USD", "€5", "1_000", "--1", "+-1", ".", "-", "+", "e5", "1e", "1e+", "1e5x",
+        "1.2.3", "NaN", "inf", "Infinity", "0x10", "١", "1 2", "(5)",
     ] {
-        assert_eq!(
-            parse_decimal(text),
-            Err(DecimalParseError::NotANumber),
-            "{text:?}"
-        );
+        assert_eq!(parse_decimal(text), Err(DecimalParseError::NotANumber), "{text:?}");
     }
 }
 
@@ -109,25 +86,7 @@ fn a_float_is_read_through_its_shortest_text() {
 
 #[test]
 fn other_scales_follow_the_same_rules() {
-    assert_eq!(
-        parse_decimal_at("2.675", 2),
-        Ok(ParsedDecimal {
-            value: 268,
-            is_rounded: true
-        })
-    );
-    assert_eq!(
-        parse_decimal_at("2.665", 2),
-        Ok(ParsedDecimal {
-            value: 266,
-            is_rounded: true
-        })
-    );
-    assert_eq!(
-        parse_decimal_at("12", 0),
-        Ok(ParsedDecimal {
-            value: 12,
-            is_rounded: false
-        })
-    );
+    assert_eq!(parse_decimal_at("2.675", 2), Ok(ParsedDecimal { value: 268, is_rounded: true }));
+    assert_eq!(parse_decimal_at("2.665", 2), Ok(ParsedDecimal { value: 266, is_rounded: true }));
+    assert_eq!(parse_decimal_at("12", 0), Ok(ParsedDecimal { value: 12, is_rounded: false }));
 }

@@ -5,12 +5,7 @@ use crate::decimal::oracle::Digits;
 use proptest::prelude::*;
 
 fn scale(numerator: i128, numerator_scale: i8, divisor: i128, divisor_scale: i8) -> i32 {
-    division_scale(
-        i256::from_i128(numerator),
-        numerator_scale,
-        i256::from_i128(divisor),
-        divisor_scale,
-    )
+    division_scale(i256::from_i128(numerator), numerator_scale, i256::from_i128(divisor), divisor_scale)
 }
 
 #[test]
@@ -33,27 +28,16 @@ fn the_scale_is_that_of_postgresql() {
 }
 
 fn quotient(numerator: i128, numerator_scale: i8, divisor: i128, divisor_scale: i8) -> String {
-    divide(
-        i256::from_i128(numerator),
-        numerator_scale,
-        i256::from_i128(divisor),
-        divisor_scale,
-    )
-    .expect("a quotient")
-    .to_string()
+    divide(i256::from_i128(numerator), numerator_scale, i256::from_i128(divisor), divisor_scale)
+        .expect("a quotient")
+        .to_string()
 }
 
 #[test]
 fn quotients_are_rounded_half_away_from_zero() {
     // 2 / 3.0 at scale 20: 0.66666666666666666667, stored with 18 zeros more.
-    assert_eq!(
-        quotient(2, 0, 30, 1),
-        format!("{}7{}", "6".repeat(19), "0".repeat(18))
-    );
-    assert_eq!(
-        quotient(-2, 0, 30, 1),
-        format!("-{}7{}", "6".repeat(19), "0".repeat(18))
-    );
+    assert_eq!(quotient(2, 0, 30, 1), format!("{}7{}", "6".repeat(19), "0".repeat(18)));
+    assert_eq!(quotient(-2, 0, 30, 1), format!("-{}7{}", "6".repeat(19), "0".repeat(18)));
     assert_eq!(quotient(0, 0, 3, 0), "0");
 }
 
@@ -62,21 +46,12 @@ fn only_a_result_that_does_not_fit_overflows() {
     let most = i256::from_i128(10_i128.pow(38) - 1);
     let least = i256::from_i128(1);
     // (10^38 - 1) / 1 has 38 digits before the point and fits; divided by 0.1 it has 39.
-    assert_eq!(
-        quotient(10_i128.pow(38) - 1, 18, 1, 18),
-        format!("{}{}", "9".repeat(38), "0".repeat(38))
-    );
+    assert_eq!(quotient(10_i128.pow(38) - 1, 18, 1, 18), format!("{}{}", "9".repeat(38), "0".repeat(38)));
     assert_eq!(divide(most, 0, least, 1), Err(ArithmeticError::Overflow));
-    assert_eq!(
-        divide(most, 18, i256::ZERO, 0),
-        Err(ArithmeticError::DivideByZero)
-    );
+    assert_eq!(divide(most, 18, i256::ZERO, 0), Err(ArithmeticError::DivideByZero));
     // The dividend alone has 114 digits on the way; the result is 1.
     let wide = most.wrapping_mul(most);
-    assert_eq!(
-        divide(wide, 38, wide, 38).map(|value| value.to_string()),
-        Ok(format!("1{}", "0".repeat(38)))
-    );
+    assert_eq!(divide(wide, 38, wide, 38).map(|value| value.to_string()), Ok(format!("1{}", "0".repeat(38))));
 }
 
 proptest! {

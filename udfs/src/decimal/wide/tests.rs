@@ -7,9 +7,7 @@ use proptest::prelude::*;
 /// Any 512-bit integer whose length varies.
 fn wide() -> impl Strategy<Value = U512> {
     (
-        prop::array::uniform8(
-            prop_oneof![3 => any::<u64>(), 1 => Just(0), 1 => Just(u64::MAX), 1 => Just(1 << 63)],
-        ),
+        prop::array::uniform8(prop_oneof![3 => any::<u64>(), 1 => Just(0), 1 => Just(u64::MAX), 1 => Just(1 << 63)]),
         0..=8_usize,
     )
         .prop_map(|(mut limbs, len)| {
@@ -85,17 +83,9 @@ fn the_estimate_that_is_one_too_large_is_added_back() {
 #[test]
 fn magnitudes_and_limits() {
     assert_eq!(U512::from_magnitude(i256::MINUS_ONE), U512::from_u128(1));
-    assert_eq!(
-        U512::from_magnitude(i256::from_i128(i128::MIN)),
-        U512::from_u128(1 << 127)
-    );
-    assert_eq!(
-        U512::from_magnitude(i256::MIN),
-        U512([0, 0, 0, 1 << 63, 0, 0, 0, 0])
-    );
-    let limit = U512::from_u128(1)
-        .checked_mul_power_of_ten(76)
-        .expect("76 digits fit");
+    assert_eq!(U512::from_magnitude(i256::from_i128(i128::MIN)), U512::from_u128(1 << 127));
+    assert_eq!(U512::from_magnitude(i256::MIN), U512([0, 0, 0, 1 << 63, 0, 0, 0, 0]));
+    let limit = U512::from_u128(1).checked_mul_power_of_ten(76).expect("76 digits fit");
     assert_eq!(limit.to_i256(false), None);
     assert_eq!(limit.to_i256(true), None);
     assert_eq!(I256_LIMIT.to_string(), format!("1{}", "0".repeat(76)));
