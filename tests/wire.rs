@@ -125,9 +125,12 @@ async fn rows_are_streamed_and_a_portal_gives_as_many_as_asked_for() {
     server.shutdown().await;
 }
 
-/// More than any test waits for: a join that always has its next batch ready: it must give way by itself.
-const SLOW: &str =
-    "with n as (select unnest(range(0, 3000)) as value) select count(*) from n a cross join n b cross join n c";
+/// More than any test waits for: a join that always has its next batch ready, and one that sifts inside its loop.
+const SLOW: [&str; 2] = [
+    "with n as (select unnest(range(0, 3000)) as value) select count(*) from n a cross join n b cross join n c",
+    "with n as (select unnest(range(0, 3000)) as value) select count(*) from n a cross join n b cross join n c \
+     where a.value + b.value > c.value",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_is_cancelled_and_a_slow_one_times_out() {
@@ -135,17 +138,21 @@ async fn a_statement_is_cancelled_and_a_slow_one_times_out() {
     let server = served(&fixture).await;
     let portal = client(&server, "portal@acme").await;
     let cancel = portal.cancel_token();
-    let cancelling = async {
-        // The statement must have begun: a cancel before it would cancel nothing.
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        cancel.cancel_query(NoTls).await
-    };
-    let (answer, cancelled) = tokio::join!(portal.simple_query(SLOW), cancelling);
-    cancelled.expect("the request is sent");
-    assert_eq!(state(&answer.expect_err("it was cancelled")), "57014");
+    for slow in SLOW {
+        let cancelling = async {
+            // The statement must have begun: a cancel before it would cancel nothing.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            cancel.cancel_query(NoTls).await
+        };
+        let (answer, cancelled) = tokio::join!(portal.simple_query(slow), cancelling);
+        cancelled.expect("the request is sent");
+        assert_eq!(state(&answer.expect_err("it was cancelled")), "57014");
+    }
     portal.simple_query("set statement_timeout = '1s'").await.expect("it may be set");
-    for answer in [portal.simple_query(SLOW).await.map(drop), portal.query(SLOW, &[]).await.map(drop)] {
-        assert_eq!(state(&answer.expect_err("it takes too long")), "57014");
+    for slow in SLOW {
+        for answer in [portal.simple_query(slow).await.map(drop), portal.query(slow, &[]).await.map(drop)] {
+            assert_eq!(state(&answer.expect_err("it takes too long")), "57014");
+        }
     }
     portal.simple_query("set statement_timeout = default").await.expect("it may be set");
     portal.simple_query("select 1").await.expect("the connection goes on");

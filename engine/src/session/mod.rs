@@ -130,8 +130,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Session {
-    pub(crate) fn new(warehouse: Warehouse, principal: Principal, fixed: Option<SnapshotId>) -> Self {
-        let shared = Shared::new(Arc::clone(&warehouse.core), principal, fixed);
+    pub(crate) fn new(warehouse: Warehouse, principal: Principal) -> Self {
+        let shared = Shared::new(Arc::clone(&warehouse.core), principal, None);
         Self::over(warehouse, Arc::new(shared))
     }
 

@@ -5,7 +5,7 @@ use crate::decimal::{ArithmeticError, power_of_ten};
 use crate::numeric::{Operand, compute};
 use arrow::array::Array;
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, i256};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
 /// Where a value goes when digits are dropped.
@@ -107,6 +107,17 @@ fn wide(value: i256, dropped: u32, zeroed: u32, direction: Direction) -> Result<
     }
     let scaled = whole.checked_mul_power_of_ten(zeroed).ok_or(ArithmeticError::Overflow)?;
     scaled.to_i256(is_negative).ok_or(ArithmeticError::Overflow)
+}
+
+/// Returns a constant number of places, within what a decimal can have; null is 0.
+pub(super) fn constant_places(function: &str, argument: Option<&ScalarValue>) -> Result<i8> {
+    let Some(scalar) = argument else {
+        return plan_err!("the number of places of {function} is a constant");
+    };
+    match scalar.cast_to(&DataType::Int64)? {
+        ScalarValue::Int64(Some(places)) => Ok(i8::try_from(places.clamp(-77, 77)).unwrap_or(0)),
+        _ => Ok(0),
+    }
 }
 
 /// Returns the type a decimal argument is read as: `Decimal128` or `Decimal256`, of a scale that is not negative.

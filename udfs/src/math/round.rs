@@ -1,6 +1,6 @@
 //! `round(x [, n])`.
 
-use super::places::{Direction, drop_digits, shortened, widened};
+use super::places::{Direction, constant_places, drop_digits, shortened, widened};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
@@ -35,17 +35,6 @@ impl Round {
     #[must_use]
     pub fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
-    }
-}
-
-/// Returns the constant number of places, within what a decimal can have.
-fn places(argument: Option<&ScalarValue>) -> Result<i8> {
-    let Some(scalar) = argument else {
-        return plan_err!("the number of places of round is a constant");
-    };
-    match scalar.cast_to(&DataType::Int64)? {
-        ScalarValue::Int64(Some(places)) => Ok(i8::try_from(places.clamp(-77, 77)).unwrap_or(0)),
-        _ => Ok(0),
     }
 }
 
@@ -91,7 +80,7 @@ impl ScalarUDFImpl for Round {
         let places = match args.scalar_arguments.get(1) {
             None => 0,
             Some(None) => return round().return_field_from_args(args),
-            Some(argument) => places(*argument)?,
+            Some(argument) => constant_places(self.name(), *argument)?,
         };
         match shortened(number, places.max(0)) {
             Some(data_type) => Ok(Arc::new(Field::new(self.name(), data_type, true))),
@@ -108,7 +97,7 @@ impl ScalarUDFImpl for Round {
             Some(ColumnarValue::Scalar(scalar)) if scalar.is_null() => {
                 return Ok(ColumnarValue::Scalar(ScalarValue::try_from(args.return_type())?));
             }
-            Some(ColumnarValue::Scalar(scalar)) => places(Some(scalar))?,
+            Some(ColumnarValue::Scalar(scalar)) => constant_places(self.name(), Some(scalar))?,
             Some(ColumnarValue::Array(places)) => {
                 let places = ColumnarValue::Array(cast(places, &DataType::Int32)?);
                 let args = ScalarFunctionArgs { args: vec![args.args[0].clone(), places], ..args };

@@ -1,6 +1,6 @@
 //! `trunc(x [, n])`.
 
-use super::places::{Direction, drop_digits, shortened, widened};
+use super::places::{Direction, constant_places, drop_digits, shortened, widened};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::functions::math::trunc;
@@ -32,17 +32,6 @@ impl Trunc {
     #[must_use]
     pub fn new() -> Self {
         Self { signature: Signature::user_defined(Volatility::Immutable) }
-    }
-}
-
-/// Returns the constant number of places, within what a decimal can have.
-fn places(argument: Option<&ScalarValue>) -> Result<i8> {
-    let Some(scalar) = argument else {
-        return plan_err!("the number of places of trunc is a constant");
-    };
-    match scalar.cast_to(&DataType::Int64)? {
-        ScalarValue::Int64(Some(places)) => Ok(i8::try_from(places.clamp(-77, 77)).unwrap_or(0)),
-        _ => Ok(0),
     }
 }
 
@@ -84,7 +73,7 @@ impl ScalarUDFImpl for Trunc {
         }
         let places = match args.scalar_arguments.get(1) {
             None => 0,
-            Some(argument) => places(*argument)?,
+            Some(argument) => constant_places(self.name(), *argument)?,
         };
         match shortened(number, places.max(0)) {
             Some(data_type) => Ok(Arc::new(Field::new(self.name(), data_type, true))),
@@ -101,7 +90,7 @@ impl ScalarUDFImpl for Trunc {
             Some(ColumnarValue::Scalar(scalar)) if scalar.is_null() => {
                 return Ok(ColumnarValue::Scalar(ScalarValue::try_from(args.return_type())?));
             }
-            Some(ColumnarValue::Scalar(scalar)) => places(Some(scalar))?,
+            Some(ColumnarValue::Scalar(scalar)) => constant_places(self.name(), Some(scalar))?,
             Some(ColumnarValue::Array(_)) => {
                 return plan_err!("the number of places of trunc is a constant");
             }
