@@ -17,7 +17,7 @@ pub struct Config {
     pub memory_bytes: usize,
     /// Memory that one session may use, in bytes (`session_memory_mib`).
     pub session_memory_bytes: usize,
-    /// Memory that one landing may use for clustering rows, in bytes (`landing_memory_mib`).
+    /// Memory that one landing may use for clustering rows and for roll-ups, in bytes (`landing_memory_mib`).
     pub landing_memory_bytes: usize,
     /// Threads of one query or landing (`threads`, `RATEHOUSE_THREADS`).
     pub threads: usize,
@@ -58,7 +58,7 @@ impl Config {
         Ok(Self {
             memory_bytes: memory_mib.saturating_mul(MIB),
             session_memory_bytes: file.session_memory_mib.unwrap_or(memory_mib / 2).max(32).saturating_mul(MIB),
-            landing_memory_bytes: file.landing_memory_mib.unwrap_or(256).max(16).saturating_mul(MIB),
+            landing_memory_bytes: file.landing_memory_mib.unwrap_or(512).max(16).saturating_mul(MIB),
             threads: environment("RATEHOUSE_THREADS")?.or(file.threads).unwrap_or(cores).clamp(1, 256),
             statement_timeout: Duration::from_secs(file.statement_timeout_s.unwrap_or(60)),
             keep_replaced_days: file.keep_replaced_days.unwrap_or(7),

@@ -5,7 +5,12 @@ mod cli;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use tracing_subscriber::EnvFilter;
+
+/// Landing allocates on one thread and frees on another, which the system's allocator pays for with time and memory.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// 0 done, 1 the job could not be done, 2 wrong use (clap's own).
 fn main() -> ExitCode {

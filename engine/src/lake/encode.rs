@@ -133,7 +133,7 @@ impl Encoder {
 
     fn encode_values(&self, selection: &Selection<'_>, column: usize) -> Result<ArrowColumnChunk, LakeError> {
         let field = self.layout.schema.field(column);
-        let mut encoder = self.layout.columns[column].encoder().map_err(|e| self.not_encoded(e))?;
+        let mut encoder = self.layout.columns[column].encoder(selection.len()).map_err(|e| self.not_encoded(e))?;
         for first in (0..selection.len()).step_by(PAGE_ROWS) {
             let range = first..selection.len().min(first + PAGE_ROWS);
             let array = selection.collect(column, range).map_err(|e| self.not_clustered(e))?;

@@ -46,6 +46,10 @@ const FREE_FAMILIES: [&str; 2] = ["fx_rate_", "rule_"];
 /// Columns that queries look up single values in.
 const LOOKED_UP: [&str; 2] = ["resource_id", "sub_account_id"];
 
+/// Row groups below this many rows are compressed with Snappy: setting up a Zstandard context, to write and again to read,
+/// takes longer than encoding a small chunk, and most owners of a month are small.
+const ZSTD_ROWS_MIN: usize = 4096;
+
 /// How often a lookup may read a row group in vain.
 const LOOKUP_FALSE_POSITIVES: f64 = 0.01;
 
@@ -133,15 +137,20 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn new(table: LakeTable, options: &WriterOptions) -> Result<Self, ParquetError> {
         let schema = with_field_ids(&table.schema());
-        let mut properties = properties(&schema, options)?;
+        let zstd = Compression::ZSTD(ZstdLevel::try_new(options.compression_level)?);
+        let mut properties = properties(&schema, options, zstd, options.row_group_rows);
+        let small = Arc::new(self::properties(&schema, options, Compression::SNAPPY, ZSTD_ROWS_MIN));
         // Readers that know Arrow get back views and the time zone.
         add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
         let root = ArrowSchemaConverter::new().convert(&schema)?.root_schema_ptr();
         let [first, second] = sort_columns(table);
         let sort = [schema.index_of(first)?, schema.index_of(second)?];
         let properties = Arc::new(properties);
-        let columns =
-            schema.fields().iter().map(|field| ColumnLayout::new(field, &properties)).collect::<Result<_, _>>()?;
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|field| ColumnLayout::new(field, &small, &properties))
+            .collect::<Result<_, _>>()?;
         Ok(Self { table, schema, root, properties, columns, sort })
     }
 }
@@ -182,25 +191,28 @@ pub(super) struct ColumnLayout {
     pub(super) description: ColumnDescPtr,
     /// Whether its bounds are written.
     pub(super) has_statistics: bool,
-    /// Makes encoders. It is made for a file of this column only: one made for all columns sets up
-    /// the encoders of all.
-    encoders: ArrowRowGroupWriterFactory,
+    /// Makes encoders for small row groups and for others. Each is made for a file of this column
+    /// only: one made for all columns sets up the encoders of all.
+    encoders: [ArrowRowGroupWriterFactory; 2],
 }
 
 impl ColumnLayout {
-    fn new(field: &Arc<Field>, properties: &WriterPropertiesPtr) -> Result<Self, ParquetError> {
+    fn new(field: &Arc<Field>, small: &WriterPropertiesPtr, large: &WriterPropertiesPtr) -> Result<Self, ParquetError> {
         let alone = Arc::new(Schema::new(vec![Arc::clone(field)]));
         let root = ArrowSchemaConverter::new().convert(&alone)?.root_schema_ptr();
-        let file = SerializedFileWriter::new(std::io::sink(), root, Arc::clone(properties))?;
+        let file = |properties: &WriterPropertiesPtr| {
+            SerializedFileWriter::new(std::io::sink(), Arc::clone(&root), Arc::clone(properties))
+        };
+        let (small, file) = (file(small)?, file(large)?);
         let description = file.schema_descr().column(0);
-        let has_statistics = properties.statistics_enabled(description.path()) != EnabledStatistics::None;
-        let encoders = ArrowRowGroupWriterFactory::new(&file, alone);
+        let has_statistics = large.statistics_enabled(description.path()) != EnabledStatistics::None;
+        let encoders = [&small, &file].map(|file| ArrowRowGroupWriterFactory::new(file, Arc::clone(&alone)));
         Ok(Self { description, has_statistics, encoders })
     }
 
-    /// An encoder for one column chunk.
-    pub(super) fn encoder(&self) -> Result<ArrowColumnWriter, ParquetError> {
-        let mut encoders = self.encoders.create_column_writers(0)?;
+    /// An encoder for one column chunk of so many rows.
+    pub(super) fn encoder(&self, rows: usize) -> Result<ArrowColumnWriter, ParquetError> {
+        let mut encoders = self.encoders[usize::from(rows >= ZSTD_ROWS_MIN)].create_column_writers(0)?;
         encoders.pop().ok_or_else(|| ParquetError::General("a column without an encoder".to_owned()))
     }
 }
@@ -223,16 +235,17 @@ fn is_selected_by(field: &Field) -> bool {
     !is_amount && !FREE_TEXTS.contains(&name) && !FREE_FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
-fn properties(schema: &Schema, options: &WriterOptions) -> Result<WriterProperties, ParquetError> {
-    let row_group_rows = options.row_group_rows.max(1);
+/// How row groups of at most `rows_max` rows are written.
+fn properties(schema: &Schema, options: &WriterOptions, compression: Compression, rows_max: usize) -> WriterProperties {
+    let rows_max = rows_max.max(1);
     let notes = options.notes.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
     let mut properties = WriterProperties::builder()
         // Version 2 has dictionaries for decimals, which prices need: they repeat.
         .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_created_by(concat!("ratehouse ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(options.compression_level)?))
+        .set_compression(compression)
         .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_max_row_group_row_count(Some(row_group_rows))
+        .set_max_row_group_row_count(Some(options.row_group_rows.max(1)))
         .set_key_value_metadata(Some(notes.collect()).filter(|notes: &Vec<_>| !notes.is_empty()));
     for field in schema.fields() {
         let column = || ColumnPath::from(field.name().as_str());
@@ -264,8 +277,8 @@ fn properties(schema: &Schema, options: &WriterOptions) -> Result<WriterProperti
                 .set_column_bloom_filter_enabled(column(), true)
                 .set_column_bloom_filter_fpp(column(), LOOKUP_FALSE_POSITIVES)
                 // Filters are folded down to the values that a row group has.
-                .set_column_bloom_filter_max_ndv(column(), row_group_rows as u64);
+                .set_column_bloom_filter_max_ndv(column(), rows_max as u64);
         }
     }
-    Ok(properties.build())
+    properties.build()
 }

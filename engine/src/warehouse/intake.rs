@@ -37,7 +37,6 @@ pub(super) struct Intake {
     slices: HashMap<SliceName, u32>,
     names: Vec<SliceName>,
     sums: Vec<SliceSums>,
-    accounts: HashMap<(u32, Box<str>), u32>,
     rejected: Vec<RejectedRow>,
     lossy_rows: u64,
     raw: Totals,
@@ -65,7 +64,6 @@ impl Intake {
             slices: HashMap::new(),
             names: Vec::new(),
             sums: Vec::new(),
-            accounts: HashMap::new(),
             rejected: Vec::new(),
             lossy_rows: 0,
             raw: Totals::default(),
@@ -86,8 +84,9 @@ impl Intake {
         }
         let usage = self.identity.fill(&batch.usage, self.delivery_id)?;
         self.findings.observe(&usage);
-        let (files, groups) = self.place(&usage)?;
-        self.writer.push(usage.clone(), &files, &groups)?;
+        let files = self.place(&usage)?;
+        // Only the root reads usage, by slice: a slice's rows share row groups, sorted by account.
+        self.writer.push(usage.clone(), &files, &vec![0; files.len()])?;
         Ok(usage)
     }
 
@@ -96,8 +95,8 @@ impl Intake {
         self.names.iter().map(|name| name.billing_period)
     }
 
-    /// Finds each row's slice and account and adds its costs to the slice.
-    fn place(&mut self, usage: &RecordBatch) -> Result<(Vec<u32>, Vec<u32>), Error> {
+    /// Finds each row's slice and adds its costs to it.
+    fn place(&mut self, usage: &RecordBatch) -> Result<Vec<u32>, Error> {
         let missing = |name: &str| Error::Conservation(format!("usage has no column {name}"));
         let text = |name: &'static str| -> Result<&StringViewArray, Error> {
             Ok(usage.column_by_name(name).ok_or_else(|| missing(name))?.as_string_view())
@@ -107,7 +106,6 @@ impl Intake {
             Ok::<_, Error>(column.as_primitive::<Decimal128Type>())
         };
         let (providers, billing) = (text("provider_name")?, text("billing_account_id")?);
-        let accounts = text("sub_account_id")?;
         let periods = usage
             .column_by_name("billing_period")
             .ok_or_else(|| missing("billing_period"))?
@@ -124,7 +122,7 @@ impl Intake {
             column.is_null(a) == column.is_null(b) && (column.is_null(a) || column.value(a) == column.value(b))
         };
         let rows = usage.num_rows();
-        let (mut files, mut groups) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+        let mut files = Vec::with_capacity(rows);
         for row in 0..rows {
             let same_slice = row > 0
                 && same(providers, row - 1, row)
@@ -139,14 +137,7 @@ impl Intake {
                     billing_period: periods.value(row),
                 })
             };
-            let group = if same_slice && same(accounts, row - 1, row) {
-                groups[row - 1]
-            } else {
-                let next = u32::try_from(self.accounts.len()).unwrap_or(u32::MAX);
-                *self.accounts.entry((slice, value(accounts, row).into())).or_insert(next)
-            };
             files.push(slice);
-            groups.push(group);
             let sums = &mut self.sums[usize::try_from(slice).unwrap_or_default()];
             sums.rows += 1;
             sums.billed = sums.billed.wrapping_add(at(billed, row));
@@ -154,7 +145,7 @@ impl Intake {
             sums.list = sums.list.wrapping_add(at(list, row));
             self.conserved_sum = self.conserved_sum.wrapping_add(at(conserved, row));
         }
-        Ok((files, groups))
+        Ok(files)
     }
 
     fn slice(&mut self, name: SliceName) -> u32 {

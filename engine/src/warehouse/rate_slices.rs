@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::i256;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::ident;
 
-use super::slice_files::{RATED, RatedFiles, SliceFiles, money_text};
+use super::slice_files::{RATED, ROLL_UPS_SHARE, RatedFiles, SliceFiles, money_text};
 use super::{Core, Warehouse};
 use crate::catalog::{CatalogError, Commit, RefTable, SliceKey, SnapshotId, Value};
 use crate::error::Error;
@@ -62,8 +64,13 @@ pub(super) struct RatedSlices {
 }
 
 impl Core {
-    pub(super) fn rating_options(&self) -> RatingOptions {
-        RatingOptions { threads: self.config.threads, runtime: self.private.runtime_env() }
+    /// Rating has a memory pool of its own: what it may use does not depend on the queries that run meanwhile.
+    pub(super) fn rating_options(&self) -> Result<RatingOptions, Error> {
+        let memory = self.config.landing_memory_bytes / 100 * ROLL_UPS_SHARE;
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.private.runtime_env())
+            .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory)))
+            .build_arc()?;
+        Ok(RatingOptions { threads: self.config.threads, runtime })
     }
 
     /// Rates a stream of usage whose band totals are known.
@@ -76,7 +83,7 @@ impl Core {
         let snapshot = book.snapshot();
         let run = RatingRun::new(book, totals);
         let files = SliceFiles::new(self);
-        let outcome = rate(usage, &run, Arc::clone(&files) as _, &self.rating_options()).await?;
+        let outcome = rate(usage, &run, Arc::clone(&files) as _, &self.rating_options()?).await?;
         let files = files.finish(run.places()).await?;
         let rated = RatedSlices { snapshot, outcome, files, owners: run.places().owners(), counters: Vec::new() };
         rated.check()?;
@@ -95,7 +102,7 @@ impl Core {
         let mut totals = BandTotals::default();
         if has_bands {
             let run = RatingRun::new(Arc::clone(&book), BandTotals::default());
-            counters = count(self.usage_stream(Arc::clone(&usage)).await?, &run, &self.rating_options()).await?;
+            counters = count(self.usage_stream(Arc::clone(&usage)).await?, &run, &self.rating_options()?).await?;
             for (_, own) in &counters {
                 totals.merge(own)?;
             }

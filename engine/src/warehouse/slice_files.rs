@@ -19,7 +19,9 @@ pub(super) const RATED: [LakeTable; 3] = [LakeTable::Charges, LakeTable::Charges
 
 /// How much of the landing's memory each table's writer may use, in percent.
 const SHARES: [(LakeTable, usize); 4] =
-    [(LakeTable::Usage, 40), (LakeTable::Charges, 40), (LakeTable::ChargesDaily, 15), (LakeTable::ChargesMonthly, 5)];
+    [(LakeTable::Usage, 25), (LakeTable::Charges, 35), (LakeTable::ChargesDaily, 15), (LakeTable::ChargesMonthly, 5)];
+/// And how much the roll-ups may use before they go to disk.
+pub(super) const ROLL_UPS_SHARE: usize = 20;
 
 /// The options of a table's writer.
 pub(super) fn writer(core: &Core, table: LakeTable) -> ClusteredWriter {
