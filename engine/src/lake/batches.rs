@@ -32,7 +32,7 @@ pub(super) struct HeldColumn {
 }
 
 impl HeldColumn {
-    fn new(array: &ArrayRef) -> Result<Self, ArrowError> {
+    pub(super) fn new(array: &ArrayRef) -> Result<Self, ArrowError> {
         if let Some(single) = single_value(array)? {
             return Ok(Self { array: single, constant: true });
         }
@@ -41,6 +41,16 @@ impl HeldColumn {
             _ => Arc::clone(array),
         };
         Ok(Self { array, constant: false })
+    }
+
+    /// A column of which it is known whether it has one value.
+    pub(super) fn known(array: ArrayRef, constant: bool) -> Self {
+        Self { array, constant }
+    }
+
+    /// Whether it is kept as a single row.
+    pub(super) fn is_constant(&self) -> bool {
+        self.constant
     }
 
     /// The values.
@@ -82,7 +92,11 @@ impl Batches {
     /// Keeps the columns of a batch and answers with its number.
     pub(super) fn hold(&mut self, columns: &[ArrayRef]) -> Result<u32, ArrowError> {
         let live = columns.first().map_or(0, Array::len);
-        let columns = columns.iter().map(HeldColumn::new).collect::<Result<Vec<_>, _>>()?;
+        self.keep(columns.iter().map(HeldColumn::new).collect::<Result<_, _>>()?, live)
+    }
+
+    /// The same for columns of so many rows that were held before.
+    pub(super) fn keep(&mut self, columns: Vec<HeldColumn>, live: usize) -> Result<u32, ArrowError> {
         let number = u32::try_from(self.held.len())
             .map_err(|_| ArrowError::InvalidArgumentError("more batches than numbers for them".to_owned()))?;
         for column in &columns {

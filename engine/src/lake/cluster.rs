@@ -6,13 +6,17 @@ use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
 
-use super::batches::{Batches, RowRef};
-
-/// Rows of a batch made by [`Clusters::compact`].
-const COMPACT_ROWS: usize = 32_768;
+use super::batches::{Batches, HeldColumn, RowRef};
 
 /// Where a row goes: its file, then its row-group owner.
 pub(super) type Place = (u32, u32);
+
+/// Consecutive rows of one place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stretch {
+    pub(super) place: Place,
+    pub(super) rows: usize,
+}
 
 /// Rows that go into one or more row groups of one owner in one file.
 #[derive(Debug)]
@@ -61,77 +65,44 @@ impl Clusters {
         Ok(())
     }
 
-    /// Takes whole row groups from every place that has some, the rows that waited longest first.
-    pub(super) fn take_full(&mut self, row_group_rows: usize) -> Vec<Cluster> {
-        let mut taken = Vec::new();
-        for (place, rows) in &mut self.waiting {
-            let whole = rows.len() - rows.len() % row_group_rows;
-            if whole > 0 {
-                let rest = rows.split_off(whole);
-                taken.push(Cluster { place: *place, rows: std::mem::replace(rows, rest) });
-            }
+    /// Adds rows that were read back: `columns` of consecutive rows, which `stretches` place.
+    pub(super) fn push_held(&mut self, columns: Vec<HeldColumn>, stretches: &[Stretch]) -> Result<(), ArrowError> {
+        let rows = stretches.iter().map(|stretch| stretch.rows).sum();
+        let batch = self.batches.keep(columns, rows)?;
+        let mut numbers = (0_u32..).map(|row| RowRef { batch, row });
+        for stretch in stretches {
+            self.waiting.entry(stretch.place).or_default().extend(numbers.by_ref().take(stretch.rows));
         }
-        self.taken(taken)
+        self.rows += rows;
+        Ok(())
     }
 
-    /// Takes the places with most rows until at most `rows_left` remain.
-    pub(super) fn take_largest(&mut self, rows_left: usize) -> Vec<Cluster> {
-        let mut places: Vec<(usize, Place)> = self.waiting.iter().map(|(place, rows)| (rows.len(), *place)).collect();
-        places.sort_unstable_by(|a, b| b.cmp(a));
-        let mut left = self.rows;
-        let enough = places.iter().position(|(rows, _)| {
-            let is_enough = left <= rows_left;
-            left -= rows;
-            is_enough
-        });
-        places.truncate(enough.unwrap_or(places.len()));
-        let taken = places.into_iter().filter_map(|(_, place)| {
-            let rows = self.waiting.remove(&place)?;
-            Some(Cluster { place, rows })
-        });
-        let taken = taken.collect();
-        self.taken(taken)
+    /// Takes every place that has at least so many rows.
+    pub(super) fn take_large(&mut self, rows_min: usize) -> Vec<Cluster> {
+        self.take(|_, rows| rows.len() >= rows_min)
+    }
+
+    /// Takes the places before `frontier`.
+    pub(super) fn take_before(&mut self, frontier: Place) -> Vec<Cluster> {
+        self.take(|place, _| *place < frontier)
     }
 
     /// Takes everything.
     pub(super) fn take_all(&mut self) -> Vec<Cluster> {
-        self.take_largest(0)
+        self.take(|_, _| true)
     }
 
-    /// Puts clusters into the order of their places, which does not depend on hashing.
-    fn taken(&mut self, mut clusters: Vec<Cluster>) -> Vec<Cluster> {
-        clusters.retain(|cluster| !cluster.rows.is_empty());
+    /// Takes places, in their order, which does not depend on hashing.
+    fn take(&mut self, which: impl Fn(&Place, &[RowRef]) -> bool) -> Vec<Cluster> {
+        let taken = self.waiting.extract_if(|place, rows| which(place, rows));
+        let mut clusters: Vec<Cluster> = taken.map(|(place, rows)| Cluster { place, rows }).collect();
         clusters.sort_unstable_by_key(|cluster| cluster.place);
         self.rows -= clusters.iter().map(|cluster| cluster.rows.len()).sum::<usize>();
-        self.waiting.retain(|_, rows| !rows.is_empty());
         clusters
     }
 
     /// Lets go of what written rows occupied.
     pub(super) fn release(&mut self, written: &[Cluster]) {
         written.iter().for_each(|cluster| self.batches.release(&cluster.rows));
-    }
-
-    /// Copies the remaining rows into batches of their own, in the order of their places, and lets
-    /// go of all batches that came in.
-    pub(super) fn compact(&mut self, columns: usize) -> Result<(), ArrowError> {
-        let mut waiting: Vec<(Place, Vec<RowRef>)> = self.waiting.drain().collect();
-        waiting.sort_unstable_by_key(|(place, _)| *place);
-        let rows: Vec<RowRef> = waiting.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
-        let mut compacted = Batches::default();
-        let mut moved = Vec::with_capacity(rows.len());
-        for chunk in rows.chunks(COMPACT_ROWS) {
-            let selection = self.batches.select(chunk);
-            let copies: Vec<ArrayRef> =
-                (0..columns).map(|column| selection.copy(column, 0..chunk.len())).collect::<Result<_, _>>()?;
-            let batch = compacted.hold(&copies)?;
-            moved.extend((0_u32..).take(chunk.len()).map(|row| RowRef { batch, row }));
-        }
-        let mut moved = moved.into_iter();
-        for (place, rows) in waiting {
-            self.waiting.insert(place, moved.by_ref().take(rows.len()).collect());
-        }
-        self.batches = compacted;
-        Ok(())
     }
 }

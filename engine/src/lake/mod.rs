@@ -25,6 +25,7 @@ mod output;
 mod provider;
 mod prune;
 mod routing;
+mod runs;
 mod runtime;
 pub mod schema;
 mod stats;

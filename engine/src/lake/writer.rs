@@ -10,11 +10,13 @@ use object_store::path::Path;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::cluster::{Cluster, Clusters};
+use super::batches::RowRef;
+use super::cluster::{Cluster, Clusters, Stretch};
 use super::encode::{Encoder, in_parallel};
 use super::layout::Layout;
 use super::local::Taken;
 use super::output::{Closed, Output};
+use super::runs::{Merge, Runs};
 use super::schema::LakeTable;
 use super::upload::send_file;
 use super::{Lake, LakeError, WrittenFile};
@@ -50,8 +52,8 @@ impl Default for WriterOptions {
 ///
 /// Each row names an output file and a row-group owner by number. No file mixes two file numbers
 /// and no row group two owners; inside a row group rows are sorted by the table's sort columns.
-/// An owner with many rows has several row groups. When memory is short, owners with whole row
-/// groups are written first, then those with most rows, in smaller row groups.
+/// An owner with many rows has several row groups. When memory is short, owners with many rows are
+/// written; rows of the others go to a temporary file and come back, by owner, at the end.
 ///
 /// Encoding happens inside [`push`](Self::push) and [`finish`](Self::finish) on
 /// [`WriterOptions::threads`] threads; `push` blocks meanwhile, so call it off the async threads.
@@ -64,6 +66,8 @@ pub struct ClusteredWriter {
     options: WriterOptions,
     encoder: Option<Encoder>,
     clusters: Clusters,
+    /// Rows that memory could not hold.
+    runs: Option<Runs>,
     outputs: BTreeMap<u32, Output>,
     /// Rows pushed so far, to be compared with the rows in the files.
     pushed: i64,
@@ -78,6 +82,7 @@ impl ClusteredWriter {
             options,
             encoder: None,
             clusters: Clusters::default(),
+            runs: None,
             outputs: BTreeMap::new(),
             pushed: 0,
         }
@@ -102,8 +107,8 @@ impl ClusteredWriter {
         self.clusters.push(batch.columns(), file_of_row, group_of_row).map_err(|e| self.not_clustered(e))?;
         drop(batch);
         self.pushed += i64::try_from(rows).unwrap_or(i64::MAX);
-        // Rows are copied at most once while the originals are held: the copies are at most half.
-        if self.clusters.bytes() > self.options.memory_bytes_max / 3 * 2 {
+        // What is left is for the row groups and pieces of runs that are being encoded.
+        if self.clusters.bytes() > self.options.memory_bytes_max / 4 * 3 {
             self.relieve(&encoder)?;
         }
         Ok(())
@@ -168,22 +173,54 @@ impl ClusteredWriter {
         Ok(self.encoder.insert(encoder).clone())
     }
 
-    /// Brings what is held below half of the limit.
+    /// Writes owners with many rows, and puts the others by if they still hold half of the limit.
     fn relieve(&mut self, encoder: &Encoder) -> Result<(), LakeError> {
-        let half = self.options.memory_bytes_max / 3;
-        let full = self.clusters.take_full(encoder.row_group_rows);
-        let bytes_of_row = self.clusters.bytes() / (self.clusters.rows() + rows_of(&full)).max(1);
-        self.write(encoder, &full)?;
-        // What rows occupy is shared between them: count them at their average.
-        let rows_left = half / bytes_of_row.max(1);
-        if self.clusters.rows() > rows_left {
-            let largest = self.clusters.take_largest(rows_left);
-            self.write(encoder, &largest)?;
+        let large = self.clusters.take_large(early_rows(encoder));
+        self.write(encoder, &large)?;
+        if self.clusters.bytes() > self.options.memory_bytes_max / 2 { self.put_by(encoder) } else { Ok(()) }
+    }
+
+    /// Moves all rows that wait to a run.
+    fn put_by(&mut self, encoder: &Encoder) -> Result<(), LakeError> {
+        let clusters = self.clusters.take_all();
+        for cluster in &clusters {
+            self.begin_output(encoder, cluster.place.0)?;
         }
-        if self.clusters.bytes() > half {
-            self.clusters.compact(encoder.layout.schema.fields().len()).map_err(|e| self.not_clustered(e))?;
-        }
+        let stretches: Vec<Stretch> =
+            clusters.iter().map(|cluster| Stretch { place: cluster.place, rows: cluster.rows.len() }).collect();
+        let rows: Vec<RowRef> = clusters.into_iter().flat_map(|cluster| cluster.rows).collect();
+        let runs = match &mut self.runs {
+            Some(runs) => runs,
+            None => {
+                let unfinished = self.unfinished()?;
+                self.runs.insert(Runs::begin(self.table.name(), &encoder.layout.schema, unfinished)?)
+            }
+        };
+        runs.add(&self.clusters.batches, &stretches, &rows, encoder.threads)?;
+        self.clusters = Clusters::default();
         Ok(())
+    }
+
+    /// Reads the runs back, writing owners as soon as all their rows are there.
+    fn write_runs(&mut self, encoder: &Encoder, mut merge: Merge) -> Result<(), LakeError> {
+        let half = self.options.memory_bytes_max / 2;
+        while let Some(frontier) = merge.frontier() {
+            if self.clusters.bytes() >= half {
+                let whole = self.clusters.take_before(frontier);
+                self.write(encoder, &whole)?;
+            }
+            if self.clusters.bytes() >= half {
+                // An owner with more rows than there is memory for.
+                let large = self.clusters.take_large(early_rows(encoder));
+                self.write(encoder, &large)?;
+            }
+            for (columns, stretches) in merge.read(encoder.threads)? {
+                let pushed = self.clusters.push_held(columns, stretches);
+                pushed.map_err(|source| LakeError::Cluster { table: self.table.name(), source })?;
+            }
+        }
+        let rest = self.clusters.take_all();
+        self.write(encoder, &rest)
     }
 
     fn write(&mut self, encoder: &Encoder, clusters: &[Cluster]) -> Result<(), LakeError> {
@@ -220,8 +257,16 @@ impl ClusteredWriter {
     }
 
     fn write_rest(&mut self, encoder: &Encoder) -> Result<Vec<Closed>, LakeError> {
-        let rest = self.clusters.take_all();
-        self.write(encoder, &rest)?;
+        if self.runs.is_some() {
+            self.put_by(encoder)?;
+        }
+        match self.runs.take() {
+            Some(runs) => self.write_runs(encoder, runs.merge())?,
+            None => {
+                let all = self.clusters.take_all();
+                self.write(encoder, &all)?;
+            }
+        }
         self.clusters = Clusters::default();
         let outputs: Vec<&Output> = self.outputs.values().collect();
         let closed: Vec<Mutex<Option<Closed>>> = outputs.iter().map(|_| Mutex::default()).collect();
@@ -283,6 +328,7 @@ impl ClusteredWriter {
     }
 }
 
-fn rows_of(clusters: &[Cluster]) -> usize {
-    clusters.iter().map(|cluster| cluster.rows.len()).sum()
+/// Rows from which on an owner's row group is written although more rows of it may come.
+fn early_rows(encoder: &Encoder) -> usize {
+    (encoder.row_group_rows / 16).max(1)
 }
