@@ -116,6 +116,11 @@ impl DeliveryRow {
         tx.row(&sql, &[content_hash.into()])?.as_ref().map(delivery).transpose()
     }
 
+    /// Whether a delivery of so many stored bytes was landed before.
+    pub fn is_any_of_size(tx: &dyn Tx, bytes: i64) -> Result<bool, CatalogError> {
+        Ok(tx.row("select 1 from delivery where bytes = ?1 limit 1", &[bytes.into()])?.is_some())
+    }
+
     /// The newest delivery sequence that the slice holds now.
     pub fn current_sequence(tx: &dyn Tx, slice_id: i64) -> Result<Option<String>, CatalogError> {
         let row = tx.row(

@@ -55,6 +55,7 @@ create table delivery (
   landed_at text not null,
   snapshot_id bigint not null
 );
+create index delivery_by_size on delivery (bytes);
 
 create table delivery_slice (
   delivery_id bigint not null,

@@ -131,18 +131,17 @@ impl Warehouse {
         actor: &str,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Landed, Error> {
-        let content_hash = delivery.content_hash().await?;
-        if let Some(known) = self.core.catalog.read(|tx| DeliveryRow::with_content(tx, &content_hash))? {
-            return Ok(Landed::Known {
-                name: delivery.name,
-                delivery_id: known.delivery_id,
-                landed_at: known.landed_at,
-            });
-        }
         let mut delivery = delivery;
         for _ in 0..ATTEMPTS_MAX {
+            if let Some(known) = self.known(&delivery).await? {
+                return Ok(Landed::Known {
+                    name: delivery.name,
+                    delivery_id: known.delivery_id,
+                    landed_at: known.landed_at,
+                });
+            }
             let again = delivery.clone();
-            match self.try_land(delivery, &content_hash, actor, progress).await {
+            match self.try_land(delivery, actor, progress).await {
                 Err(Error::Catalog(CatalogError::Conflict)) => delivery = again,
                 other => return other,
             }
@@ -150,18 +149,29 @@ impl Warehouse {
         Err(Error::Refused("other landings kept getting in between: try again".to_owned()))
     }
 
+    /// The delivery that had the same content. Files are read for it only when one of that size came before.
+    async fn known(&self, delivery: &Delivery) -> Result<Option<DeliveryRow>, Error> {
+        let bytes = i64::try_from(delivery.bytes()).unwrap_or(i64::MAX);
+        if !self.core.catalog.read(|tx| DeliveryRow::is_any_of_size(tx, bytes))? {
+            return Ok(None);
+        }
+        let content_hash = delivery.content_hash().await?;
+        Ok(self.core.catalog.read(|tx| DeliveryRow::with_content(tx, &content_hash))?)
+    }
+
     async fn try_land(
         &self,
         delivery: Delivery,
-        content_hash: &str,
         actor: &str,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Landed, Error> {
         let delivery_id = self.next_delivery()?;
-        let facts = Facts::of(&delivery, content_hash);
+        let mut facts = Facts::of(&delivery);
         let intake = Intake::new(&self.core, &delivery.source, delivery_id);
-        let rows = delivery.read(self.core.config.threads);
-        let (taken, rated) = self.take_in(rows, intake, facts.role, facts.bytes, progress).await?;
+        let mut rows = delivery.read(self.core.config.threads);
+        let (taken, rated) = self.take_in(&mut rows, intake, facts.role, facts.bytes, progress).await?;
+        facts.content_hash =
+            rows.content_hash().ok_or_else(|| Error::Refused("the delivery was not read to its end".to_owned()))?;
         let paths: Vec<String> = taken
             .files
             .iter()
@@ -189,7 +199,7 @@ impl Warehouse {
     /// Takes rows in and rates them in the same pass where no band has to be counted first.
     async fn take_in(
         &self,
-        mut rows: LandedRows,
+        rows: &mut LandedRows,
         mut intake: Intake,
         role: SourceRole,
         bytes_total: u64,
@@ -315,11 +325,12 @@ impl Warehouse {
     }
 }
 
-/// What is known of a delivery before its rows are read.
+/// What is known of a delivery besides its rows.
 struct Facts {
     name: String,
     source: String,
     role: SourceRole,
+    /// Known once its rows are read.
     content_hash: String,
     sequence: String,
     parts: i64,
@@ -327,7 +338,7 @@ struct Facts {
 }
 
 impl Facts {
-    fn of(delivery: &Delivery, content_hash: &str) -> Self {
+    fn of(delivery: &Delivery) -> Self {
         let sequence = delivery
             .manifest
             .as_ref()
@@ -337,7 +348,7 @@ impl Facts {
             name: delivery.name.clone(),
             source: delivery.source.name.clone(),
             role: delivery.source.role,
-            content_hash: content_hash.to_owned(),
+            content_hash: String::new(),
             sequence,
             parts: i64::try_from(delivery.parts().count()).unwrap_or(i64::MAX),
             bytes: delivery.bytes(),
