@@ -35,6 +35,9 @@ static PROVIDER_FILES: [(&str, &[u8]); 6] = embedded![
     "focus/synthetic_focus_1_4_cost_and_usage.csv",
 ];
 
+/// The first rows of one of them as they might come after a spreadsheet had them: two cannot be read.
+static DAMAGED: (&str, &[u8]) = embedded!["demo/cur_legacy_damaged.csv"][0];
+
 /// Reference tables, in the order in which they can be filled.
 static REFERENCE: [(&str, &[u8]); 8] = embedded![
     "demo/nodes.csv",
@@ -64,14 +67,17 @@ pub(super) async fn run(directory: Option<PathBuf>, port: u16, once: bool) -> Re
     title("1. A distributor, two resellers, five customers, their rate cards");
     let admin = warehouse.session(required(&warehouse, "admin")?);
     load_reference(&admin).await?;
-    title("2. Provider files land and are priced through the tiers");
+    title("2. A damaged file: what cannot be read is kept with the reason, and no invoice is drafted over it");
     let files = directory.join("provider-files");
-    let inputs: Vec<String> = PROVIDER_FILES.iter().map(|(path, _)| files.join(path).display().to_string()).collect();
-    for landed in warehouse.land(&inputs, None, "admin", &|_| {}).await? {
-        println!("  {}", landed.to_string().replace(&format!("{}/", files.display()), ""));
+    land(&warehouse, &files, [DAMAGED.0]).await?;
+    show(&admin, "select source_row, column_name, reason from ops.rejected_rows order by 1").await?;
+    if let Err(error) = warehouse.close("2023-11", "admin", false).await {
+        println!("{error}");
     }
-    title("3. What was rejected, and the first findings against the FOCUS specification");
-    show(&admin, "select d.name as file, r.source_row, r.column_name, r.reason from ops.rejected_rows r join ops.deliveries d on d.delivery_id = r.delivery_id order by 1, 2 limit 10").await?;
+    title("3. Provider files land and are priced through the tiers; the whole file takes the damaged one's place");
+    land(&warehouse, &files, PROVIDER_FILES.map(|(path, _)| path)).await?;
+    show(&admin, "select state, count(*) as rejected_rows from ops.rejected_rows group by 1").await?;
+    println!("Findings against the FOCUS specification:");
     show(&admin, "select rule, severity, sum(rows) as rows, min(description) as description from ops.quality group by 1, 2 order by 3 desc, 1 limit 6").await?;
     title("4. The months are closed: one invoice per edge of the chain");
     for period in PERIODS {
@@ -101,6 +107,14 @@ pub(super) async fn run(directory: Option<PathBuf>, port: u16, once: bool) -> Re
     serve(warehouse, config).await
 }
 
+async fn land<const N: usize>(warehouse: &Warehouse, files: &Path, paths: [&str; N]) -> Result<(), Error> {
+    let inputs = paths.map(|path| files.join(path).display().to_string());
+    for landed in warehouse.land(&inputs, None, "admin", &|_| {}).await? {
+        println!("  {}", landed.to_string().replace(&format!("{}/", files.display()), ""));
+    }
+    Ok(())
+}
+
 fn title(text: &str) {
     println!("\n== {text}");
 }
@@ -120,7 +134,7 @@ fn make(directory: &Path) -> Result<Warehouse, Error> {
     }
     std::fs::create_dir_all(directory).map_err(io)?;
     std::fs::write(directory.join(MARK), "").map_err(io)?;
-    for (path, bytes) in PROVIDER_FILES {
+    for (path, bytes) in PROVIDER_FILES.into_iter().chain([DAMAGED]) {
         let target = directory.join("provider-files").join(path);
         if let Some(folder) = target.parent() {
             std::fs::create_dir_all(folder).map_err(io)?;
