@@ -143,6 +143,10 @@ def expected(*deliveries):
 
 SLICE = "provider_name, billing_account_id, billing_period::varchar"
 RESELLER_PAYS = "coalesce(sum(price_1) filter (where charge_category = 'Usage' and outcome_1 = 'billed'), 0)"
+EDGES = (
+    "sum(usage_rows) filter (where depth = 0), sum(amount) filter (where depth = 0), "
+    "coalesce(sum(amount) filter (where depth = 1 and charge_category = 'Usage' and outcome = 'billed'), 0)"
+)
 LAYERS = {
     "usage": "count(*), sum(billed_cost), sum(effective_cost), sum(list_cost)",
     "charges": f"count(*), sum(price_0), sum(effective_cost), sum(list_cost), {RESELLER_PAYS}",
@@ -171,6 +175,8 @@ class Check:
             found = {row[:3]: row[3:] for row in self.rows(f"select {SLICE}, {sums} from lake.{table}{at} group by all")}
             wanted = {name: values[: len(sums.split(", ")) if table == "usage" else 5] for name, values in slices.items()}
             self.equal(f"{table} {when}", found, wanted)
+        found = {row[:3]: row[3:] for row in self.rows(f"select {SLICE}, {EDGES} from lake.edges_monthly{at} group by all")}
+        self.equal(f"edges_monthly {when}", found, {name: (v[0], v[1], v[4]) for name, v in slices.items()})
         total = sum(values[0] for values in slices.values())
         self.equal(f"usage {when}, counted", self.rows(f"select count(*) from lake.usage{at}"), [(total,)])
         # Files are left out by their statistics here, and none too many may be.

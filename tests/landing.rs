@@ -43,6 +43,7 @@ async fn a_new_delivery_takes_the_place_of_its_slice_and_of_no_other() {
         let sum = format!("select sum(cost) from {relation}");
         assert_eq!(rows(&finance, &sum).await, ["111"], "{relation}");
     }
+    assert_eq!(rows(&finance, "select sum(amount) from ops.edges_monthly where depth = 0").await, ["111"]);
     let slices = "select billing_period, delivery_id, rows, billed_cost from ops.slices order by 1";
     assert_eq!(rows(&finance, slices).await, ["2025-09|2|1|7", "2025-10|3|2|104"]);
     // A line that is the same in both deliveries keeps its id.

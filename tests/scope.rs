@@ -211,6 +211,18 @@ async fn a_seller_that_does_not_disclose_hides_its_sales_from_those_above() {
         let sellers = format!("select distinct seller_node_id from {relation} order by 1");
         assert_eq!(rows(&finance, &sellers).await, ["dist", "south"], "{relation}");
     }
+    // The stored edges are the sums of those that it sees: the provider's, the root's own sales, and south's.
+    let edges = |relation: &str| {
+        format!(
+            "select depth, seller_node_id, payer_node_id, currency, outcome, seller_currency, is_invoiced, sum(amount), sum(seller_cost), sum(usage_rows) \
+             from {relation} group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3"
+        )
+    };
+    let shown = rows(&finance, &edges("ops.edges_monthly")).await;
+    assert_eq!(shown, rows(&finance, &edges("tiers_monthly")).await);
+    assert_eq!(shown.len(), 1 + 2 + 1, "{shown:?}");
+    assert!(shown[3].starts_with("2|south|core|") && shown[3].contains("|960|480|"), "{shown:?}");
+    refused(&fixture.session("finance@north"), "select count(*) from ops.edges_monthly").await;
     // North itself still sees them: 165 - 110 and 330 - 220.
     let own = rows(&fixture.session("finance@north"), margins).await;
     assert_eq!(own, ["north|acme|55", "north|bolt|110"]);

@@ -15,7 +15,7 @@
 -- column margin: price less cost
 -- column margin_pct: margin in percent of price; null where price is zero
 with edges as (
-  select * from tiers_monthly
+  select * from ops.edges_monthly
   where seller_node_id is not null
 ), rates as (
   select fx_rate_id, base_currency, rate from ref.fx_rates

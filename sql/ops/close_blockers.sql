@@ -29,12 +29,12 @@ with slices as (
   from ops.rejected_rows
   where state = 'open'
   group by delivery_id
-), tiers as (
-  select * from tiers_monthly
+), edges as (
+  select * from ops.edges_monthly
 ), provider_totals as (
-  select billing_period, provider_name, billing_account_id, sum(cost) as cost
-  from charges_monthly
-  where origin = 'usage'
+  select billing_period, provider_name, billing_account_id, sum(amount) as cost
+  from edges
+  where depth = 0 and origin = 'usage'
   group by billing_period, provider_name, billing_account_id
 ), expected_accounts as (
   select distinct periods.billing_period, accounts.provider_name, accounts.billing_account_id
@@ -94,7 +94,7 @@ with slices as (
     seller_currency,
     coalesce(sum(seller_cost), 0) as seller_cost,
     cast(sum(usage_rows) as bigint) as usage_rows
-  from tiers
+  from edges
   where outcome = 'unrated'
   group by billing_period, seller_node_id, payer_node_id, service_name, seller_currency
 ), buyers as (
@@ -133,50 +133,34 @@ with slices as (
     on rated_pairs.source = buyers.fx_policy
     and rated_pairs.base_currency = unrated_edges.seller_currency
     and rated_pairs.quote_currency = buyers.currency
-), paid as (
-  -- what a node pays: for what it sells on and for what it keeps itself
-  select billing_period, payer_node_id as node_id, currency, coalesce(sum(amount), 0) as amount
-  from tiers
+), entries as (
+  -- what a node pays, and what of it it keeps itself
+  select billing_period, payer_node_id as node_id, currency, coalesce(amount, 0) as paid, case when is_kept then amount end as passed_on
+  from edges
   where outcome in ('billed', 'reported')
-  group by billing_period, payer_node_id, currency
-), sold as (
-  select billing_period, seller_node_id as node_id, seller_currency as currency, coalesce(sum(seller_cost), 0) as amount
-  from tiers
+  union all
+  -- and what it sells on
+  select billing_period, seller_node_id as node_id, seller_currency as currency, cast(null as decimal(38, 18)) as paid, seller_cost as passed_on
+  from edges
   where seller_node_id is not null and seller_cost is not null
-  group by billing_period, seller_node_id, seller_currency
-), kept as (
-  select billing_period, payer_node_id as node_id, currency, coalesce(sum(amount), 0) as amount
-  from tiers
-  where payer_node_id = node_id and outcome in ('billed', 'reported')
-  group by billing_period, payer_node_id, currency
-), passed_totals as (
-  select
-    coalesce(sold.billing_period, kept.billing_period) as billing_period,
-    coalesce(sold.node_id, kept.node_id) as node_id,
-    coalesce(sold.currency, kept.currency) as currency,
-    coalesce(sold.amount, 0) + coalesce(kept.amount, 0) as amount
-  from sold
-  full join kept
-    on kept.billing_period = sold.billing_period
-    and kept.node_id = sold.node_id
-    and kept.currency = sold.currency
+), balances as (
+  select billing_period, node_id, currency, sum(paid) as paid, coalesce(sum(passed_on), 0) as passed_on
+  from entries
+  group by billing_period, node_id, currency
 ), rollup_mismatches as (
   select
-    paid.billing_period,
+    billing_period,
     'rollup_mismatch' as blocker,
-    paid.node_id as scope,
-    paid.currency,
-    paid.amount as expected,
-    coalesce(passed_totals.amount, 0) as actual,
+    node_id as scope,
+    currency,
+    paid as expected,
+    passed_on as actual,
     cast(null as bigint) as usage_rows,
     'what the node pays is not the sum of what it sells on and what it keeps' as detail,
     'call refresh(); if it stays, run ratehouse verify' as remedy
-  from paid
-  left join passed_totals
-    on passed_totals.billing_period = paid.billing_period
-    and passed_totals.node_id = paid.node_id
-    and passed_totals.currency = paid.currency
-  where paid.amount <> coalesce(passed_totals.amount, 0)
+  from balances
+  -- null where the node pays nothing
+  where paid <> passed_on
 ), unreconciled as (
   select
     slices.billing_period,

@@ -32,8 +32,8 @@ with slices as (
   from charges_daily
   where origin = 'usage'
   group by billing_period, provider_name, billing_account_id
-), tiers as (
-  select * from tiers_monthly
+), edges as (
+  select * from ops.edges_monthly
 ), landed as (
   select
     'landed' as "check",
@@ -77,46 +77,27 @@ with slices as (
     on monthly.billing_period = daily.billing_period
     and monthly.provider_name = daily.provider_name
     and monthly.billing_account_id = daily.billing_account_id
-), paid as (
-  select billing_period, payer_node_id as node_id, currency, coalesce(sum(amount), 0) as amount
-  from tiers
+), entries as (
+  -- what a node pays, and what of it it keeps itself
+  select billing_period, payer_node_id as node_id, currency, amount as paid, case when is_kept then amount end as passed_on
+  from edges
   where outcome in ('billed', 'reported')
-  group by billing_period, payer_node_id, currency
-), sold as (
-  select billing_period, seller_node_id as node_id, seller_currency as currency, coalesce(sum(seller_cost), 0) as amount
-  from tiers
+  union all
+  -- and what it sells on
+  select billing_period, seller_node_id as node_id, seller_currency as currency, cast(null as decimal(38, 18)) as paid, seller_cost as passed_on
+  from edges
   where seller_node_id is not null and seller_cost is not null
-  group by billing_period, seller_node_id, seller_currency
-), kept as (
-  select billing_period, payer_node_id as node_id, currency, coalesce(sum(amount), 0) as amount
-  from tiers
-  where payer_node_id = node_id and outcome in ('billed', 'reported')
-  group by billing_period, payer_node_id, currency
-), passed_totals as (
-  select
-    coalesce(sold.billing_period, kept.billing_period) as billing_period,
-    coalesce(sold.node_id, kept.node_id) as node_id,
-    coalesce(sold.currency, kept.currency) as currency,
-    coalesce(sold.amount, 0) + coalesce(kept.amount, 0) as amount
-  from sold
-  full join kept
-    on kept.billing_period = sold.billing_period
-    and kept.node_id = sold.node_id
-    and kept.currency = sold.currency
 ), passed_on as (
   select
     'passed_on' as "check",
-    coalesce(paid.billing_period, passed_totals.billing_period) as billing_period,
-    coalesce(paid.node_id, passed_totals.node_id) as scope,
-    coalesce(paid.currency, passed_totals.currency) as currency,
-    coalesce(paid.amount, 0) as expected,
-    coalesce(passed_totals.amount, 0) as actual,
+    billing_period,
+    node_id as scope,
+    currency,
+    coalesce(sum(paid), 0) as expected,
+    coalesce(sum(passed_on), 0) as actual,
     'broken' as otherwise
-  from paid
-  full join passed_totals
-    on passed_totals.billing_period = paid.billing_period
-    and passed_totals.node_id = paid.node_id
-    and passed_totals.currency = paid.currency
+  from entries
+  group by billing_period, node_id, currency
 ), documents as (
   select
     invoice_id, number, seller_node_id, buyer_node_id, cast(billing_period || '-01' as date) as billing_period, currency, status, total
@@ -138,7 +119,7 @@ with slices as (
   left join line_totals on line_totals.invoice_id = documents.invoice_id
 ), billed as (
   select billing_period, seller_node_id, payer_node_id, currency, sum(amount) as amount
-  from tiers
+  from edges
   where is_invoiced and outcome = 'billed'
   group by billing_period, seller_node_id, payer_node_id, currency
 ), edge_documents as (

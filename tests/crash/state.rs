@@ -12,7 +12,9 @@ const LAYERS: &str = "\
 select 'usage' as layer, billing_account_id, billing_period, count(*) as n, sum(billed_cost) as cost, cast(0 as decimal(38,18)) as price from usage group by 2, 3 \
 union all select 'charges', billing_account_id, billing_period, count(*), sum(cost), sum(price) from charges group by 2, 3 \
 union all select 'daily', billing_account_id, billing_period, sum(usage_rows), sum(cost), sum(price) from charges_daily group by 2, 3 \
-union all select 'monthly', billing_account_id, billing_period, sum(usage_rows), sum(cost), sum(price) from charges_monthly group by 2, 3";
+union all select 'monthly', billing_account_id, billing_period, sum(usage_rows), sum(cost), sum(price) from charges_monthly group by 2, 3 \
+union all select 'edges', billing_account_id, billing_period, sum(case when depth = 0 then usage_rows end), sum(case when depth = 0 then amount end), \
+coalesce(sum(case when depth = 1 then amount end), 0) from ops.edges_monthly group by 2, 3";
 
 /// One slice: its usage and the price of its charges, on which every layer agrees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +107,7 @@ fn stale_slices(catalog: &Connection) -> BTreeSet<Slice> {
         .collect()
 }
 
-/// Usage, charges and both roll-ups of a slice have the same rows and cost, and the same price.
+/// Usage, charges and the roll-ups of a slice have the same rows and cost, and the same price.
 fn agreeing_layers(text: &str, stale: &BTreeSet<Slice>) -> BTreeMap<Slice, SliceState> {
     let mut layers: BTreeMap<&str, BTreeMap<Slice, (Sums, Units)>> = BTreeMap::new();
     for line in text.lines().skip(1) {

@@ -1,4 +1,4 @@
-//! What each seller bills each buyer in a period, read from the tiers in one grouped query.
+//! What each seller bills each buyer in a period, read from `ops.edges_monthly` in one grouped query.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub(super) type Edges = BTreeMap<EdgeKey, Vec<EdgeCharge>>;
 pub(super) async fn read(query: &dyn Query, period: BillingPeriod) -> Result<Edges, BillingError> {
     let sql = format!(
         "select seller_node_id, payer_node_id, currency, origin, provider_name, service_name, charge_category, charge_class, \
-         outcome = 'billed' as is_billed, sum(amount) as amount from tiers_monthly \
+         outcome = 'billed' as is_billed, sum(amount) as amount from ops.edges_monthly \
          where billing_period = {} and is_invoiced and outcome in ('billed', 'reported') \
          group by seller_node_id, payer_node_id, currency, origin, provider_name, service_name, charge_category, charge_class, outcome",
         period.literal()
@@ -79,7 +79,7 @@ pub(super) async fn totals(
     period: BillingPeriod,
 ) -> Result<BTreeMap<(String, String), i128>, BillingError> {
     let sql = format!(
-        "select seller_node_id, currency, sum(amount) as amount from tiers_monthly \
+        "select seller_node_id, currency, sum(amount) as amount from ops.edges_monthly \
          where billing_period = {} and is_invoiced and outcome = 'billed' group by seller_node_id, currency",
         period.literal()
     );

@@ -16,7 +16,7 @@ use ratehouse_udfs::decimal::parse_decimal;
 use super::{BillingPeriod, CloseMode, CloseRequest, Query, QueryError};
 use crate::catalog::{Catalog, Change, RefTable, SliceKey, SnapshotId, Value};
 
-/// A row of `tiers_monthly`; the rest of its columns follow from these.
+/// A row of `ops.edges_monthly` (for callers below the root: of `tiers_monthly`); the rest of its columns follow from these.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tier {
     pub(super) depth: i32,
@@ -73,9 +73,6 @@ pub(super) fn tiers_batch(period: BillingPeriod, tiers: &[Tier]) -> RecordBatch 
         ("billing_period", periods(period, rows)),
         ("provider_name", all("AWS")),
         ("billing_account_id", all("payer")),
-        ("node_id", texts(tiers.iter().map(|t| t.path.rsplit('/').next()))),
-        ("node_path", texts(tiers.iter().map(|t| Some(t.path)))),
-        ("service_category", all("Compute")),
         ("service_name", texts(tiers.iter().map(|t| Some(t.service)))),
         ("charge_category", texts(tiers.iter().map(|t| Some(t.category)))),
         ("charge_class", texts(std::iter::repeat_n(None, rows))),
@@ -83,8 +80,12 @@ pub(super) fn tiers_batch(period: BillingPeriod, tiers: &[Tier]) -> RecordBatch 
         ("depth", Arc::new(tiers.iter().map(|t| Some(t.depth)).collect::<Int32Array>())),
         ("seller_node_id", texts(tiers.iter().map(|t| t.node(t.depth - 1)))),
         ("payer_node_id", texts(tiers.iter().map(|t| t.node(t.depth)))),
-        ("quantity", amounts(std::iter::repeat_n(Some("1"), rows))),
-        ("list_cost", amounts(std::iter::repeat_n(Some("1"), rows))),
+        (
+            "is_kept",
+            Arc::new(
+                tiers.iter().map(|t| Some(t.node(t.depth) == t.path.rsplit('/').next())).collect::<BooleanArray>(),
+            ),
+        ),
         ("usage_rows", Arc::new(Int64Array::from(vec![1; rows]))),
         ("amount", amounts(tiers.iter().map(|t| (t.outcome != "unrated").then_some(t.amount)))),
         ("currency", texts(tiers.iter().map(|t| Some(t.currency)))),
@@ -144,7 +145,9 @@ impl Session {
         for schema in ["ops", "ref", "focus"] {
             default.register_schema(schema, Arc::new(MemorySchemaProvider::new())).expect("a new schema");
         }
-        context.register_batch("tiers_monthly", tiers_batch(period, tiers)).expect("a new table");
+        for name in ["ops.edges_monthly", "tiers_monthly"] {
+            context.register_batch(name, tiers_batch(period, tiers)).expect("a new table");
+        }
         context.register_batch("ops.close_blockers", blockers_batch(period, blockers)).expect("a new table");
         Self { context, snapshot: catalog.head().expect("a head") }
     }

@@ -1,9 +1,9 @@
 //! Billing: periods, invoices and documents.
 //!
-//! A close reads `tiers_monthly` through a root session, asks the gate (`ops.close_blockers`), and drafts one invoice per edge and
+//! A close reads `ops.edges_monthly` through a root session, asks the gate (`ops.close_blockers`), and drafts one invoice per edge and
 //! currency in one catalog commit; issuing freezes them; documents render what is stored.
 //!
-//! Invariants: billing prices nothing (amounts come from the tiers as they are); it knows nothing of the wire and reads no Parquet;
+//! Invariants: billing prices nothing (amounts come from the edges as they are); it knows nothing of the wire and reads no Parquet;
 //! every amount is an integer until it is text; nothing here touches an issued document; no document says what its seller pays.
 
 mod close;

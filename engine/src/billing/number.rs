@@ -19,13 +19,11 @@ pub(super) fn take(commit: &Commit<'_>, key: &EdgeKey) -> Result<String, Billing
         return Ok(format(key, n));
     }
     let series = format!("invoice/{}/{}", key.seller, key.buyer);
-    commit.tx.execute(
+    let row = commit.tx.row(
         "insert into number_sequence (series, next_number) values (?1, 2) \
-         on conflict (series) do update set next_number = number_sequence.next_number + 1",
+         on conflict (series) do update set next_number = number_sequence.next_number + 1 returning next_number - 1",
         &[series.as_str().into()],
     )?;
-    let row =
-        commit.tx.row("select next_number - 1 from number_sequence where series = ?1", &[series.as_str().into()])?;
     let n = row.ok_or(crate::catalog::CatalogError::Malformed { what: "number sequence" })?.int(0)?;
     commit.record("invoice number", &[series.into(), n.into()]);
     Ok(format(key, n))

@@ -1,5 +1,7 @@
 //! Invoices in the catalog: the statements that read and write them.
 
+use std::collections::HashMap;
+
 use super::draft::{ContentHash, Draft, Heading};
 use super::edges::EdgeKey;
 use super::error::BillingError;
@@ -50,30 +52,36 @@ pub(super) fn of_period(tx: &dyn Tx, period: BillingPeriod) -> Result<Vec<Stored
     tx.rows(&sql, &[period.to_string().into()])?.iter().map(stored).collect()
 }
 
-/// How many revisions an edge's document of the period has had: the number of the next one.
-pub(super) fn next_revision(tx: &dyn Tx, key: &EdgeKey, period: BillingPeriod) -> Result<i64, BillingError> {
-    let row = tx.row(
-        "select count(*) from invoice where billing_period = ?1 and seller_node_id = ?2 and buyer_node_id = ?3 and currency = ?4",
-        &[period.to_string().into(), key.seller.as_str().into(), key.buyer.as_str().into(), key.currency.as_str().into()],
+/// How many revisions each edge's document of the period has had: the number of its next one.
+pub(super) fn revisions(tx: &dyn Tx, period: BillingPeriod) -> Result<HashMap<EdgeKey, i64>, BillingError> {
+    let rows = tx.rows(
+        "select seller_node_id, buyer_node_id, currency, count(*) from invoice where billing_period = ?1 \
+         group by seller_node_id, buyer_node_id, currency",
+        &[period.to_string().into()],
     )?;
-    Ok(row.map(|row| row.int(0)).transpose()?.unwrap_or_default())
+    rows.iter()
+        .map(|row| {
+            let text = |at| row.text(at).map(str::to_owned);
+            Ok((EdgeKey { seller: text(0)?, buyer: text(1)?, currency: text(2)? }, row.int(3)?))
+        })
+        .collect()
 }
 
 /// A draft with the identity it is stored under.
 pub(super) struct NewInvoice<'a> {
     pub(super) draft: &'a Draft,
-    pub(super) invoice_id: &'a str,
-    pub(super) number: &'a str,
+    pub(super) invoice_id: String,
+    pub(super) number: String,
     pub(super) period: BillingPeriod,
-    pub(super) content_hash: &'a str,
 }
 
 /// Writes a draft and its lines.
 pub(super) fn insert(commit: &Commit<'_>, invoice: &NewInvoice<'_>) -> Result<(), BillingError> {
     let draft = invoice.draft;
+    let content_hash = draft.content_hash(&invoice.number, invoice.period);
     let values: [Value; 18] = [
-        invoice.invoice_id.into(),
-        invoice.number.into(),
+        invoice.invoice_id.as_str().into(),
+        invoice.number.as_str().into(),
         draft.key.seller.as_str().into(),
         draft.key.buyer.as_str().into(),
         invoice.period.to_string().into(),
@@ -85,7 +93,7 @@ pub(super) fn insert(commit: &Commit<'_>, invoice: &NewInvoice<'_>) -> Result<()
         draft.total.as_str().into(),
         draft.charges_total.as_str().into(),
         commit.snapshot.into(),
-        invoice.content_hash.into(),
+        content_hash.into(),
         Value::Null,
         Value::Null,
         commit.snapshot.into(),
@@ -99,7 +107,7 @@ pub(super) fn insert(commit: &Commit<'_>, invoice: &NewInvoice<'_>) -> Result<()
     )?;
     // The content hash covers every line.
     commit.record("invoice", &values);
-    insert_lines(commit, invoice.invoice_id, draft)
+    insert_lines(commit, &invoice.invoice_id, draft)
 }
 
 fn insert_lines(commit: &Commit<'_>, invoice_id: &str, draft: &Draft) -> Result<(), BillingError> {

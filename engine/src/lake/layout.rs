@@ -60,6 +60,7 @@ fn sort_columns(table: LakeTable) -> [&'static str; 2] {
         LakeTable::Charges => ["node_path", "charge_period_start"],
         LakeTable::ChargesDaily => ["node_path", "charge_date"],
         LakeTable::ChargesMonthly => ["node_path", "service_name"],
+        LakeTable::EdgesMonthly => ["payer_node_id", "service_name"],
     }
 }
 
@@ -113,6 +114,16 @@ pub(super) fn stats_columns(table: LakeTable) -> &'static [&'static str] {
             "node_path",
             "origin",
             "provider_name",
+            "service_name",
+        ],
+        LakeTable::EdgesMonthly => &[
+            "billing_account_id",
+            "billing_period",
+            "charge_category",
+            "origin",
+            "payer_node_id",
+            "provider_name",
+            "seller_node_id",
             "service_name",
         ],
     }

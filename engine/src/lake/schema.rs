@@ -1,8 +1,8 @@
-//! The columns of the four lake tables, in their stored order.
+//! The columns of the five lake tables, in their stored order.
 //!
 //! `usage` is FOCUS 1.4 in snake_case plus where each row came from. `charges` is usage cut into
-//! portions with one price per position of the row's path; the two roll-ups carry the same
-//! positions. Only the root reads these schemas: a session sees the relations that
+//! portions with one price per position of the row's path; two roll-ups carry the same
+//! positions, the third has a row for each. Only the root reads these schemas: a session sees the relations that
 //! `security::scope` derives from them, which have no `price_k`.
 
 use std::sync::{Arc, LazyLock};
@@ -268,6 +268,38 @@ pub fn charges_monthly() -> SchemaRef {
     SCHEMA.clone()
 }
 
+/// `charges` by billing period and edge of the chain: what every node pays for every service, in long form.
+///
+/// One row for each position that a charge was priced at, so that a close reads a few columns of large row groups
+/// and not nine positions of every owner.
+pub fn edges_monthly() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        Arc::new(Schema::new(vec![
+            required_text("origin"),
+            Field::new("billing_period", DataType::Date32, false),
+            required_text("provider_name"),
+            text("billing_account_id"),
+            text("service_name"),
+            required_text("charge_category"),
+            text("charge_class"),
+            required_text("fate"),
+            Field::new("depth", DataType::Int32, false),
+            text("seller_node_id"),
+            required_text("payer_node_id"),
+            Field::new("is_kept", DataType::Boolean, false),
+            text("currency"),
+            required_text("outcome"),
+            text("seller_currency"),
+            text("fx_rate_id"),
+            Field::new("amount", money(), true),
+            Field::new("seller_cost", money(), true),
+            Field::new("effective_cost", money(), true),
+            Field::new("usage_rows", DataType::Int64, false),
+        ]))
+    });
+    SCHEMA.clone()
+}
+
 /// Names of the lake tables, in the order in which a slice fills them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LakeTable {
@@ -279,11 +311,14 @@ pub enum LakeTable {
     ChargesDaily,
     /// Charges by billing period.
     ChargesMonthly,
+    /// Charges by billing period and edge.
+    EdgesMonthly,
 }
 
 impl LakeTable {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Usage, Self::Charges, Self::ChargesDaily, Self::ChargesMonthly];
+    pub const ALL: [Self; 5] =
+        [Self::Usage, Self::Charges, Self::ChargesDaily, Self::ChargesMonthly, Self::EdgesMonthly];
 
     /// The name in the catalog, in paths and in DuckLake.
     pub fn name(self) -> &'static str {
@@ -292,6 +327,7 @@ impl LakeTable {
             Self::Charges => "charges",
             Self::ChargesDaily => "charges_daily",
             Self::ChargesMonthly => "charges_monthly",
+            Self::EdgesMonthly => "edges_monthly",
         }
     }
 
@@ -302,6 +338,7 @@ impl LakeTable {
             Self::Charges => 2,
             Self::ChargesDaily => 3,
             Self::ChargesMonthly => 4,
+            Self::EdgesMonthly => 5,
         }
     }
 
@@ -317,6 +354,7 @@ impl LakeTable {
             Self::Charges => charges(),
             Self::ChargesDaily => charges_daily(),
             Self::ChargesMonthly => charges_monthly(),
+            Self::EdgesMonthly => edges_monthly(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Rates a stream of usage with several workers: charges and both roll-ups in one pass.
+//! Rates a stream of usage with several workers: charges and all roll-ups in one pass.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,15 +15,15 @@ use super::counters::BandTotals;
 use super::error::RatingError;
 use super::places::{Placement, SliceName};
 use super::rater::Rater;
-use super::rollup::{Emitter, RollUpShared, RollUps};
+use super::rollup::{EdgeSums, Emitter, RollUpShared, RollUps};
 use super::run::RatingRun;
 use super::tally::{SliceOutcome, Tally};
 use crate::lake::schema::LakeTable;
 
 /// Takes what rating makes, called by several workers at once.
 pub trait ChargeSink: Send + Sync {
-    /// Takes a batch of `charges`, `charges_daily` or `charges_monthly`. It may block: workers
-    /// then wait, and the stream of usage with them.
+    /// Takes a batch of `charges` or of one of its roll-ups. It may block: workers then wait, and
+    /// the stream of usage with them.
     ///
     /// # Errors
     /// Any failure ends the run with [`RatingError::Sink`].
@@ -97,26 +97,32 @@ pub async fn rate(
     let emitter = Arc::new(Emitter::new(run, &shared));
     let logs = Arc::new(logs);
     let next = Arc::new(AtomicUsize::new(0));
-    let emitting: Vec<JoinHandle<Result<(), RatingError>>> = (0..options.threads.max(1))
+    let emitting: Vec<JoinHandle<Result<EdgeSums, RatingError>>> = (0..options.threads.max(1))
         .map(|_| {
             let (emitter, next) = (Arc::clone(&emitter), Arc::clone(&next));
             let (logs, sink) = (Arc::clone(&logs), Arc::clone(&sink));
             tokio::task::spawn_blocking(move || {
-                let give =
-                    &mut |table, rows, place: Placement| sink.put(table, rows, &place).map_err(RatingError::Sink);
+                let mut edges = EdgeSums::default();
                 loop {
                     let part = next.fetch_add(1, Ordering::Relaxed);
                     if part >= Emitter::PARTS {
-                        return Ok(());
+                        return Ok(edges);
                     }
-                    emitter.part(&logs, part, give)?;
+                    emitter.part(&logs, part, &mut edges, &mut give_to(sink.as_ref()))?;
                 }
             })
         })
         .collect();
-    join(emitting).await?;
+    drop(logs);
+    let edges = join(emitting).await?;
+    let emitting = tokio::task::spawn_blocking(move || emitter.edges(edges, &mut give_to(sink.as_ref())));
+    join(vec![emitting]).await?;
     let outcomes = Tally::merge(&tallies)?;
     Ok(RatingOutcome { slices: run.places.slices().into_iter().zip(outcomes).collect() })
+}
+
+fn give_to(sink: &dyn ChargeSink) -> impl FnMut(LakeTable, RecordBatch, Placement) -> Result<(), RatingError> {
+    |table, rows, place| sink.put(table, rows, &place).map_err(RatingError::Sink)
 }
 
 /// Counts the quantities that bands look at, slice by slice: the first pass over usage whose

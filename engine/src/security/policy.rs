@@ -149,7 +149,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 35] = [
+pub const RELATIONS: [Relation; 36] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -170,6 +170,8 @@ pub const RELATIONS: [Relation; 35] = [
     shown("ops", "rejected_rows", Reach::Root, OPERATIONS),
     shown("ops", "quality", Reach::Root, OPERATIONS),
     shown("ops", "files", Reach::Root, OPERATIONS),
+    // The root's margins are made of it: whoever has them has it.
+    shown("ops", "edges_monthly", Reach::Root, MARGINS),
     shown("ops", "close_blockers", Reach::Root, OPERATIONS),
     shown("ops", "reconciliation", Reach::Root, OPERATIONS),
     shown("ops", "approvals", Reach::Any, CARDS),

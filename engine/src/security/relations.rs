@@ -397,6 +397,58 @@ impl Caller {
     }
 }
 
+/// `ops.edges_monthly`: every stored column, for the root, and whether the edge gets invoices.
+pub fn edges(invoicing: &[&str]) -> Vec<Column> {
+    let mut columns: Vec<Column> = schema::edges_monthly()
+        .fields()
+        .iter()
+        .map(|field| {
+            let name = field.name().as_str();
+            match (name, field.data_type()) {
+                ("billing_period" | "fate", _) => dimensions(&[name]).remove(0),
+                (_, DataType::Decimal128(..)) => money(name, edge_comment(name), col(name)),
+                (_, data_type) => typed(name, data_type.clone(), edge_comment(name), col(name)),
+            }
+        })
+        .collect();
+    let is_invoiced = col("seller_node_id").in_list(invoicing.iter().map(|id| lit(*id)).collect(), false);
+    columns.push(typed(
+        "is_invoiced",
+        DataType::Boolean,
+        "Whether the edge gets invoices.",
+        coalesce(vec![is_invoiced, lit(false)]),
+    ));
+    columns
+}
+
+/// Which stored edges an ordinary session of the root sees: not the sales of sellers that do not disclose them.
+pub fn edge_filter(undisclosed: &[&str]) -> Option<Expr> {
+    if undisclosed.is_empty() {
+        return None;
+    }
+    let hidden = undisclosed.iter().map(|id| lit(*id)).collect();
+    // The root knows what it sells itself.
+    Some(col("depth").lt_eq(lit(1_i32)).or(not(col("seller_node_id").in_list(hidden, false))))
+}
+
+fn edge_comment(name: &str) -> &'static str {
+    match name {
+        "depth" => "The payer's position in the path: 0 is the root, which pays the provider.",
+        "seller_node_id" => "Who is paid; null where that is the provider.",
+        "payer_node_id" => "Who pays.",
+        "is_kept" => "Whether the payer owns the usage: it sells it to nobody.",
+        "currency" => "Currency of amount.",
+        "outcome" => "billed, retained, reported or unrated on this edge.",
+        "seller_currency" => "Currency of seller_cost.",
+        "fx_rate_id" => "The exchange rate that converted the seller's cost, if one did.",
+        "amount" => "What the payer pays, unrounded, in currency.",
+        "seller_cost" => "What the seller pays for the same rows, in seller_currency.",
+        "effective_cost" => "The provider's amortised cost, on what the root itself sells.",
+        "usage_rows" => "How many charges it sums.",
+        other => dimension_comment(other),
+    }
+}
+
 /// One edge as one caller sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Edge<'a> {

@@ -154,6 +154,9 @@ fn comment_of(schema: &str, name: &str) -> Option<String> {
         "charges_monthly" => Some("Charges by billing period, owner, account, service and category."),
         "charges_by_tier" => Some("One row per charge and edge that the caller sees: who pays how much."),
         "tiers_monthly" => Some("One row per monthly sum and edge that the caller sees: who pays whom how much."),
+        "edges_monthly" => Some(
+            "One row per month, account, service and edge: who pays whom how much, from the provider down. The root's only.",
+        ),
         "usage" => Some("One row per line that a provider delivered, as FOCUS 1.4. The root's only."),
         "changes" => Some("One row per changed reference row: old and new values, who, when and why."),
         _ => None,

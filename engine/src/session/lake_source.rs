@@ -11,7 +11,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::moment::{Moment, Shared};
 use crate::lake::{FileList, LakeTable};
-use crate::security::relations::{Caller, Column, Edge, row_filter, schema_of};
+use crate::security::relations::{Caller, Column, Edge, edge_filter, edges, row_filter, schema_of};
 use crate::security::scan::ScopedSource;
 
 /// What a lake relation shows.
@@ -21,6 +21,8 @@ pub(crate) enum Shape {
     Own(LakeTable),
     /// One row for each edge that the caller sees.
     Tiers(LakeTable),
+    /// The edges of every month as they are stored; the root's.
+    Edges,
     /// What providers said, as it is; the root's.
     Provider,
 }
@@ -47,6 +49,7 @@ impl LakeSource {
                 let edge = Edge { prefix: "", caller: 0, depth: 0, undisclosed: &[], invoicing: &[] };
                 self.caller.tier(&edge, table == LakeTable::ChargesMonthly)
             }
+            Shape::Edges => edges(&[]),
             Shape::Provider => crate::security::relations::usage(),
         }
     }
@@ -54,6 +57,7 @@ impl LakeSource {
     fn table(&self) -> LakeTable {
         match self.shape {
             Shape::Own(table) | Shape::Tiers(table) => table,
+            Shape::Edges => LakeTable::EdgesMonthly,
             Shape::Provider => LakeTable::Usage,
         }
     }
@@ -67,6 +71,14 @@ impl LakeSource {
                 children.as_ref().is_none_or(|children| children.contains(file.child.as_str()))
             })
             .map_err(|error| DataFusionError::External(Box::new(error.shown())))
+    }
+
+    /// Sellers whose sales nobody above them sees: nothing is withheld from the warehouse's own sessions.
+    fn undisclosed<'a>(&self, moment: &'a Moment) -> Vec<&'a str> {
+        match self.shared.fixed {
+            Some(_) => Vec::new(),
+            None => moment.tree.undisclosed().into_iter().collect(),
+        }
     }
 
     fn frames(&self, moment: &Moment) -> Result<Vec<DataFrame>> {
@@ -85,11 +97,16 @@ impl LakeSource {
                 };
                 Ok(vec![selected(frame, self.columns())?])
             }
-            Shape::Tiers(table) => {
-                let undisclosed: Vec<&str> = match self.shared.fixed {
-                    Some(_) => Vec::new(),
-                    None => moment.tree.undisclosed().into_iter().collect(),
+            Shape::Edges => {
+                let frame = match edge_filter(&self.undisclosed(moment)) {
+                    Some(filter) => base()?.filter(filter)?,
+                    None => base()?,
                 };
+                let invoicing: Vec<&str> = moment.tree.invoicing().into_iter().collect();
+                Ok(vec![selected(frame, edges(&invoicing))?])
+            }
+            Shape::Tiers(table) => {
+                let undisclosed = self.undisclosed(moment);
                 let invoicing: Vec<&str> = moment.tree.invoicing().into_iter().collect();
                 let deepest = moment.tree.deepest();
                 let mut frames = Vec::new();

@@ -29,8 +29,6 @@ pub(crate) struct Shared {
     /// For the warehouse's own sessions: the one snapshot that they read. Such a session is
     /// nobody's login, so nothing is withheld from it.
     pub(crate) fixed: Option<SnapshotId>,
-    /// For a close: the one billing period that `tiers_monthly` is read for, once, into memory.
-    pub(crate) only_period: Option<i32>,
     moment: RwLock<Arc<Moment>>,
 }
 
@@ -46,13 +44,7 @@ impl Shared {
         let tree = Arc::new(Tree::default());
         let scope = Arc::new(Scope::of(&tree, &principal.node_id));
         let moment = Moment { snapshot: 0, tree, scope, overlay: Arc::default() };
-        Self { core, principal, fixed, only_period: None, moment: RwLock::new(Arc::new(moment)) }
-    }
-
-    /// The same for a close of one period, given by its first day since 1970-01-01.
-    pub(crate) fn for_period(mut self, first_day: i32) -> Self {
-        self.only_period = Some(first_day);
-        self
+        Self { core, principal, fixed, moment: RwLock::new(Arc::new(moment)) }
     }
 
     /// What the statement being planned sees.

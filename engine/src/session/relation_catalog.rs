@@ -3,16 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
-use datafusion::datasource::{MemTable, ViewTable};
+use datafusion::datasource::ViewTable;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{col, lit};
-use datafusion::physical_plan::collect_partitioned;
-use datafusion::scalar::ScalarValue;
-use tokio::sync::OnceCell;
 
 use super::catalog_relations::CATALOG_RELATIONS;
 use super::lake_source::{LakeSource, Shape};
@@ -23,7 +18,7 @@ use crate::catalog::RefTable;
 use crate::lake::LakeTable;
 use crate::security::policy::{MoneyColumns, RELATIONS, Reach, Relation, money_columns};
 use crate::security::relations::{Caller, schema_of};
-use crate::security::scan::{ScopedSource, ScopedTable};
+use crate::security::scan::ScopedTable;
 
 /// The name of the one database.
 pub(crate) const DATABASE: &str = "ratehouse";
@@ -35,8 +30,6 @@ pub(crate) struct Relations {
     views: Mutex<HashMap<(String, String), Arc<dyn TableProvider>>>,
     state: OnceLock<Weak<parking::State>>,
     with_row_ids: bool,
-    /// The edges of the period that a close reads again and again.
-    edges: OnceCell<Arc<dyn TableProvider>>,
 }
 
 /// The session state that views are planned with; held weakly, since it holds this catalog.
@@ -53,7 +46,7 @@ impl std::fmt::Debug for Relations {
 
 impl Relations {
     pub(crate) fn new(shared: Arc<Shared>, with_row_ids: bool) -> Arc<Self> {
-        Arc::new(Self { shared, views: Mutex::default(), state: OnceLock::new(), with_row_ids, edges: OnceCell::new() })
+        Arc::new(Self { shared, views: Mutex::default(), state: OnceLock::new(), with_row_ids })
     }
 
     /// Gives the state that views are planned with, once.
@@ -114,14 +107,9 @@ impl Relations {
             ("public", "charges_daily") => return lake(Shape::Own(LakeTable::ChargesDaily)),
             ("public", "charges_monthly") => return lake(Shape::Own(LakeTable::ChargesMonthly)),
             ("public", "charges_by_tier") => return lake(Shape::Tiers(LakeTable::Charges)),
-            ("public", "tiers_monthly") => {
-                let Some(period) = self.shared.only_period else {
-                    return lake(Shape::Tiers(LakeTable::ChargesMonthly));
-                };
-                let edges = self.edges.get_or_try_init(|| self.edges_of(period)).await?;
-                return Ok(Some(Arc::clone(edges)));
-            }
+            ("public", "tiers_monthly") => return lake(Shape::Tiers(LakeTable::ChargesMonthly)),
             ("public", "usage") => return lake(Shape::Provider),
+            ("ops", "edges_monthly") => return lake(Shape::Edges),
             _ => {}
         }
         let kind = if schema == "ref" {
@@ -139,25 +127,6 @@ impl Relations {
             return Ok(Some(super::changes::table(Arc::clone(&self.shared))));
         }
         self.view(schema, name).await
-    }
-
-    /// All edges of one billing period, in memory.
-    async fn edges_of(&self, first_day: i32) -> Result<Arc<dyn TableProvider>> {
-        let source = LakeSource::new(Arc::clone(&self.shared), self.caller()?, Shape::Tiers(LakeTable::ChargesMonthly));
-        let schema = schema_of(&source.columns());
-        let of_period = col("billing_period").eq(lit(ScalarValue::Date32(Some(first_day))));
-        let (plan, context) = source.plan(None, &[of_period], None).await?;
-        let partitions = collect_partitioned(plan, context).await?;
-        let relabelled = partitions
-            .into_iter()
-            .map(|batches| {
-                batches
-                    .into_iter()
-                    .map(|batch| RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()))
-                    .collect()
-            })
-            .collect::<std::result::Result<Vec<Vec<RecordBatch>>, _>>()?;
-        Ok(Arc::new(MemTable::try_new(schema, relabelled)?))
     }
 
     async fn view(&self, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {

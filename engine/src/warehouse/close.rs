@@ -44,7 +44,7 @@ impl Warehouse {
         let period: BillingPeriod = period.parse().map_err(BillingError::from)?;
         self.refresh_period(&period.to_string(), actor).await?;
         let snapshot = self.core.catalog.head()?;
-        let reader = Reader { session: self.closing_session(snapshot, period.first_day_number()), snapshot };
+        let reader = Reader { session: self.own_session(snapshot), snapshot };
         let request = CloseRequest {
             period,
             actor: actor.to_owned(),

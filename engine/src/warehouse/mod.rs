@@ -167,17 +167,8 @@ impl Warehouse {
     /// A session of the warehouse itself: the root, every edge, one snapshot. It serves the
     /// program's own reads (closing, documents) and is never handed to a login.
     pub(crate) fn own_session(&self, snapshot: SnapshotId) -> Session {
-        Session::over(self.clone(), Arc::new(self.own_facts(snapshot)))
-    }
-
-    /// The same for the close of one period.
-    pub(crate) fn closing_session(&self, snapshot: SnapshotId, first_day: i32) -> Session {
-        Session::over(self.clone(), Arc::new(self.own_facts(snapshot).for_period(first_day)))
-    }
-
-    fn own_facts(&self, snapshot: SnapshotId) -> Shared {
         let principal = Principal { login: "system".to_owned(), node_id: self.core.root.clone(), role: Role::Admin };
-        Shared::new(Arc::clone(&self.core), principal, Some(snapshot))
+        Session::over(self.clone(), Arc::new(Shared::new(Arc::clone(&self.core), principal, Some(snapshot))))
     }
 
     /// The principal of an enabled login, without any proof of who asks: for authentication and

@@ -162,7 +162,7 @@ impl RatedSlices {
         self.outcome.slices.iter().position(|(known, _)| known == name)
     }
 
-    /// The sum of `price_0` of a slice.
+    /// What the root pays for a slice.
     pub(super) fn billed(&self, number: usize) -> i256 {
         self.outcome
             .slices

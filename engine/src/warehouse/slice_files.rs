@@ -3,8 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Decimal128Type, i256};
+use arrow::array::{Array, AsArray, BooleanArray, Decimal128Array, RecordBatch};
+use arrow::compute::nullif;
+use arrow::datatypes::{Decimal128Type, Int32Type, i256};
 use hashbrown::HashMap;
 
 use super::{Core, HOT};
@@ -15,11 +16,17 @@ use crate::period::BillingPeriod;
 use crate::rating::{ChargeSink, Placement, Places, SliceName};
 
 /// Tables that rating fills.
-pub(super) const RATED: [LakeTable; 3] = [LakeTable::Charges, LakeTable::ChargesDaily, LakeTable::ChargesMonthly];
+pub(super) const RATED: [LakeTable; 4] =
+    [LakeTable::Charges, LakeTable::ChargesDaily, LakeTable::ChargesMonthly, LakeTable::EdgesMonthly];
 
 /// How much of the landing's memory each table's writer may use, in percent.
-const SHARES: [(LakeTable, usize); 4] =
-    [(LakeTable::Usage, 25), (LakeTable::Charges, 35), (LakeTable::ChargesDaily, 15), (LakeTable::ChargesMonthly, 5)];
+const SHARES: [(LakeTable, usize); 5] = [
+    (LakeTable::Usage, 23),
+    (LakeTable::Charges, 32),
+    (LakeTable::ChargesDaily, 15),
+    (LakeTable::ChargesMonthly, 5),
+    (LakeTable::EdgesMonthly, 5),
+];
 /// And how much the roll-ups may use before they go to disk.
 pub(super) const ROLL_UPS_SHARE: usize = 20;
 
@@ -40,7 +47,7 @@ struct Output {
     /// Numbers of files by slice and child.
     files: HashMap<(u32, u32), u32>,
     names: Vec<(u32, u32)>,
-    /// Sum of `price_0` by slice.
+    /// Sum of what the root pays, by slice.
     sums: Vec<i256>,
     rows: Vec<u64>,
 }
@@ -75,16 +82,12 @@ impl Output {
             };
             file_of_row.push(file);
         }
-        self.add_up(&rows, place)?;
+        self.add_up(&root_pays(&rows)?, place);
         self.writer.push(rows, &file_of_row, &place.owner_of_row)?;
         Ok(())
     }
 
-    fn add_up(&mut self, rows: &RecordBatch, place: &Placement) -> Result<(), Error> {
-        let prices = rows
-            .column_by_name("price_0")
-            .ok_or_else(|| Error::Conservation("charges have no price_0".to_owned()))?
-            .as_primitive::<Decimal128Type>();
+    fn add_up(&mut self, paid: &Decimal128Array, place: &Placement) {
         for (row, slice) in place.slice_of_row.iter().enumerate() {
             let at = usize::try_from(*slice).unwrap_or(usize::MAX);
             if self.sums.len() <= at {
@@ -92,17 +95,29 @@ impl Output {
                 self.rows.resize(at + 1, 0);
             }
             self.rows[at] += 1;
-            if prices.is_valid(row) {
-                self.sums[at] = self.sums[at].wrapping_add(i256::from_i128(prices.value(row)));
+            if paid.is_valid(row) {
+                self.sums[at] = self.sums[at].wrapping_add(i256::from_i128(paid.value(row)));
             }
         }
-        Ok(())
     }
+}
+
+/// What the root pays for each row: `price_0`, or the amount of the edge from the provider to the root.
+fn root_pays(rows: &RecordBatch) -> Result<Decimal128Array, Error> {
+    let column = |name| rows.column_by_name(name);
+    if let Some(prices) = column("price_0") {
+        return Ok(prices.as_primitive::<Decimal128Type>().clone());
+    }
+    let (Some(amounts), Some(depths)) = (column("amount"), column("depth")) else {
+        return Err(Error::Conservation("rows without what the root pays".to_owned()));
+    };
+    let is_below = BooleanArray::from_unary(depths.as_primitive::<Int32Type>(), |depth| depth != 0);
+    Ok(nullif(amounts, &is_below)?.as_primitive::<Decimal128Type>().clone())
 }
 
 /// Takes what rating makes and writes it.
 pub(super) struct SliceFiles {
-    outputs: [Mutex<Output>; 3],
+    outputs: [Mutex<Output>; RATED.len()],
 }
 
 impl SliceFiles {
@@ -115,7 +130,7 @@ impl SliceFiles {
     }
 
     /// Makes the files durable; gives each table's files with the slice and child of each, and
-    /// each table's sums of `price_0` by slice.
+    /// each table's sums of what the root pays by slice.
     pub(super) async fn finish(self: Arc<Self>, places: &Places) -> Result<RatedFiles, Error> {
         let this = Arc::into_inner(self).ok_or_else(|| Error::Refused("rating has not ended".to_owned()))?;
         let (slices, children) = (places.slices(), places.children());
@@ -164,7 +179,7 @@ pub(super) struct RatedFiles {
 }
 
 impl RatedFiles {
-    /// The sum of `price_0` and the number of rows of a slice in a table.
+    /// The sum of what the root pays and the number of rows of a slice in a table.
     pub(super) fn sum(&self, table: LakeTable, slice: usize) -> (i256, u64) {
         self.sums
             .iter()

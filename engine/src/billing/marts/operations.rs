@@ -14,9 +14,26 @@ const BLOCKERS: &str = "select blocker, scope, currency, expected, actual from o
 #[tokio::test]
 async fn a_settled_period_has_no_blockers() {
     let (_warehouse, session) = session(&month());
-    register(&session, "dist", &[("ops.slices", slice("9", None)), ("charges_monthly", root_charges("9"))]);
+    register(&session, "dist", &[("ops.slices", slice("9", None))]);
     view(&session, "ops", "close_blockers", false).await;
     assert_eq!(rows(&session, BLOCKERS).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_blockers_of_a_period_read_only_its_edges() {
+    let (_warehouse, session) = session(&month());
+    register(&session, "dist", &[("ops.slices", slice("9", None))]);
+    view(&session, "ops", "close_blockers", false).await;
+    let sql = "select * from ops.close_blockers where billing_period = date '2026-10-01'";
+    let plan = session.context.sql(sql).await.expect("a plan").into_optimized_plan().expect("an optimized plan");
+    let shown = plan.display_indent().to_string();
+    let lines: Vec<&str> = shown.lines().collect();
+    let scans: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].contains("TableScan: ops.edges_monthly")).collect();
+    assert_eq!(scans.len(), 4, "{shown}");
+    for at in scans {
+        let filter = lines[at - 1];
+        assert!(filter.contains("Filter:") && filter.contains("billing_period = Date32(\"2026-10-01\")"), "{shown}");
+    }
 }
 
 #[tokio::test]
@@ -43,7 +60,6 @@ async fn stale_rejected_missing_and_unreconciled_slices_block() {
     .expect("a batch");
     let tables = [
         ("ops.slices", slice("9.000000000000000001", Some(8))),
-        ("charges_monthly", root_charges("9")),
         ("ref.accounts", accounts),
         ("ops.rejected_rows", rejects),
     ];

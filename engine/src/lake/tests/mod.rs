@@ -68,7 +68,7 @@ fn key_column(table: LakeTable) -> &'static str {
     match table {
         LakeTable::Usage => "source_row",
         LakeTable::Charges => "line_key",
-        LakeTable::ChargesDaily | LakeTable::ChargesMonthly => "usage_rows",
+        LakeTable::ChargesDaily | LakeTable::ChargesMonthly | LakeTable::EdgesMonthly => "usage_rows",
     }
 }
 

@@ -12,6 +12,7 @@ use arrow::compute::take;
 use arrow::datatypes::DataType;
 use hashbrown::HashMap;
 
+use super::edges::{EdgeSums, EdgeTerms};
 use super::groups::{Groups, Record, Records};
 use super::log::{LOGS, Logs};
 use super::{DAILY_KEY, FIRST_PRICE, MONTHLY_KEY, RollUpShared, SUMS_MAX, TERMS_HEAD, TERMS_STEP, Terms, monthly_key};
@@ -49,11 +50,14 @@ const MONTHLY_TEXTS: [(&str, usize); 6] = [
     ("charge_category", 5),
     ("charge_class", 6),
 ];
-const TERMS_TEXTS: [(&str, usize); 3] = [("node_id", 0), ("node_path", 1), ("fate", 2)];
+pub(super) const NODE: usize = 0;
+pub(super) const PATH: usize = 1;
+pub(super) const FATE: usize = 2;
+const TERMS_TEXTS: [(&str, usize); 3] = [("node_id", NODE), ("node_path", PATH), ("fate", FATE)];
 const OWNER_PLACE: usize = 3;
 const CHILD_PLACE: usize = 4;
-const FIRST_CURRENCY: usize = 5;
-const FIRST_OUTCOME: usize = 6;
+pub(super) const FIRST_CURRENCY: usize = 5;
+pub(super) const FIRST_OUTCOME: usize = 6;
 
 /// What turns numbers back into texts; made once all rows are in.
 #[derive(Debug)]
@@ -61,6 +65,7 @@ pub(crate) struct Emitter {
     run: Arc<RatingRun>,
     shared: Arc<RollUpShared>,
     terms: Vec<Arc<Terms>>,
+    edges: EdgeTerms,
     term_texts: StringViewArray,
     value_texts: StringViewArray,
     /// Nulls for positions below the deepest path of a batch.
@@ -73,10 +78,14 @@ pub(crate) type Give<'a> = &'a mut dyn FnMut(LakeTable, RecordBatch, Placement) 
 
 impl Emitter {
     pub(crate) fn new(run: &Arc<RatingRun>, shared: &Arc<RollUpShared>) -> Self {
+        let terms = shared.terms();
+        // Numbers the nodes of paths: before the texts become an array.
+        let edges = EdgeTerms::new(&run.terms, &terms);
         Self {
             run: Arc::clone(run),
             shared: Arc::clone(shared),
-            terms: shared.terms(),
+            terms,
+            edges,
             term_texts: run.terms.array(),
             value_texts: run.values.array(),
             no_text: new_null_array(&DataType::Utf8View, BATCH_ROWS),
@@ -87,8 +96,14 @@ impl Emitter {
     /// How many parts a roll-up has; each can be written by another thread.
     pub(crate) const PARTS: usize = LOGS;
 
-    /// Sums one part of the logs of all workers and writes its daily and monthly groups.
-    pub(crate) fn part(&self, logs: &[Logs], part: usize, give: Give<'_>) -> Result<(), RatingError> {
+    /// Sums one part of the logs of all workers, writes its daily and monthly groups and adds them to the sums of edges.
+    pub(crate) fn part(
+        &self,
+        logs: &[Logs],
+        part: usize,
+        edges: &mut EdgeSums,
+        give: Give<'_>,
+    ) -> Result<(), RatingError> {
         let hasher = &self.shared.hasher;
         let mut daily = Groups::<DAILY_KEY>::new();
         let mut sums = [0; SUMS_MAX];
@@ -107,8 +122,44 @@ impl Emitter {
             let record = Record { key: monthly_key(&key), mask, rows, sums };
             monthly.merge(hasher.hash_one(record.key), &record)?;
         }
+        for at in 0..monthly.len() {
+            edges.add(&monthly.get(at), &self.edges, hasher)?;
+        }
         self.write(LakeTable::ChargesDaily, &daily, give)?;
         self.write(LakeTable::ChargesMonthly, &monthly, give)
+    }
+
+    /// Merges the sums of edges of all workers and writes them: rows of a slice lie together, whoever owns the usage.
+    pub(crate) fn edges(&self, sums: Vec<EdgeSums>, give: Give<'_>) -> Result<(), RatingError> {
+        let groups = EdgeSums::merge(sums, &self.shared.hasher)?;
+        let everyone = self.run.places.child("");
+        let mut slices = HashMap::new();
+        let mut at = 0;
+        while at < groups.len() {
+            let rows: Vec<_> = (at..groups.len().min(at + BATCH_ROWS)).map(|row| groups.get(row)).collect();
+            at += rows.len();
+            let place = Placement {
+                slice_of_row: rows
+                    .iter()
+                    .map(|row| self.slice([row.key[0], row.key[1], row.key[2]], &mut slices))
+                    .collect(),
+                child_of_row: vec![everyone; rows.len()],
+                owner_of_row: vec![0; rows.len()],
+            };
+            let batch = self.edges.batch(&rows, &self.value_texts, &self.term_texts)?;
+            give(LakeTable::EdgesMonthly, batch, place)?;
+        }
+        Ok(())
+    }
+
+    fn slice(&self, key: [u32; 3], slices: &mut HashMap<[u32; 3], u32>) -> u32 {
+        *slices.entry(key).or_insert_with(|| {
+            self.run.places.slice(&SliceName {
+                provider_name: self.run.values.text(key[1]).as_ref().to_owned(),
+                billing_account_id: self.run.values.text(key[2]).as_ref().to_owned(),
+                billing_period: key[0].cast_signed(),
+            })
+        })
     }
 
     fn write<const K: usize>(&self, table: LakeTable, groups: &Groups<K>, give: Give<'_>) -> Result<(), RatingError> {
@@ -139,15 +190,8 @@ impl Emitter {
         let mut place = Placement::default();
         for row in rows {
             let key = [row.key[0], row.key[provider], row.key[billing]];
-            let slice = slices.entry(key).or_insert_with(|| {
-                self.run.places.slice(&SliceName {
-                    provider_name: self.run.values.text(key[1]).as_ref().to_owned(),
-                    billing_account_id: self.run.values.text(key[2]).as_ref().to_owned(),
-                    billing_period: key[0].cast_signed(),
-                })
-            });
             let terms = self.terms_of(row);
-            place.slice_of_row.push(*slice);
+            place.slice_of_row.push(self.slice(key, slices));
             place.child_of_row.push(terms[CHILD_PLACE]);
             place.owner_of_row.push(terms[OWNER_PLACE]);
         }
@@ -170,9 +214,9 @@ impl Emitter {
             let name = field.name().as_str();
             let named = |list: &[(&str, usize)]| list.iter().find(|(own, _)| *own == name).map(|(_, place)| *place);
             let array: ArrayRef = if let Some(place) = named(texts) {
-                self.take(&self.value_texts, rows.iter().map(|row| row.key[place]))?
+                take_texts(&self.value_texts, rows.iter().map(|row| row.key[place]))?
             } else if let Some(place) = named(&TERMS_TEXTS) {
-                self.take(&self.term_texts, rows.iter().map(|row| self.terms_of(row)[place]))?
+                take_texts(&self.term_texts, rows.iter().map(|row| self.terms_of(row)[place]))?
             } else {
                 match name {
                     "origin" => Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n("usage", rows.len()))),
@@ -209,19 +253,19 @@ impl Emitter {
             _ => return Err(RatingError::Column("of a roll-up")),
         };
         let numbers = rows.iter().map(|row| self.terms_of(row).get(place).copied().unwrap_or(NULL));
-        self.take(&self.term_texts, numbers)
-    }
-
-    fn take(&self, texts: &StringViewArray, numbers: impl Iterator<Item = u32>) -> Result<ArrayRef, RatingError> {
-        Ok(take(texts, &UInt32Array::from_iter_values(numbers), None)?)
+        take_texts(&self.term_texts, numbers)
     }
 }
 
-fn dates(days: impl Iterator<Item = u32>) -> ArrayRef {
+pub(super) fn take_texts(texts: &StringViewArray, numbers: impl Iterator<Item = u32>) -> Result<ArrayRef, RatingError> {
+    Ok(take(texts, &UInt32Array::from_iter_values(numbers), None)?)
+}
+
+pub(super) fn dates(days: impl Iterator<Item = u32>) -> ArrayRef {
     Arc::new(Date32Array::from_iter_values(days.map(u32::cast_signed)))
 }
 
-fn sums<const K: usize>(rows: &[Record<'_, K>], place: usize) -> Result<ArrayRef, RatingError> {
+pub(super) fn sums<const K: usize>(rows: &[Record<'_, K>], place: usize) -> Result<ArrayRef, RatingError> {
     let values: Vec<i128> = rows.iter().map(|row| row.sums.get(place).copied().unwrap_or_default()).collect();
     let nulls: NullBuffer = rows.iter().map(|row| row.mask & 1 << place != 0).collect();
     let array = Decimal128Array::new(values.into(), Some(nulls));

@@ -1,13 +1,15 @@
-//! The two roll-ups of `charges`, computed while rows are priced.
+//! The three roll-ups of `charges`, computed while rows are priced.
 //!
-//! `sql/rating/charges_daily.sql` and `charges_monthly.sql` define them; a test holds this code to
+//! `charges_daily.sql`, `charges_monthly.sql` and `edges_monthly.sql` in `sql/rating/` define them; a test holds this code to
 //! those statements. A month of a large provider has almost as many daily groups as rows, which a
 //! hash table in memory cannot hold and a spilling one sorts. So rows become short records of
 //! numbers (texts are written once, at the end): a small table merges what comes close together,
 //! what it evicts goes to one of 512 logs, logs beyond the memory limit go to a temporary file,
 //! and at the end each log is summed by itself, in a table that fits. A log is chosen by the hash
-//! of the monthly group, so that each holds whole months as well as whole days.
+//! of the monthly group, so that each holds whole months as well as whole days. Edges are far fewer:
+//! each worker adds the monthly groups of its logs up in a table of its own, merged at the end.
 
+mod edges;
 mod emit;
 mod groups;
 mod log;
@@ -18,6 +20,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use hashbrown::{DefaultHashBuilder, HashMap};
 use ratehouse_udfs::decimal::POWERS_OF_TEN;
 
+pub(crate) use edges::EdgeSums;
 pub(crate) use emit::Emitter;
 use groups::{Groups, Record};
 use log::{LogWriter, Logs};

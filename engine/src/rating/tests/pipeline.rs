@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Decimal128Type, Int32Type};
 use arrow::util::display::array_value_to_string;
 use datafusion::datasource::MemTable;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -20,6 +21,9 @@ use crate::rating::{
 const CHARGES: &str = include_str!("../../../../sql/rating/charges.sql");
 const DAILY: &str = include_str!("../../../../sql/rating/charges_daily.sql");
 const MONTHLY: &str = include_str!("../../../../sql/rating/charges_monthly.sql");
+const EDGES: &str = include_str!("../../../../sql/rating/edges_monthly.sql");
+const ROLL_UPS: [(LakeTable, &str); 3] =
+    [(LakeTable::ChargesDaily, DAILY), (LakeTable::ChargesMonthly, MONTHLY), (LakeTable::EdgesMonthly, EDGES)];
 
 #[derive(Default)]
 struct Collected(Mutex<Vec<(LakeTable, RecordBatch, Placement)>>);
@@ -139,7 +143,7 @@ async fn assert_same_as_sql(collected: &[(LakeTable, RecordBatch, Placement)], c
     assert_eq!(rows(of(collected, LakeTable::Charges)), rows(&charges));
     let table = MemTable::try_new(schema::charges(), vec![charges]).expect("charges");
     context.register_table("charges", Arc::new(table)).expect("registers");
-    for (table, text) in [(LakeTable::ChargesDaily, DAILY), (LakeTable::ChargesMonthly, MONTHLY)] {
+    for (table, text) in ROLL_UPS {
         let expected = sql(context, text).await;
         let order: Vec<String> = table.schema().fields().iter().map(|field| field.name().clone()).collect();
         let expected: Vec<RecordBatch> = expected
@@ -192,14 +196,8 @@ async fn nothing_is_lost_on_the_way() {
         .sum::<i128>();
     assert_eq!(summed, whole);
     // Each table alone holds the whole too.
-    for table in [LakeTable::Charges, LakeTable::ChargesDaily, LakeTable::ChargesMonthly] {
-        let total: i128 = of(&collected, table)
-            .iter()
-            .map(|batch| {
-                let prices = batch.column_by_name("price_0").expect("a price");
-                prices.as_primitive::<arrow::datatypes::Decimal128Type>().iter().flatten().sum::<i128>()
-            })
-            .sum();
+    for table in [LakeTable::Charges, LakeTable::ChargesDaily, LakeTable::ChargesMonthly, LakeTable::EdgesMonthly] {
+        let total: i128 = of(&collected, table).iter().flat_map(|batch| root_pays(batch)).sum();
         assert_eq!(total, whole, "{}", table.name());
     }
     // Placements name what the rows say.
@@ -211,16 +209,33 @@ async fn nothing_is_lost_on_the_way() {
         for row in 0..batch.num_rows() {
             let at = |list: &[u32]| usize::try_from(list[row]).expect("small");
             assert_eq!(slices[at(&place.slice_of_row)].provider_name, text("provider_name", row));
+            if batch.column_by_name("depth").is_some() {
+                // Edges lie together, whoever owns the usage.
+                assert_eq!((children[at(&place.child_of_row)].as_str(), place.owner_of_row[row]), ("", 0));
+                continue;
+            }
             let path = text("node_path", row);
             assert_eq!(owners[at(&place.owner_of_row)], path);
             let child = path.split('/').nth(1).unwrap_or_default();
             assert_eq!(children[at(&place.child_of_row)], child);
         }
     }
+    assert_eq!(collected.iter().filter(|(table, ..)| *table == LakeTable::EdgesMonthly).count(), 1);
     // `res` has no card for cust other than for VM: counted by position and reason.
     let (_, aws) = outcome.slices.iter().find(|(name, _)| name.provider_name == "aws").expect("aws");
     assert!(aws.unrated.iter().any(|(k, reason, _)| (*k, *reason) == (2, Reason::NoRule)));
     assert!(!aws.owners.is_empty());
+}
+
+/// What the root pays for each row of a table.
+fn root_pays(batch: &RecordBatch) -> Vec<i128> {
+    let money = |name| batch.column_by_name(name).map(|column| column.as_primitive::<Decimal128Type>());
+    let Some(depths) = batch.column_by_name("depth") else {
+        return money("price_0").expect("a price").iter().flatten().collect();
+    };
+    let depths = depths.as_primitive::<Int32Type>().values();
+    let amounts = money("amount").expect("an amount").iter();
+    amounts.zip(depths).filter(|(_, depth)| **depth == 0).filter_map(|(amount, _)| amount).collect()
 }
 
 #[tokio::test]
