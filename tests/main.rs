@@ -11,5 +11,6 @@ mod python_checks;
 mod reference;
 mod scope;
 mod slt;
+mod verify;
 mod wire;
 mod worked_examples;

@@ -273,11 +273,11 @@ fn write(commit: &Commit<'_>, drafts: &[Draft], request: &CloseRequest) -> Resul
         let state = state(draft, before.as_ref(), period);
         let number = match before {
             Some(before) => before.number.clone(),
-            None => number::take(commit, &draft.key)?,
+            None => number::lowest_free(commit.tx, &draft.key)?,
         };
         if state != DraftState::Unchanged {
             if let Some(before) = before {
-                store::end(commit, before)?;
+                store::end(commit, &before.invoice_id)?;
             }
             let revision = revisions.get(&draft.key).copied().unwrap_or_default();
             let invoice_id = invoice_id(&request.secret, &draft.key, period, revision);
@@ -293,8 +293,7 @@ fn write(commit: &Commit<'_>, drafts: &[Draft], request: &CloseRequest) -> Resul
     let mut left: Vec<&Stored> = open.into_values().collect();
     left.sort_unstable_by(|a, b| a.number.cmp(&b.number));
     for invoice in &left {
-        store::end(commit, invoice)?;
-        number::give_back(commit, &invoice.key, &invoice.number)?;
+        store::end(commit, &invoice.invoice_id)?;
     }
     store::set_closed(commit, period)?;
     store::pin_slices(commit, period, &format!("close {period}"), &keep_until(&commit.at)?)?;

@@ -242,6 +242,12 @@ impl Warehouse {
         CloseRequest { period: october(), actor: "finance".to_owned(), mode, secret: [7; 32] }
     }
 
+    /// What an audit of the catalog finds.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let audit = self.catalog.read(crate::catalog::audit).expect("the catalog can be read");
+        audit.problems.iter().map(ToString::to_string).collect()
+    }
+
     /// The only text or number of a query of the catalog.
     pub(super) fn value(&self, sql: &str) -> Value {
         let rows = self.catalog.read(|tx| tx.rows(sql, &[])).expect("rows");

@@ -6,7 +6,7 @@ use chrono::{DateTime, Days, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::error::BillingError;
-use super::store::{self, Stored};
+use super::store::{self, NextState, Stored};
 use super::{keep_until, nodes};
 use crate::catalog::{Catalog, CatalogError, Change, Commit, RefTable, SnapshotId, Value};
 use crate::period::BillingPeriod;
@@ -108,23 +108,11 @@ fn issue(commit: &Commit<'_>, invoice: &Stored, request: &IssueRequest, due_date
     if !store::is_unaltered(commit.tx, invoice)? {
         return Err(BillingError::Altered { number: invoice.number.clone() });
     }
-    let values = [
-        invoice.invoice_id.as_str().into(),
-        request.issued_at.to_rfc3339_opts(SecondsFormat::Micros, true).into(),
-        format!("{due_date}T00:00:00.000000Z").into(),
-        commit.snapshot.into(),
-        invoice.content_hash.as_str().into(),
-    ];
-    let issued = commit.tx.execute(
-        "update invoice set status = 'issued', issued_at = ?2, due_date = ?3, snapshot_id = ?4 \
-         where invoice_id = ?1 and content_hash = ?5 and end_snapshot is null and status in ('draft', 'approved')",
-        &values,
-    )?;
-    if issued != 1 {
-        return Err(CatalogError::Conflict.into());
-    }
-    commit.record("issue invoice", &values);
-    Ok(())
+    let issued = NextState::Issued {
+        issued_at: request.issued_at.to_rfc3339_opts(SecondsFormat::Micros, true),
+        due_date: format!("{due_date}T00:00:00.000000Z"),
+    };
+    store::advance(commit, &invoice.invoice_id, issued)
 }
 
 /// Approves one draft inside the commit that records the approval.
@@ -144,9 +132,7 @@ pub fn approve_invoice(commit: &Commit<'_>, number: &str) -> Result<(), BillingE
             if status == "approved" { "it needs no further approval" } else { "issued documents stay as they are" };
         return Err(BillingError::State { number: number.to_owned(), status: status.to_owned(), remedy });
     }
-    commit.tx.execute("update invoice set status = 'approved' where invoice_id = ?1", &[row.text(0)?.into()])?;
-    commit.record("approve invoice", &[row.text(0)?.into()]);
-    Ok(())
+    store::advance(commit, row.text(0)?, NextState::Approved)
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub(super) fn of_period(tx: &dyn Tx, period: BillingPeriod) -> Result<Vec<Stored
 /// How many revisions each edge's document of the period has had: the number of its next one.
 pub(super) fn revisions(tx: &dyn Tx, period: BillingPeriod) -> Result<HashMap<EdgeKey, i64>, BillingError> {
     let rows = tx.rows(
-        "select seller_node_id, buyer_node_id, currency, count(*) from invoice where billing_period = ?1 \
+        "select seller_node_id, buyer_node_id, currency, count(distinct invoice_id) from invoice where billing_period = ?1 \
          group by seller_node_id, buyer_node_id, currency",
         &[period.to_string().into()],
     )?;
@@ -105,14 +105,12 @@ pub(super) fn insert(commit: &Commit<'_>, invoice: &NewInvoice<'_>) -> Result<()
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         &values,
     )?;
-    // The content hash covers every line.
-    commit.record("invoice", &values);
     insert_lines(commit, &invoice.invoice_id, draft)
 }
 
 fn insert_lines(commit: &Commit<'_>, invoice_id: &str, draft: &Draft) -> Result<(), BillingError> {
     for (line, line_no) in draft.lines.iter().zip(1_i64..) {
-        let values: [Value; 9] = [
+        let values: [Value; 10] = [
             invoice_id.into(),
             line_no.into(),
             line.kind.into(),
@@ -122,27 +120,72 @@ fn insert_lines(commit: &Commit<'_>, invoice_id: &str, draft: &Draft) -> Result<
             line.amount.as_str().into(),
             line.charges_amount.as_str().into(),
             draft.key.currency.as_str().into(),
+            commit.snapshot.into(),
         ];
         commit.tx.execute(
-            "insert into invoice_line (invoice_id, line_no, kind, service_name, charge_category, description, amount, charges_amount, currency) \
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "insert into invoice_line (invoice_id, line_no, kind, service_name, charge_category, description, amount, charges_amount, currency, begin_snapshot) \
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             &values,
         )?;
     }
     Ok(())
 }
 
-/// Ends a draft that another replaces or that nothing is left of.
-pub(super) fn end(commit: &Commit<'_>, invoice: &Stored) -> Result<(), BillingError> {
+/// Ends an open document: another replaces it, or its next state, or nothing is left of it.
+pub(super) fn end(commit: &Commit<'_>, invoice_id: &str) -> Result<(), BillingError> {
     let ended = commit.tx.execute(
         "update invoice set end_snapshot = ?1 where invoice_id = ?2 and end_snapshot is null and status in ('draft', 'approved')",
-        &[commit.snapshot.into(), invoice.invoice_id.as_str().into()],
+        &[commit.snapshot.into(), invoice_id.into()],
     )?;
     if ended != 1 {
         return Err(crate::catalog::CatalogError::Conflict.into());
     }
-    commit.record("end invoice", &[invoice.invoice_id.as_str().into()]);
     Ok(())
+}
+
+/// The state that an open document enters.
+pub(super) enum NextState {
+    /// It may be issued.
+    Approved,
+    /// It is what its buyer got, made from this commit's snapshot.
+    Issued {
+        /// RFC 3339 UTC.
+        issued_at: String,
+        /// RFC 3339 UTC.
+        due_date: String,
+    },
+}
+
+/// Ends a document's state and writes the next; its content and lines stay.
+pub(super) fn advance(commit: &Commit<'_>, invoice_id: &str, next: NextState) -> Result<(), BillingError> {
+    end(commit, invoice_id)?;
+    let (status, snapshot, issued_at, due_date) = match next {
+        NextState::Approved => ("approved", Value::Null, Value::Null, Value::Null),
+        NextState::Issued { issued_at, due_date } => {
+            ("issued", commit.snapshot.into(), issued_at.into(), due_date.into())
+        }
+    };
+    commit.tx.execute(
+        "insert into invoice (invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, subtotal, tax, credits, total, \
+         charges_total, snapshot_id, content_hash, issued_at, due_date, begin_snapshot) \
+         select invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, ?3, subtotal, tax, credits, total, \
+         charges_total, coalesce(?4, snapshot_id), content_hash, ?5, ?6, ?2 from invoice where invoice_id = ?1 and end_snapshot = ?2",
+        &[invoice_id.into(), commit.snapshot.into(), status.into(), snapshot, issued_at, due_date],
+    )?;
+    Ok(())
+}
+
+/// The numbers of documents, ended ones too, whose content is not what their hash was made of.
+pub(crate) fn altered_documents(tx: &dyn Tx) -> Result<Vec<String>, BillingError> {
+    let mut numbers = Vec::new();
+    for row in tx.rows(&format!("select {HEADING} from invoice order by number, begin_snapshot"), &[])? {
+        let invoice = stored(&row)?;
+        if !is_unaltered(tx, &invoice)? {
+            numbers.push(invoice.number);
+        }
+    }
+    numbers.dedup();
+    Ok(numbers)
 }
 
 /// Whether the stored lines are those that the content hash was made of.
@@ -174,7 +217,8 @@ pub(super) fn is_unaltered(tx: &dyn Tx, invoice: &Stored) -> Result<bool, Billin
 /// Whether charges of the period changed after a snapshot: files came or went, or a slice became stale.
 pub(super) fn changed_since(tx: &dyn Tx, period: BillingPeriod, since: SnapshotId) -> Result<bool, BillingError> {
     let row = tx.row(
-        "select 1 from slice s where s.billing_period = ?1 and s.role = 'priced' and (s.stale_since > ?2 or exists (\
+        "select 1 from slice s join slice_state r on r.slice_id = s.slice_id and r.end_snapshot is null \
+         where s.billing_period = ?1 and s.role = 'priced' and (r.stale_since > ?2 or exists (\
          select 1 from data_file f where f.slice_id = s.slice_id and (f.begin_snapshot > ?2 or f.end_snapshot > ?2))) limit 1",
         &[period.to_string().into(), since.into()],
     )?;
@@ -184,19 +228,16 @@ pub(super) fn changed_since(tx: &dyn Tx, period: BillingPeriod, since: SnapshotI
 /// The snapshot of the period's last close.
 pub(super) fn closed_at(tx: &dyn Tx, period: BillingPeriod) -> Result<Option<SnapshotId>, BillingError> {
     let row =
-        tx.row("select snapshot_id from closed_period where billing_period = ?1", &[period.to_string().into()])?;
-    Ok(row.map(|row| row.int(0)).transpose()?)
+        tx.row("select max(snapshot_id) from closed_period where billing_period = ?1", &[period.to_string().into()])?;
+    Ok(row.map(|row| row.opt_int(0)).transpose()?.flatten())
 }
 
 /// Notes that the period was closed by this commit.
 pub(super) fn set_closed(commit: &Commit<'_>, period: BillingPeriod) -> Result<(), BillingError> {
     let values = [period.to_string().into(), commit.snapshot.into(), commit.at.as_str().into()];
-    commit.tx.execute(
-        "insert into closed_period (billing_period, snapshot_id, closed_at) values (?1, ?2, ?3) \
-         on conflict (billing_period) do update set snapshot_id = ?2, closed_at = ?3",
-        &values,
-    )?;
-    commit.record("close", &values);
+    commit
+        .tx
+        .execute("insert into closed_period (billing_period, snapshot_id, closed_at) values (?1, ?2, ?3)", &values)?;
     Ok(())
 }
 
@@ -207,7 +248,7 @@ pub(super) fn pin_slices(
     reference: &str,
     keep_until: &str,
 ) -> Result<(), BillingError> {
-    commit.tx.execute("delete from pin where reference = ?1", &[reference.into()])?;
+    commit.unpin(reference)?;
     let slices = commit.tx.rows(
         "select slice_id from slice where billing_period = ?1 and role = 'priced' order by slice_id",
         &[period.to_string().into()],

@@ -167,10 +167,9 @@ impl Commit<'_> {
             "insert into delivery values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             &values,
         )?;
-        self.record("delivery", &values);
         for row in rejected {
             self.tx.execute(
-                "insert into rejected_row values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, null, null)",
+                "insert into rejected_row values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, null)",
                 &[
                     id.into(),
                     row.source_file.into(),
@@ -180,12 +179,13 @@ impl Commit<'_> {
                     row.reason.as_str().into(),
                     row.raw.as_str().into(),
                     row.billed_cost.clone().into(),
+                    self.snapshot.into(),
                 ],
             )?;
         }
         for finding in findings {
             self.tx.execute(
-                "insert into finding values (?1, ?2, ?3, ?4, ?5, ?6)",
+                "insert into finding values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 &[
                     id.into(),
                     finding.rule.as_str().into(),
@@ -193,6 +193,7 @@ impl Commit<'_> {
                     finding.rows.into(),
                     finding.example.as_str().into(),
                     finding.description.as_str().into(),
+                    self.snapshot.into(),
                 ],
             )?;
         }
@@ -215,7 +216,6 @@ impl Commit<'_> {
             self.snapshot.into(),
         ];
         self.tx.execute("insert into delivery_slice values (?1, ?2, ?3, ?4, ?5, ?6, ?7, null)", &values)?;
-        self.record("delivery slice", &values);
         Ok(())
     }
 }

@@ -67,7 +67,7 @@ impl Catalog {
         }
         self.database.write(|tx| {
             tx.execute(
-                "insert into setting values (?1, ?2) on conflict (name) do update set value = excluded.value",
+                "insert into setting values (?1, ?2, null) on conflict (name) do update set value = excluded.value",
                 &[DIRECTORY.into(), text.into()],
             )
             .map(drop)
@@ -110,11 +110,11 @@ mod tests {
                 for (at, url) in ["hot", "/srv/hot/", "file:///srv/hot", "s3://bucket/a"].into_iter().enumerate() {
                     let id = i64::try_from(at).unwrap_or_default();
                     commit.tx.execute(
-                        "insert into tier values (?1, ?2, 'standard')",
+                        "insert into tier values (?1, ?2, 'standard', 1)",
                         &[format!("t{id}").into(), url.into()],
                     )?;
                     commit.tx.execute(
-                        "insert into data_file values (?1, 1, ?2, 1, 1, 1, 1, '', 1, null)",
+                        "insert into data_file values (?1, 1, ?2, 1, 1, 1, 1, '', '', 1, null)",
                         &[id.into(), format!("t{id}/usage/x.parquet").into()],
                     )?;
                 }

@@ -45,6 +45,24 @@ pub enum CatalogError {
         /// What does not fit.
         reason: &'static str,
     },
+    /// Rows are not those that a snapshot wrote, ended or removed.
+    #[error(
+        "table {relation} is not what snapshot {snapshot} made of it: catalog.sqlite was edited outside Ratehouse; restore a backup"
+    )]
+    Altered {
+        /// The table.
+        relation: String,
+        /// The first snapshot that disagrees.
+        snapshot: i64,
+    },
+    /// Rows or values that no snapshot can have written.
+    #[error(
+        "table {relation} holds what no snapshot wrote: catalog.sqlite was edited outside Ratehouse; restore a backup"
+    )]
+    Unrecorded {
+        /// The table.
+        relation: String,
+    },
     /// The commit's own check said no; nothing was written.
     #[error("{0}")]
     Refused(String),

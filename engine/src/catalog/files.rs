@@ -1,5 +1,6 @@
 //! Data files: which immutable Parquet files make up which table at which snapshot.
 
+use super::audit::details::FILE_STATS;
 use super::tx::{Row, Tx, Value};
 use super::{CatalogError, Commit, SnapshotId};
 
@@ -112,9 +113,19 @@ impl LiveFile {
 impl Commit<'_> {
     /// Lists a file that is already durable.
     pub fn add_file(&self, file: &NewFile) -> Result<i64, CatalogError> {
-        let next = self.tx.row("select coalesce(max(file_id), 0) + 1 from data_file", &[])?;
+        // The number of a removed file is not given again.
+        let next = self.tx.row(
+            "select max((select coalesce(max(file_id), 0) from data_file), (select coalesce(max(file_id), 0) from removed_file)) + 1",
+            &[],
+        )?;
         let file_id = next.ok_or(CatalogError::Malformed { what: "file number" })?.int(0)?;
-        let values: [Value; 10] = [
+        for (column, min, max, nulls) in &file.stats {
+            self.tx.execute(
+                "insert into file_stats values (?1, ?2, ?3, ?4, ?5)",
+                &[file_id.into(), column.as_str().into(), min.clone().into(), max.clone().into(), (*nulls).into()],
+            )?;
+        }
+        let values: [Value; 11] = [
             file_id.into(),
             file.table_id.into(),
             file.path.as_str().into(),
@@ -123,27 +134,19 @@ impl Commit<'_> {
             file.footer_bytes.into(),
             file.slice_id.into(),
             file.child.as_str().into(),
+            FILE_STATS.hash(self.tx, file_id.into())?.into(),
             self.snapshot.into(),
             Value::Null,
         ];
-        self.tx.execute("insert into data_file values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", &values)?;
-        for (column, min, max, nulls) in &file.stats {
-            self.tx.execute(
-                "insert into file_stats values (?1, ?2, ?3, ?4, ?5)",
-                &[file_id.into(), column.as_str().into(), min.clone().into(), max.clone().into(), (*nulls).into()],
-            )?;
-        }
-        self.record("file", &values);
+        self.tx.execute("insert into data_file values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)", &values)?;
         Ok(file_id)
     }
 
     /// Ends the live files of a slice in one table and says how many there were.
     pub fn end_files(&self, slice_id: i64, table_id: i64) -> Result<usize, CatalogError> {
-        let ended = self.tx.execute(
+        self.tx.execute(
             "update data_file set end_snapshot = ?1 where slice_id = ?2 and table_id = ?3 and end_snapshot is null",
             &[self.snapshot.into(), slice_id.into(), table_id.into()],
-        )?;
-        self.record("end files", &[slice_id.into(), table_id.into()]);
-        Ok(ended)
+        )
     }
 }

@@ -16,7 +16,7 @@ impl Orphans {
     pub fn ended_before(tx: &dyn Tx, at: &str) -> Result<Self, CatalogError> {
         let rows = tx.rows(
             "select f.path from data_file f join snapshot e on e.snapshot_id = f.end_snapshot \
-             where e.at < ?1 and not exists (select 1 from pin p where p.slice_id = f.slice_id \
+             where e.at < ?1 and not exists (select 1 from pin p where p.slice_id = f.slice_id and p.end_snapshot is null \
              and p.snapshot_id >= f.begin_snapshot and p.snapshot_id < f.end_snapshot) order by f.file_id",
             &[at.into()],
         )?;
@@ -31,28 +31,39 @@ pub fn is_listed(tx: &dyn Tx, path: &str) -> Result<bool, CatalogError> {
 }
 
 impl Commit<'_> {
-    /// Forgets an ended file; its object is removed after the commit.
+    /// Forgets an ended file but for what it was; its object is removed after the commit.
     pub fn forget_file(&self, path: &str) -> Result<(), CatalogError> {
+        let kept = self.tx.execute(
+            "insert into removed_file select file_id, table_id, path, rows, bytes, footer_bytes, slice_id, child, stats_hash, begin_snapshot, end_snapshot, ?2 \
+             from data_file where path = ?1 and end_snapshot is not null",
+            &[path.into(), self.snapshot.into()],
+        )?;
+        if kept != 1 {
+            return Err(CatalogError::Conflict);
+        }
         self.tx.execute(
             "delete from file_stats where file_id in (select file_id from data_file where path = ?1 and end_snapshot is not null)",
             &[path.into()],
         )?;
-        let gone =
-            self.tx.execute("delete from data_file where path = ?1 and end_snapshot is not null", &[path.into()])?;
-        if gone != 1 {
-            return Err(CatalogError::Conflict);
-        }
-        self.record("forget file", &[path.into()]);
+        self.tx.execute("delete from data_file where path = ?1 and end_snapshot is not null", &[path.into()])?;
         Ok(())
     }
 
     /// Keeps what a document was made of: the files of a slice that are alive at this snapshot.
     pub fn pin(&self, slice_id: i64, reference: &str, keep_until: &str) -> Result<(), CatalogError> {
         self.tx.execute(
-            "insert into pin values (?1, ?2, ?3, ?4) on conflict do nothing",
+            "insert into pin values (?1, ?2, ?3, ?4, null) on conflict do nothing",
             &[self.snapshot.into(), slice_id.into(), reference.into(), keep_until.into()],
         )?;
-        self.record("pin", &[slice_id.into(), reference.into()]);
+        Ok(())
+    }
+
+    /// Ends the pins of a reference: what they kept may go, unless another pin needs it.
+    pub fn unpin(&self, reference: &str) -> Result<(), CatalogError> {
+        self.tx.execute(
+            "update pin set end_snapshot = ?1 where reference = ?2 and end_snapshot is null",
+            &[self.snapshot.into(), reference.into()],
+        )?;
         Ok(())
     }
 }

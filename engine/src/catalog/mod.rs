@@ -8,6 +8,7 @@
 //! every file it lists was durable before the transaction that listed it began.
 
 mod audit;
+mod credentials;
 mod deliveries;
 mod ducklake;
 mod error;
@@ -21,7 +22,8 @@ mod tx;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use audit::{AuditEntry, verify_chain};
+pub use audit::{Audit, audit};
+pub use credentials::verifier_of_login;
 pub use deliveries::{DeliveryRow, DeliverySlice, FindingRow, RejectRow};
 pub use error::CatalogError;
 pub use files::{LiveFile, NewFile};
@@ -63,7 +65,6 @@ pub struct Commit<'a> {
     pub snapshot: SnapshotId,
     /// The instant of the commit, RFC 3339 UTC.
     pub at: String,
-    audit: audit::Digest,
 }
 
 impl std::fmt::Debug for Commit<'_> {
@@ -105,7 +106,7 @@ impl Catalog {
             }
             reference::create_tables(tx)?;
             ducklake::create_views(tx)?;
-            tx.execute("insert into setting values ('schema_version', ?1)", &[SCHEMA_VERSION.into()])?;
+            tx.execute("insert into setting values ('schema_version', ?1, null)", &[SCHEMA_VERSION.into()])?;
             Ok::<_, CatalogError>(())
         })?;
         let complete = directory.join(format!("{FILE_NAME}.complete"));
@@ -157,7 +158,8 @@ impl Catalog {
     }
 
     /// Runs `work` as one commit and gives its snapshot id. Every change of the warehouse comes
-    /// through here. An error of `work` leaves nothing behind.
+    /// through here. An error of `work` leaves nothing behind. Rows that `work` writes or ends name
+    /// the commit's snapshot: the audit takes what the commit did from the tables.
     pub fn commit<T, E: From<CatalogError>>(
         &self,
         change: &Change,
@@ -167,7 +169,7 @@ impl Catalog {
             // First statement: takes the lock, so ids follow the order of commits.
             tx.execute("update head set snapshot_id = snapshot_id + 1", &[])?;
             let snapshot = head(tx)?;
-            let commit = Commit { tx, snapshot, at: audit::now(), audit: audit::Digest::default() };
+            let commit = Commit { tx, snapshot, at: audit::now() };
             let result = work(&commit)?;
             audit::seal(&commit, change)?;
             Ok((snapshot, result))

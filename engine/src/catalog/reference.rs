@@ -298,11 +298,11 @@ impl RefTable {
         self.columns.iter().position(|c| c.name == column)
     }
 
-    fn stored_name(&self) -> String {
+    pub(super) fn stored_name(&self) -> String {
         format!("ref_{}", self.name)
     }
 
-    fn column_list(&self) -> String {
+    pub(super) fn column_list(&self) -> String {
         self.columns.iter().map(|c| c.name).collect::<Vec<_>>().join(", ")
     }
 }
@@ -329,6 +329,7 @@ pub(super) fn create_tables(tx: &dyn Tx) -> Result<(), CatalogError> {
             &[],
         )?;
         tx.execute(&format!("create index {name}_live on {name} (end_snapshot, begin_snapshot)"), &[])?;
+        tx.execute(&format!("create index {name}_by_begin on {name} (begin_snapshot)"), &[])?;
     }
     Ok(())
 }
@@ -382,7 +383,6 @@ impl Commit<'_> {
         parameters.extend_from_slice(values);
         parameters.push(self.snapshot.into());
         self.tx.execute(&sql, &parameters)?;
-        self.record(table.name, values);
         Ok(row_id)
     }
 
@@ -396,7 +396,6 @@ impl Commit<'_> {
         if self.tx.execute(&sql, &[self.snapshot.into(), row_id.into()])? != 1 {
             return Err(CatalogError::Conflict);
         }
-        self.record("end", &[table.name.into(), row_id.into()]);
         Ok(())
     }
 }

@@ -1,12 +1,18 @@
 -- The catalog: everything that is not bulk data. Integers, text and blobs only, so that SQLite and
 -- Postgres take the same statements. Money is canonical decimal text; instants are RFC 3339 UTC text
--- with microseconds; billing periods are text (2026-10). A versioned row lives in
--- [begin_snapshot, end_snapshot); end_snapshot null means it still does.
+-- with microseconds; billing periods are text (2026-10).
+--
+-- A row is written once, by the snapshot it names, and lives in [begin_snapshot, end_snapshot);
+-- end_snapshot null means it still does. Nothing else of it ever changes: what changes is a new
+-- row. So the audit can digest what every snapshot wrote and ended from the tables alone
+-- (audit/record.rs). Detail tables, rewritten as a whole, are covered by a hash in their owner's row.
 
 create table head (snapshot_id bigint not null);
 insert into head values (0);
 
-create table setting (name text primary key, value text not null);
+-- begin_snapshot null: of no snapshot, as the schema version and where the directory is.
+create table setting (name text primary key, value text not null, begin_snapshot bigint);
+create index setting_by_begin on setting (begin_snapshot);
 
 create table snapshot (
   snapshot_id bigint primary key,
@@ -19,7 +25,18 @@ create table snapshot (
   hash text not null
 );
 
-create table tier (name text primary key, url text not null, storage_class text not null);
+-- What a snapshot did to a table: the digest of the rows that it wrote, ended or removed.
+create table snapshot_change (
+  snapshot_id bigint not null,
+  relation text not null,
+  event text not null,               -- begun | ended | removed
+  digest text not null,
+  primary key (snapshot_id, relation, event)
+);
+create index snapshot_change_by_relation on snapshot_change (relation, event);
+
+create table tier (name text primary key, url text not null, storage_class text not null, begin_snapshot bigint not null);
+create index tier_by_begin on tier (begin_snapshot);
 
 create table lake_column (table_id bigint not null, column_id bigint not null, name text not null, ducklake_type text not null,
   primary key (table_id, column_id));
@@ -31,12 +48,27 @@ create table slice (
   billing_account_id text not null,
   billing_period text not null,
   role text not null,                -- priced | reference
-  rated_snapshot bigint,             -- the snapshot whose reference data its charges show
-  stale_since bigint,                -- the snapshot that made them old
-  stale_reason text,
+  begin_snapshot bigint not null,
   unique (source, provider_name, billing_account_id, billing_period)
 );
 create index slice_by_period on slice (billing_period);
+create index slice_by_begin on slice (begin_snapshot);
+
+-- How fresh a slice's charges are; one live row a slice.
+create table slice_state (
+  slice_id bigint not null,
+  rated_snapshot bigint,             -- the snapshot whose reference data its charges show
+  stale_since bigint,                -- the snapshot that made them old
+  stale_reason text,
+  owners_hash text not null,         -- of its rows in slice_owner
+  bands_hash text not null,          -- of its rows in band_total
+  begin_snapshot bigint not null,
+  end_snapshot bigint,
+  primary key (slice_id, begin_snapshot)
+);
+create unique index slice_state_live on slice_state (slice_id) where end_snapshot is null;
+create index slice_state_by_begin on slice_state (begin_snapshot);
+create index slice_state_by_end on slice_state (end_snapshot);
 
 create table delivery (
   delivery_id bigint primary key,
@@ -53,9 +85,10 @@ create table delivery (
   rejected_billed_cost text not null,
   state text not null,               -- landed | empty | stale
   landed_at text not null,
-  snapshot_id bigint not null
+  snapshot_id bigint not null        -- the snapshot that wrote it
 );
 create index delivery_by_size on delivery (bytes);
+create index delivery_by_snapshot on delivery (snapshot_id);
 
 create table delivery_slice (
   delivery_id bigint not null,
@@ -69,7 +102,10 @@ create table delivery_slice (
   primary key (delivery_id, slice_id)
 );
 create index delivery_slice_by_slice on delivery_slice (slice_id);
+create index delivery_slice_by_begin on delivery_slice (begin_snapshot);
+create index delivery_slice_by_end on delivery_slice (end_snapshot);
 
+-- Ends when a corrected delivery takes its place.
 create table rejected_row (
   delivery_id bigint not null,
   source_file bigint not null,
@@ -79,10 +115,12 @@ create table rejected_row (
   reason text not null,
   raw text not null,
   billed_cost text,
-  resolved_snapshot bigint,
-  resolution text,
+  begin_snapshot bigint not null,
+  end_snapshot bigint,
   primary key (delivery_id, source_file, source_row)
 );
+create index rejected_row_by_begin on rejected_row (begin_snapshot);
+create index rejected_row_by_end on rejected_row (end_snapshot);
 
 create table finding (
   delivery_id bigint not null,
@@ -91,8 +129,10 @@ create table finding (
   rows bigint not null,
   example text not null,
   description text not null,
+  begin_snapshot bigint not null,
   primary key (delivery_id, rule, description)
 );
+create index finding_by_begin on finding (begin_snapshot);
 
 create table data_file (
   file_id bigint primary key,
@@ -103,12 +143,32 @@ create table data_file (
   footer_bytes bigint not null,
   slice_id bigint not null,
   child text not null,               -- the root's child that all rows belong to, '' for the root's own
+  stats_hash text not null,          -- of its rows in file_stats
   begin_snapshot bigint not null,
   end_snapshot bigint
 );
 create index data_file_by_slice on data_file (slice_id, table_id);
 create index data_file_by_begin on data_file (begin_snapshot);
 create index data_file_by_end on data_file (end_snapshot);
+
+-- Files that were ended and collected: what they were stays, so that the snapshots that listed them can be checked.
+create table removed_file (
+  file_id bigint primary key,
+  table_id bigint not null,
+  path text not null,
+  rows bigint not null,
+  bytes bigint not null,
+  footer_bytes bigint not null,
+  slice_id bigint not null,
+  child text not null,
+  stats_hash text not null,
+  begin_snapshot bigint not null,
+  end_snapshot bigint not null,
+  removed_snapshot bigint not null
+);
+create index removed_file_by_begin on removed_file (begin_snapshot);
+create index removed_file_by_end on removed_file (end_snapshot);
+create index removed_file_by_removed on removed_file (removed_snapshot);
 
 create table file_stats (
   file_id bigint not null,
@@ -131,15 +191,19 @@ create table band_total (
 );
 create index band_total_by_counter on band_total (counter);
 
-create table write_intent (intent_id text primary key, owner text not null, started text not null, prefix text not null);
-create table garbage (path text primary key, since text not null, reason text not null);
-create table pin (snapshot_id bigint not null, slice_id bigint not null, reference text not null, keep_until text not null,
-  primary key (snapshot_id, slice_id, reference));
+create table pin (
+  snapshot_id bigint not null,       -- the snapshot that wrote it, and whose files it keeps
+  slice_id bigint not null,
+  reference text not null,
+  keep_until text not null,
+  end_snapshot bigint,
+  primary key (snapshot_id, slice_id, reference)
+);
+create index pin_by_end on pin (end_snapshot);
 
-create table number_sequence (series text primary key, next_number bigint not null);
-
+-- A document's state is a row: approving and issuing end one and write the next.
 create table invoice (
-  invoice_id text primary key,
+  invoice_id text not null,
   number text not null,
   seller_node_id text not null,
   buyer_node_id text not null,
@@ -156,9 +220,13 @@ create table invoice (
   issued_at text,
   due_date text,
   begin_snapshot bigint not null,
-  end_snapshot bigint
+  end_snapshot bigint,
+  primary key (invoice_id, begin_snapshot)
 );
 create index invoice_by_period on invoice (billing_period, seller_node_id, buyer_node_id);
+create index invoice_by_edge on invoice (seller_node_id, buyer_node_id);
+create index invoice_by_begin on invoice (begin_snapshot);
+create index invoice_by_end on invoice (end_snapshot);
 
 create table invoice_line (
   invoice_id text not null,
@@ -172,12 +240,28 @@ create table invoice_line (
   amount text not null,
   charges_amount text not null,      -- the unrounded amount that the line shows
   currency text not null,
+  begin_snapshot bigint not null,
   primary key (invoice_id, line_no)
 );
+create index invoice_line_by_begin on invoice_line (begin_snapshot);
 
-create table closed_period (billing_period text primary key, snapshot_id bigint not null, closed_at text not null);
+-- One row a close; the newest one counts.
+create table closed_period (billing_period text not null, snapshot_id bigint not null, closed_at text not null,
+  primary key (billing_period, snapshot_id));
+create index closed_period_by_snapshot on closed_period (snapshot_id);
 
-create table credential (login text primary key, verifier text not null, changed_at text not null);
+create table credential (
+  login text not null,
+  verifier text,                     -- null once it ended: an old password is not kept
+  verifier_hash text not null,
+  changed_at text not null,
+  begin_snapshot bigint not null,
+  end_snapshot bigint,
+  primary key (login, begin_snapshot)
+);
+create unique index credential_live on credential (login) where end_snapshot is null;
+create index credential_by_begin on credential (begin_snapshot);
+create index credential_by_end on credential (end_snapshot);
 
 create table approval (
   kind text not null,
@@ -191,3 +275,4 @@ create table approval (
   revision bigint not null
 );
 create index approval_by_object on approval (kind, object_id);
+create index approval_by_snapshot on approval (snapshot_id);

@@ -1,6 +1,7 @@
 //! Slices: what one provider billing account said for one billing period, the unit of replacement.
 
-use super::tx::{Row, Tx};
+use super::audit::details::{BAND_TOTALS, SLICE_OWNERS};
+use super::tx::{Row, Tx, Value};
 use super::{CatalogError, Commit, SnapshotId};
 
 /// Names a slice.
@@ -33,7 +34,8 @@ pub struct SliceRow {
     pub stale_reason: Option<String>,
 }
 
-const COLUMNS: &str = "slice_id, source, provider_name, billing_account_id, billing_period, role, rated_snapshot, stale_since, stale_reason";
+const COLUMNS: &str = "s.slice_id, s.source, s.provider_name, s.billing_account_id, s.billing_period, s.role, r.rated_snapshot, r.stale_since, r.stale_reason";
+const SLICES: &str = "slice s join slice_state r on r.slice_id = s.slice_id and r.end_snapshot is null";
 
 fn slice(row: &Row) -> Result<SliceRow, CatalogError> {
     Ok(SliceRow {
@@ -54,13 +56,13 @@ fn slice(row: &Row) -> Result<SliceRow, CatalogError> {
 impl SliceRow {
     /// All slices, in the order of their numbers.
     pub fn all(tx: &dyn Tx) -> Result<Vec<Self>, CatalogError> {
-        tx.rows(&format!("select {COLUMNS} from slice order by slice_id"), &[])?.iter().map(slice).collect()
+        tx.rows(&format!("select {COLUMNS} from {SLICES} order by s.slice_id"), &[])?.iter().map(slice).collect()
     }
 
     /// The slice of that name.
     pub fn find(tx: &dyn Tx, key: &SliceKey) -> Result<Option<Self>, CatalogError> {
         let sql = format!(
-            "select {COLUMNS} from slice where source = ?1 and provider_name = ?2 and billing_account_id = ?3 and billing_period = ?4"
+            "select {COLUMNS} from {SLICES} where source = ?1 and provider_name = ?2 and billing_account_id = ?3 and billing_period = ?4"
         );
         let parameters = [
             key.source.as_str().into(),
@@ -74,7 +76,7 @@ impl SliceRow {
     /// Another source that already prices this provider, account and period.
     pub fn rival(tx: &dyn Tx, key: &SliceKey) -> Result<Option<Self>, CatalogError> {
         let sql = format!(
-            "select {COLUMNS} from slice s where source <> ?1 and provider_name = ?2 and billing_account_id = ?3 and billing_period = ?4 and role = 'priced' \
+            "select {COLUMNS} from {SLICES} where source <> ?1 and provider_name = ?2 and billing_account_id = ?3 and billing_period = ?4 and role = 'priced' \
              and exists (select 1 from delivery_slice d where d.slice_id = s.slice_id and d.end_snapshot is null)"
         );
         let parameters = [
@@ -102,26 +104,47 @@ impl Commit<'_> {
             key.billing_account_id.as_str().into(),
             key.billing_period.as_str().into(),
             role.into(),
+            self.snapshot.into(),
         ];
-        self.tx.execute("insert into slice values (?1, ?2, ?3, ?4, ?5, ?6, null, null, null)", &values)?;
-        self.record("slice", &values);
+        self.tx.execute("insert into slice values (?1, ?2, ?3, ?4, ?5, ?6, ?7)", &values)?;
+        self.set_state([slice_id.into(), Value::Null, Value::Null, Value::Null], self.detail_hashes(slice_id)?)?;
         Ok(slice_id)
     }
 
-    /// Notes that a slice's charges now show the reference data of `snapshot`.
+    /// Notes that a slice's charges, with their owners and band totals, now show the reference data of `snapshot`.
     pub fn set_rated(&self, slice_id: i64, snapshot: SnapshotId) -> Result<(), CatalogError> {
-        self.tx.execute(
-            "update slice set rated_snapshot = ?2, stale_since = null, stale_reason = null where slice_id = ?1",
-            &[slice_id.into(), snapshot.into()],
-        )?;
-        Ok(())
+        self.set_state([slice_id.into(), snapshot.into(), Value::Null, Value::Null], self.detail_hashes(slice_id)?)
     }
 
     /// Marks a slice's charges as old; the first reason stays.
     pub fn set_stale(&self, slice_id: i64, reason: &str) -> Result<(), CatalogError> {
+        let fresh = self.tx.row(
+            "select rated_snapshot, owners_hash, bands_hash from slice_state \
+             where slice_id = ?1 and end_snapshot is null and stale_since is null",
+            &[slice_id.into()],
+        )?;
+        let Some(fresh) = fresh else { return Ok(()) };
+        let hashes = [fresh.text(1)?.to_owned(), fresh.text(2)?.to_owned()];
+        self.set_state([slice_id.into(), fresh.opt_int(0)?.into(), self.snapshot.into(), reason.into()], hashes)
+    }
+
+    /// The hashes of what the slice has in `slice_owner` and `band_total`.
+    fn detail_hashes(&self, slice_id: i64) -> Result<[String; 2], CatalogError> {
+        Ok([SLICE_OWNERS.hash(self.tx, slice_id.into())?, BAND_TOTALS.hash(self.tx, slice_id.into())?])
+    }
+
+    /// Ends a slice's state and writes the next: slice, rated, stale since, why. Of several in one commit the last stays.
+    fn set_state(&self, state: [Value; 4], [owners, bands]: [String; 2]) -> Result<(), CatalogError> {
+        let [slice_id, rated, since, reason] = state;
+        let before = [slice_id.clone(), self.snapshot.into()];
+        self.tx.execute("delete from slice_state where slice_id = ?1 and begin_snapshot = ?2", &before)?;
         self.tx.execute(
-            "update slice set stale_since = ?2, stale_reason = ?3 where slice_id = ?1 and stale_since is null",
-            &[slice_id.into(), self.snapshot.into(), reason.into()],
+            "update slice_state set end_snapshot = ?2 where slice_id = ?1 and end_snapshot is null",
+            &before,
+        )?;
+        self.tx.execute(
+            "insert into slice_state values (?1, ?2, ?3, ?4, ?5, ?6, ?7, null)",
+            &[slice_id, rated, since, reason, owners.into(), bands.into(), self.snapshot.into()],
         )?;
         Ok(())
     }

@@ -151,7 +151,7 @@ pub(crate) enum Command {
         #[arg(short, long)]
         output: PathBuf,
     },
-    /// Checks the audit chain, the files and the sums.
+    /// Checks every row of the catalog against the audit chain, the documents, the files and the sums.
     ///
     /// Example: ratehouse verify /srv/billing
     Verify {

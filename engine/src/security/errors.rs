@@ -87,7 +87,9 @@ impl From<CatalogError> for SessionError {
             CatalogError::Conflict => Self::new("40001", error.to_string())
                 .hint("somebody changed the same rows: read them again and repeat the transaction"),
             CatalogError::Refused(message) => Self::violates(message),
-            CatalogError::Chain { .. } => Self::new("XX001", error.to_string()),
+            CatalogError::Chain { .. } | CatalogError::Altered { .. } | CatalogError::Unrecorded { .. } => {
+                Self::new("XX001", error.to_string())
+            }
             CatalogError::Database(_)
             | CatalogError::Missing(_)
             | CatalogError::Exists(_)

@@ -219,7 +219,6 @@ fn record(
         0_i64.into(),
     ];
     commit.tx.execute("insert into approval values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", &values)?;
-    commit.record("approval", &values);
     Ok(())
 }
 

@@ -119,8 +119,10 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
             int("stale_since", "The snapshot that made its charges old."),
             text("stale_reason", "Why they are old."),
         ],
-        sql: "select s.slice_id, s.source, s.provider_name, s.billing_account_id, s.billing_period, s.role, d.delivery_id, d.rows, d.billed_cost, d.effective_cost, d.list_cost, s.rated_snapshot, s.stale_since, s.stale_reason \
-              from slice s join delivery_slice d on d.slice_id = s.slice_id where d.begin_snapshot <= ?1 and (d.end_snapshot is null or d.end_snapshot > ?1) order by s.slice_id",
+        sql: "select s.slice_id, s.source, s.provider_name, s.billing_account_id, s.billing_period, s.role, d.delivery_id, d.rows, d.billed_cost, d.effective_cost, d.list_cost, r.rated_snapshot, r.stale_since, r.stale_reason \
+              from slice s join delivery_slice d on d.slice_id = s.slice_id join slice_state r on r.slice_id = s.slice_id \
+              where d.begin_snapshot <= ?1 and (d.end_snapshot is null or d.end_snapshot > ?1) \
+              and r.begin_snapshot <= ?1 and (r.end_snapshot is null or r.end_snapshot > ?1) order by s.slice_id",
         parties: None,
     },
     CatalogRelation {
@@ -137,10 +139,10 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
             text("reason", "Why it was refused."),
             text("raw", "The row as it came."),
             amount("billed_cost", "Its BilledCost if that could be read."),
-            text("state", "open, replaced (a newer delivery took its place) or waived."),
+            text("state", "open, or replaced: a corrected delivery took its place."),
         ],
         sql: "select r.delivery_id, d.name, r.source_file, r.source_row, r.column_name, r.value_class, r.reason, r.raw, r.billed_cost, \
-              case when r.resolved_snapshot <= ?1 then r.resolution else 'open' end \
+              case when r.end_snapshot <= ?1 then 'replaced' else 'open' end \
               from rejected_row r join delivery d on d.delivery_id = r.delivery_id where d.snapshot_id <= ?1 order by r.delivery_id, r.source_file, r.source_row",
         parties: None,
     },

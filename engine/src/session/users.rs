@@ -181,7 +181,10 @@ impl Session {
         let written = self.shared.core.catalog.commit::<_, Error>(&change, |commit| {
             let old = found.map(|(_, row)| row.clone());
             if let Some((row_id, _)) = found
-                && (statement.verb == Verb::Drop || statement.node.is_some() || statement.role.is_some() || statement.enabled.is_some())
+                && (statement.verb == Verb::Drop
+                    || statement.node.is_some()
+                    || statement.role.is_some()
+                    || statement.enabled.is_some())
             {
                 commit.end_ref(table, *row_id)?;
             }
@@ -191,20 +194,21 @@ impl Session {
                 let values = [
                     login.into(),
                     statement.node.clone().map(Value::from).or_else(|| keep(1)).unwrap_or(Value::Null),
-                    statement.role.as_ref().map(|r| Value::from(r.to_lowercase())).or_else(|| keep(2)).unwrap_or(Value::Null),
+                    statement
+                        .role
+                        .as_ref()
+                        .map(|r| Value::from(r.to_lowercase()))
+                        .or_else(|| keep(2))
+                        .unwrap_or(Value::Null),
                     statement.enabled.map(Value::from).or_else(|| keep(3)).unwrap_or(Value::Int(1)),
                 ];
                 commit.insert_ref(table, &values)?;
             }
             if statement.verb == Verb::Drop {
-                commit.tx.execute("delete from credential where login = ?1", &[login.into()])?;
+                commit.end_credential(login)?;
             }
             if let Some(verifier) = verifier {
-                commit.tx.execute(
-                    "insert into credential values (?1, ?2, ?3) on conflict (login) do update set verifier = ?2, changed_at = ?3",
-                    &[login.into(), verifier.into(), commit.at.as_str().into()],
-                )?;
-                commit.record("password", &[login.into()]);
+                commit.set_credential(login, verifier)?;
             }
             check(&super::state_after(commit.tx, commit.snapshot)?, &self.shared.core.root)?;
             Ok(())

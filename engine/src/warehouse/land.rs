@@ -556,7 +556,7 @@ fn current_delivery(commit: &Commit<'_>, slice_id: i64) -> Result<Option<i64>, C
 /// Rejected rows of deliveries whose place was taken are settled. Those of the same file delivered
 /// before are too, where that delivery never held anything: all its rows may have been rejected.
 fn resolve_replaced_rows(commit: &Commit<'_>, superseded: &[i64], landing: &Landing<'_>) -> Result<(), CatalogError> {
-    const RESOLVE: &str = "update rejected_row set resolved_snapshot = ?1, resolution = 'replaced' where resolved_snapshot is null and delivery_id";
+    const RESOLVE: &str = "update rejected_row set end_snapshot = ?1 where end_snapshot is null and delivery_id";
     for delivery_id in superseded {
         commit.tx.execute(
             &format!(

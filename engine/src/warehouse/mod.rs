@@ -22,7 +22,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use url::Url;
 
-use crate::catalog::{Catalog, CatalogError, Change, LiveFile, RefTable, SnapshotId, Tx, Value};
+use crate::catalog::{Catalog, CatalogError, Change, LiveFile, RefTable, SnapshotId, Tx, Value, verifier_of_login};
 use crate::config::Config;
 use crate::error::Error;
 use crate::lake::{ColumnStats, DataFile, FileIndex, FileList, IndexedFile, Lake, LakeTable, Tier, scan_runtime};
@@ -89,13 +89,15 @@ impl Warehouse {
         let change = Change::new("system", "init", "new warehouse");
         catalog.commit::<_, Error>(&change, |commit| {
             let set = |name: &str, value: String| {
-                commit.tx.execute("insert into setting values (?1, ?2)", &[name.into(), value.into()]).map(drop)
+                let row = [name.into(), value.into(), commit.snapshot.into()];
+                commit.tx.execute("insert into setting values (?1, ?2, ?3)", &row).map(drop)
             };
             set("root_node", new.root.clone())?;
             set("secret", hex(&secret))?;
             for (name, url, class) in [("hot", &new.hot, "standard"), ("cold", &new.cold, "infrequent")] {
                 let url = url.clone().unwrap_or_else(|| name.to_owned());
-                commit.tx.execute("insert into tier values (?1, ?2, ?3)", &[name.into(), url.into(), class.into()])?;
+                let row = [name.into(), url.into(), class.into(), commit.snapshot.into()];
+                commit.tx.execute("insert into tier values (?1, ?2, ?3, ?4)", &row)?;
             }
             insert_defaults(
                 commit,
@@ -116,10 +118,7 @@ impl Warehouse {
                     ("role", Role::Admin.name().into()),
                 ],
             )?;
-            commit.tx.execute(
-                "insert into credential values (?1, ?2, ?3)",
-                &[new.admin.as_str().into(), new.verifier.as_str().into(), commit.at.as_str().into()],
-            )?;
+            commit.set_credential(&new.admin, &new.verifier)?;
             let state = crate::session::state_after(commit.tx, commit.snapshot)?;
             crate::reference::check(&state, &new.root)?;
             Ok(())
@@ -189,10 +188,7 @@ impl Warehouse {
         if !crate::security::policy::may_log_in(principal.role) {
             return Ok(None);
         }
-        Ok(self.core.catalog.read::<_, CatalogError>(|tx| {
-            let row = tx.row("select verifier from credential where login = ?1", &[login.into()])?;
-            row.map(|row| row.text(0).map(str::to_owned)).transpose()
-        })?)
+        Ok(self.core.catalog.read(|tx| verifier_of_login(tx, login))?)
     }
 
     /// The secret of this warehouse.

@@ -64,7 +64,7 @@ async fn every_invoiced_edge_gets_a_draft_that_adds_up() {
         warehouse.value("select snapshot_id from closed_period"),
         Value::Int(report.snapshot_id.expect("a snapshot"))
     );
-    crate::catalog::Catalog::read(&warehouse.catalog, crate::catalog::verify_chain).expect("an intact chain");
+    assert!(warehouse.problems().is_empty(), "{:?}", warehouse.problems());
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn closing_again_replaces_what_changed_and_keeps_numbers() {
     assert_eq!(warehouse.value("select count(*) from invoice where buyer_node_id = 'acme'"), Value::Int(2));
     assert_eq!(warehouse.value("select count(*) from invoice where end_snapshot is null"), Value::Int(3));
     // The pins of the first close went with it.
-    assert_eq!(warehouse.value("select count(*) from pin"), Value::Int(1));
+    assert_eq!(warehouse.value("select count(*) from pin where end_snapshot is null"), Value::Int(1));
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ async fn issued_documents_bear_date_snapshot_and_pins_and_stay() {
     // 3 November and 30 days.
     assert_eq!(report.due_date, "2026-12-03");
     assert_eq!(
-        warehouse.value("select distinct status || ' ' || issued_at from invoice"),
+        warehouse.value("select distinct status || ' ' || issued_at from invoice where end_snapshot is null"),
         Value::from("issued 2026-11-03T09:00:00.000000Z")
     );
     assert_eq!(warehouse.value("select max(snapshot_id) from invoice"), Value::Int(report.snapshot_id));
@@ -42,6 +42,12 @@ async fn issued_documents_bear_date_snapshot_and_pins_and_stay() {
     assert!(matches!(&refused, BillingError::AlreadyIssued { count: 2, .. }));
     assert!(refused.to_string().contains("credit_note()"), "{refused}");
     assert!(matches!(issue_now(&warehouse), Err(BillingError::NotClosed { .. })));
+    // The drafts are the past of the documents.
+    assert_eq!(
+        warehouse.value("select count(*) from invoice where status = 'draft' and end_snapshot = begin_snapshot + 1"),
+        Value::Int(2)
+    );
+    assert!(warehouse.problems().is_empty(), "{:?}", warehouse.problems());
 }
 
 #[tokio::test]
@@ -72,6 +78,9 @@ async fn an_approval_rule_at_the_root_holds_for_every_seller() {
     assert!(matches!(approve("reseller/acme/0001"), Err(BillingError::State { .. })));
     assert!(matches!(approve("reseller/ghost/0001"), Err(BillingError::NoInvoice { .. })));
     issue_now(&warehouse).expect("an issue");
+    let states = "select group_concat(status, ' ') from (select status from invoice where number = 'dist/reseller/0001' order by begin_snapshot)";
+    assert_eq!(warehouse.value(states), Value::from("draft approved issued"));
+    assert!(warehouse.problems().is_empty(), "{:?}", warehouse.problems());
 }
 
 #[tokio::test]
