@@ -55,10 +55,20 @@ fn demo_reference_is_what_its_script_computes() {
     check("demo_reference.py", &["--check"]);
 }
 
+/// Runs a script that compares with PostgreSQL 15, where that is installed.
+fn check_with_postgresql(script: &str, arguments: &[&str]) {
+    if !Path::new("/usr/lib/postgresql/15/bin/postgres").exists() {
+        return skip(script, "no PostgreSQL 15 in /usr/lib/postgresql/15/bin");
+    }
+    check(script, arguments);
+}
+
 #[test]
 fn decimals_are_those_of_postgresql() {
-    if !Path::new("/usr/lib/postgresql/15/bin/postgres").exists() {
-        return skip("postgres_decimals.py", "no PostgreSQL 15 in /usr/lib/postgresql/15/bin");
-    }
-    check("postgres_decimals.py", &["--rows", "2000"]);
+    check_with_postgresql("postgres_decimals.py", &["--rows", "2000"]);
+}
+
+#[test]
+fn values_in_json_are_those_of_postgresql() {
+    check_with_postgresql("postgres_json.py", &["--documents", "300"]);
 }

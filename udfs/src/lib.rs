@@ -1,4 +1,4 @@
-//! Exact money functions over Arrow: arithmetic, rating, allocation, proration, rounding.
+//! Exact money functions over Arrow: arithmetic, rating, allocation, proration, rounding; and reading the JSON of tags.
 //!
 //! Pure functions: this crate knows no files, users, catalogs or sockets. [`install`] puts everything into a DataFusion
 //! session; the single lists are there for callers that build sessions another way. Functions of the same name as
@@ -6,6 +6,7 @@
 
 pub mod aggregate;
 pub mod decimal;
+pub mod json;
 pub mod math;
 pub mod money;
 pub mod numeric;
@@ -34,7 +35,8 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         // Without a viewer nothing shows: the engine replaces it by the session's own.
         money::mask_margin(None),
     ];
-    operators.into_iter().chain(functions).map(Arc::new).collect()
+    let of_json = json::JsonFunction::ALL.map(|(step, shows)| ScalarUDF::from(json::JsonFunction::new(step, shows)));
+    operators.into_iter().chain(functions).chain(of_json).map(Arc::new).collect()
 }
 
 /// Returns every aggregate function.
@@ -55,7 +57,7 @@ pub fn window_functions() -> Vec<Arc<WindowUDF>> {
 /// Returns the planners of operators; they come before DataFusion's.
 #[must_use]
 pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
-    vec![Arc::new(numeric::NumericPlanner::new())]
+    vec![Arc::new(numeric::NumericPlanner::new()), Arc::new(json::JsonPlanner::new())]
 }
 
 /// Returns the planner of type names.

@@ -14,9 +14,10 @@ use super::draft::{Draft, draft, invoice_id};
 use super::edges::{self, EdgeKey, Edges};
 use super::error::BillingError;
 use super::gate::{self, Blocker};
+use super::number::Numbers;
 use super::query::Query;
 use super::store::{self, NewInvoice, Stored};
-use super::{keep_until, nodes, number};
+use super::{keep_until, nodes};
 use crate::catalog::{Catalog, Change, Commit, SnapshotId};
 use crate::period::BillingPeriod;
 
@@ -266,6 +267,7 @@ fn write(commit: &Commit<'_>, drafts: &[Draft], request: &CloseRequest) -> Resul
     let stored = store::of_period(commit.tx, period)?;
     let mut open = open_documents(&stored, period)?;
     let revisions = store::revisions(commit.tx, period)?;
+    let mut numbers = Numbers::default();
     let mut states = Vec::with_capacity(drafts.len());
     let mut new = Vec::new();
     for draft in drafts {
@@ -273,7 +275,7 @@ fn write(commit: &Commit<'_>, drafts: &[Draft], request: &CloseRequest) -> Resul
         let state = state(draft, before.as_ref(), period);
         let number = match before {
             Some(before) => before.number.clone(),
-            None => number::lowest_free(commit.tx, &draft.key)?,
+            None => numbers.take(commit.tx, &draft.key)?,
         };
         if state != DraftState::Unchanged {
             if let Some(before) = before {

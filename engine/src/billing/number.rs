@@ -4,14 +4,34 @@
 //! documents its seller wrote. The documents in force are the series: a draft that is withdrawn frees its number, and the next
 //! draft of the pair takes the lowest that is free.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::edges::EdgeKey;
 use super::error::BillingError;
 use crate::catalog::{CatalogError, Tx};
 
-/// The pair's lowest number that no document in force bears.
-pub(super) fn lowest_free(tx: &dyn Tx, key: &EdgeKey) -> Result<String, BillingError> {
+/// Hands out the numbers of one commit, whose documents are not stored yet.
+#[derive(Debug, Default)]
+pub(super) struct Numbers<'a> {
+    taken: HashMap<(&'a str, &'a str), BTreeSet<i64>>,
+}
+
+impl<'a> Numbers<'a> {
+    /// Takes the pair's lowest number that no document in force bears.
+    pub(super) fn take(&mut self, tx: &dyn Tx, key: &'a EdgeKey) -> Result<String, BillingError> {
+        let pair = (key.seller.as_str(), key.buyer.as_str());
+        if !self.taken.contains_key(&pair) {
+            self.taken.insert(pair, in_force(tx, key)?);
+        }
+        let taken = self.taken.entry(pair).or_default();
+        let n = (1..).find(|n| !taken.contains(n)).unwrap_or(1);
+        taken.insert(n);
+        Ok(format!("{}/{}/{n:04}", key.seller, key.buyer))
+    }
+}
+
+/// The numbers that the pair's documents in force bear.
+fn in_force(tx: &dyn Tx, key: &EdgeKey) -> Result<BTreeSet<i64>, BillingError> {
     let mut taken = BTreeSet::new();
     tx.each(
         "select number from invoice where seller_node_id = ?1 and buyer_node_id = ?2 and end_snapshot is null",
@@ -22,6 +42,5 @@ pub(super) fn lowest_free(tx: &dyn Tx, key: &EdgeKey) -> Result<String, BillingE
             Ok(())
         },
     )?;
-    let n = (1..).find(|n| !taken.contains(n)).unwrap_or(1);
-    Ok(format!("{}/{}/{n:04}", key.seller, key.buyer))
+    Ok(taken)
 }

@@ -1,0 +1,149 @@
+//! Planning `->`, `->>`, `#>` and `#>>` as [`JsonFunction`]s.
+
+use super::function::is_text;
+use super::{JsonFunction, Shown, Step};
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
+use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, lit};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+use std::sync::Arc;
+
+/// Replaces the operators by functions. An integer on the right of `->` is a place in an array, everything else the name of
+/// a member; a parameter of unknown type is text. The right of `#>` is a literal such as `'{a,0,b}'`.
+#[derive(Debug)]
+pub struct JsonPlanner {
+    functions: Vec<((Step, Shown), Arc<ScalarUDF>)>,
+}
+
+impl Default for JsonPlanner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl JsonPlanner {
+    /// Returns the planner.
+    #[must_use]
+    pub fn new() -> Self {
+        let function = |kind: (Step, Shown)| (kind, Arc::new(ScalarUDF::from(JsonFunction::new(kind.0, kind.1))));
+        Self { functions: JsonFunction::ALL.map(function).into() }
+    }
+
+    fn call(&self, step: Step, shows: Shown, arguments: Vec<Expr>) -> Option<Expr> {
+        let (_, function) = self.functions.iter().find(|(kind, _)| *kind == (step, shows))?;
+        Some(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), arguments)))
+    }
+}
+
+impl ExprPlanner for JsonPlanner {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let (by_path, shows) = match &expr.op {
+            BinaryOperator::Arrow => (false, Shown::Json),
+            BinaryOperator::LongArrow => (false, Shown::Text),
+            BinaryOperator::HashArrow => (true, Shown::Json),
+            BinaryOperator::HashLongArrow => (true, Shown::Text),
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        let (left, right) = (text_if_unknown(expr.left.clone()), text_if_unknown(expr.right.clone()));
+        if left.get_type(schema).is_ok_and(|data_type| !is_text(&data_type)) {
+            return plan_err!("operator {} takes JSON text on its left, such as tags", expr.op);
+        }
+        let mut arguments = vec![left];
+        let step = if by_path {
+            let Some(literal) = text_literal(&right) else {
+                return plan_err!("operator {} takes a path on its right, written '{{name,0,name}}'", expr.op);
+            };
+            let Some(steps) = array_literal(literal) else {
+                return plan_err!("malformed array literal: a path is written '{{name,0,name}}'");
+            };
+            arguments.extend(steps.into_iter().map(|step| lit(ScalarValue::Utf8(step))));
+            Step::Path
+        } else {
+            let step = match right.get_type(schema) {
+                Ok(data_type) if data_type.is_integer() => Step::Element,
+                Ok(data_type) if !is_text(&data_type) => {
+                    return plan_err!(
+                        "operator {} takes the name of a member or the place of an element on its right",
+                        expr.op
+                    );
+                }
+                _ => Step::Field,
+            };
+            arguments.push(right);
+            step
+        };
+        Ok(match self.call(step, shows, arguments) {
+            Some(planned) => PlannerResult::Planned(planned),
+            None => PlannerResult::Original(expr),
+        })
+    }
+}
+
+fn text_if_unknown(expr: Expr) -> Expr {
+    match expr {
+        Expr::Placeholder(parameter) if parameter.field.is_none() => {
+            let field = Arc::new(Field::new("", DataType::Utf8, true));
+            Expr::Placeholder(Placeholder::new_with_field(parameter.id, Some(field)))
+        }
+        other => other,
+    }
+}
+
+fn text_literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => Some(text),
+        _ => None,
+    }
+}
+
+/// The elements of a one-dimensional `text[]` literal; an unquoted NULL is none.
+fn array_literal(text: &str) -> Option<Vec<Option<String>>> {
+    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
+    if inner.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    let mut elements = Vec::new();
+    let mut characters = inner.chars().peekable();
+    loop {
+        while characters.next_if(char::is_ascii_whitespace).is_some() {}
+        let is_quoted = characters.next_if_eq(&'"').is_some();
+        let mut element = String::new();
+        // How much of an unquoted element is more than trailing space.
+        let mut length = 0;
+        loop {
+            match characters.next_if(|character| is_quoted || *character != ',') {
+                Some('"') if is_quoted => break,
+                Some('"' | '{' | '}') if !is_quoted => return None,
+                Some('\\') => {
+                    element.push(characters.next()?);
+                    length = element.len();
+                }
+                Some(character) => {
+                    element.push(character);
+                    if !character.is_ascii_whitespace() {
+                        length = element.len();
+                    }
+                }
+                None if is_quoted => return None,
+                None => break,
+            }
+        }
+        if is_quoted {
+            while characters.next_if(char::is_ascii_whitespace).is_some() {}
+        } else {
+            element.truncate(length);
+            if element.is_empty() {
+                return None;
+            }
+        }
+        let is_null = !is_quoted && element.eq_ignore_ascii_case("null");
+        elements.push((!is_null).then_some(element));
+        match characters.next() {
+            None => return Some(elements),
+            Some(',') => {}
+            Some(_) => return None,
+        }
+    }
+}
