@@ -1,6 +1,9 @@
 """What the side-by-side scripts share: running a command with its cost, and a warehouse with the peer's reference data."""
+import contextlib
 import os
 import shutil
+import socket
+import subprocess
 import sys
 import time
 
@@ -51,3 +54,22 @@ def warehouse(binary, data, directory):
     submits = ";".join(f"call submit('rate_card_version', '{card}/{version}', 'bench')" for card, version in versions)
     run(None, [binary, "sql", directory, "-c", submits])
     return password
+
+
+@contextlib.contextmanager
+def served(binary, directory):
+    """Serves a warehouse with two threads; gives the port once connections are accepted."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen([binary, "serve", directory, "--listen", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL,
+                              env={**os.environ, "RATEHOUSE_THREADS": "2"})
+    try:
+        for _ in range(200):
+            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.05)
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
