@@ -1,6 +1,7 @@
 //! The Postgres face over a warehouse, as a driver sees it.
 
 mod numeric;
+mod rates;
 mod tags;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -105,6 +105,12 @@ impl Cards {
             .as_ref()
     }
 
+    /// The row of a version's rule, its own or inherited.
+    pub(crate) fn rule_row(&self, version: usize, rule_id: &str) -> Option<&RuleRow> {
+        let rows = self.versions[version].rows.as_ref()?;
+        rows.iter().map(|at| &self.rules[*at]).find(|row| row.rule_id == rule_id)
+    }
+
     /// The rule's name on what it priced: `card/version/rule`.
     ///
     /// An inherited rule bears the version that is in force, which names its base.

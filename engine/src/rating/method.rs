@@ -36,6 +36,20 @@ impl Base {
     }
 }
 
+impl Base {
+    /// Its name in `ref.rate_rules`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Cost => "cost",
+            Self::List => "list",
+            Self::Billed => "billed",
+            Self::Contracted => "contracted",
+            Self::Effective => "effective",
+            Self::OnDemand => "on_demand",
+        }
+    }
+}
+
 /// An exact fraction by which a base is multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Factor {

@@ -20,6 +20,7 @@ mod facts;
 mod functions;
 mod fx;
 mod lanes;
+mod lookup;
 mod method;
 mod operator;
 mod outcome;
@@ -54,6 +55,7 @@ pub use facts::{
 };
 pub use functions::{fx, rule_tags};
 pub use fx::{Conversion, FxRates};
+pub(crate) use lookup::{AppliedRule, EdgeTerms, Question};
 pub use operator::{PricedUsage, RateExec};
 pub use outcome::{Outcome, Reason};
 pub use pipeline::{ChargeSink, RatingOptions, RatingOutcome, count, rate};

@@ -50,6 +50,8 @@ pub(crate) enum Totals {
     Counting(HashMap<(u32, CounterKey), i128>),
     /// Second pass.
     Known(Arc<BandTotals>),
+    /// As if the portion were all that the period has.
+    Alone,
 }
 
 /// Prices portions; each worker has one.
@@ -96,11 +98,7 @@ impl Pricer {
         for (at, edge) in lane.edges.iter().enumerate() {
             let is_root = at == 0;
             let scene = Scene { book: &book, lane, edge, is_root, portion, cost };
-            let step = match self.step(&scene) {
-                Ok(step) => step,
-                Err(Stop::Unrated(reason)) => Step::unrated(reason),
-                Err(Stop::Overflow(rule)) => return Err(Overflow { edge: at + 1, rule }),
-            };
+            let step = self.on_edge(&scene).map_err(|rule| Overflow { edge: at + 1, rule })?;
             self.steps.push(step);
             if !step.outcome.goes_on() {
                 break;
@@ -108,6 +106,16 @@ impl Pricer {
             cost = Amount { value: step.price, currency: edge.currency };
         }
         Ok(())
+    }
+
+    /// Prices a portion on one edge; the error is the rule, or the rate, that an amount overflowed at.
+    #[inline]
+    pub(crate) fn on_edge(&mut self, scene: &Scene<'_>) -> Result<Step, u32> {
+        match self.step(scene) {
+            Ok(step) => Ok(step),
+            Err(Stop::Unrated(reason)) => Ok(Step::unrated(reason)),
+            Err(Stop::Overflow(rule)) => Err(rule),
+        }
     }
 
     fn step(&mut self, scene: &Scene<'_>) -> Result<Step, Stop> {
@@ -236,8 +244,11 @@ impl Pricer {
             *count = count.checked_add(quantity).ok_or(Stop::Overflow(own.text))?;
             return Ok(0);
         }
-        let total = self.total_price(scene.book, key, own.rule, bands).map_err(overflow)?;
-        let part = total.ok_or(Reason::Bands)?.part(quantity).map_err(overflow)?;
+        let total = match self.totals {
+            Totals::Alone => bands.price_total(quantity).map(Some),
+            Totals::Counting(_) | Totals::Known(_) => self.total_price(scene.book, key, own.rule, bands),
+        };
+        let part = total.map_err(overflow)?.ok_or(Reason::Bands)?.part(quantity).map_err(overflow)?;
         within(Ok(part.ok_or(Reason::Bands)?)).ok_or(Stop::Overflow(own.text))
     }
 

@@ -28,6 +28,11 @@ impl Rule {
         self.dimensions & Dimension::ChargeCategory.bit() != 0
     }
 
+    /// What it looks at, the most specific first.
+    pub(crate) fn dimensions(&self) -> impl Iterator<Item = Dimension> {
+        Dimension::ALL.into_iter().rev().filter(|dimension| self.dimensions & dimension.bit() != 0)
+    }
+
     /// Whether it wins against another rule that matches the same row.
     fn beats(&self, other: &Self) -> bool {
         let rank = (self.priority, self.dimensions);

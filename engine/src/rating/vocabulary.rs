@@ -56,6 +56,23 @@ impl Dimension {
         Self::ChargeCategory,
     ];
 
+    /// The column of `ref.rate_rules` that names it.
+    pub const fn column(self) -> &'static str {
+        match self {
+            Self::Provider => "provider_name",
+            Self::ServiceCategory => "service_category",
+            Self::PricingCategory => "pricing_category",
+            Self::Region => "region_id",
+            Self::Service => "service_name",
+            Self::Marketplace => "marketplace",
+            Self::ResourceType => "resource_type",
+            Self::TagKey => "tag_key",
+            Self::TagValue => "tag_value",
+            Self::Sku => "sku_id",
+            Self::ChargeCategory => "charge_category",
+        }
+    }
+
     /// Its bit in a set of dimensions.
     pub const fn bit(self) -> u16 {
         1 << (self as u8)

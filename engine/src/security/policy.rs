@@ -250,7 +250,45 @@ pub const fn money_columns(role: Role) -> MoneyColumns {
     }
 }
 
+/// What `rate_lookup` tells a role of the terms of edges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TermsShown {
+    /// The rules of edges on which its node or a node below sells, and the published prices of what it buys.
+    Rules,
+    /// The published prices of what its node buys.
+    PublishedPrices,
+    /// Nothing: it does not have the function.
+    Nothing,
+}
+
+/// The terms that a role is told: rules to who reads `ref.rate_rules`, prices to who reads its own charges.
+pub const fn terms_shown(role: Role) -> TermsShown {
+    match role {
+        Admin | Finance | SalesOps | Auditor => TermsShown::Rules,
+        Engineering | BillingJob | Portal => TermsShown::PublishedPrices,
+        Accounting | Executive => TermsShown::Nothing,
+    }
+}
+
 /// Whether the role may log in over the wire.
 pub const fn may_log_in(role: Role) -> bool {
     !matches!(role, BillingJob)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_are_told_to_who_reads_the_relations_that_show_them() {
+        let reads = |role, name| RELATIONS.iter().any(|relation| relation.name == name && relation.read.has(role));
+        for role in Role::ALL {
+            let expected = match (reads(role, "rate_rules"), reads(role, "charges")) {
+                (true, _) => TermsShown::Rules,
+                (false, true) => TermsShown::PublishedPrices,
+                (false, false) => TermsShown::Nothing,
+            };
+            assert_eq!(terms_shown(role), expected, "{role}");
+        }
+    }
 }

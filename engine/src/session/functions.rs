@@ -178,9 +178,19 @@ impl ScalarUDFImpl for CurrentSeller {
 
 /// Two functions of one session are the same when they ask the same session.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct AtMoment {
+pub(super) struct AtMoment {
     shared: Seller,
-    signature: Signature,
+    pub(super) signature: Signature,
+}
+
+impl AtMoment {
+    pub(super) fn new(shared: &Arc<Shared>, signature: Signature) -> Self {
+        Self { shared: Seller(Arc::clone(shared)), signature }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared.0
+    }
 }
 
 /// `fx(amount, from, to, at, policy)` over the rates that the statement's moment knows and the

@@ -16,6 +16,7 @@ mod lake_source;
 mod moment;
 mod procedures;
 mod query;
+mod rate_lookup;
 mod relation_catalog;
 mod row_source;
 mod scope_rows;
@@ -428,6 +429,8 @@ fn state_for(shared: &Arc<Shared>, relations: &Arc<Relations>) -> Arc<parking::S
     for function in [functions::current_seller(shared), functions::fx(shared), functions::mask_margin(shared)] {
         let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
     }
+    // Refused only by builds without the SQL planner.
+    let _ = rate_lookup::register(&mut state, shared);
     let state = Arc::new(parking::State(state));
     relations.plan_views_with(&state);
     state

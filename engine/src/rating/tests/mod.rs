@@ -5,6 +5,7 @@ pub(crate) mod charge;
 mod counting;
 pub(crate) mod fixtures;
 mod levels;
+mod lookup;
 mod oracle;
 mod ownership;
 mod pipeline;

@@ -197,16 +197,22 @@ impl Maker {
     }
 }
 
+/// A random world, and lines for it.
+pub(super) fn random(seed: u64, lines: usize) -> (World, Vec<Line>) {
+    let mut maker = Maker(StdRng::seed_from_u64(seed));
+    let world = maker.tree();
+    let world = maker.accounts(world);
+    let world = maker.cards(world);
+    let lines = (0..lines).map(|_| maker.line()).collect();
+    (world, lines)
+}
+
 #[test]
 fn random_worlds_are_priced_as_the_oracle_prices_them() {
     let mut portions = 0;
     let mut seen = std::collections::BTreeMap::<String, usize>::new();
     for seed in 0..400 {
-        let mut maker = Maker(StdRng::seed_from_u64(seed));
-        let world = maker.tree();
-        let world = maker.accounts(world);
-        let world = maker.cards(world);
-        let lines: Vec<Line> = (0..25).map(|_| maker.line()).collect();
+        let (world, lines) = random(seed, 25);
         let expected = Oracle { facts: &world.0 }.rate(&lines);
         let charges = world.rate_exactly(&lines);
         let found: Vec<Expected> = charges;
