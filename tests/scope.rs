@@ -223,6 +223,15 @@ async fn a_seller_that_does_not_disclose_hides_its_sales_from_those_above() {
     assert_eq!(shown.len(), 1 + 2 + 1, "{shown:?}");
     assert!(shown[3].starts_with("2|south|core|") && shown[3].contains("|960|480|"), "{shown:?}");
     refused(&fixture.session("finance@north"), "select count(*) from ops.edges_monthly").await;
+    // Nor its terms.
+    let north = fixture.session("finance@north");
+    let cards = rows(&north, "select card_id from ref.rate_cards where seller_node_id = 'north'").await;
+    assert!(!cards.is_empty());
+    for table in ["ref.rate_cards", "ref.rate_card_versions", "ref.rate_rules"] {
+        let count = format!("select count(*) > 0 from {table} where card_id = '{}'", cards[0]);
+        assert_eq!(rows(&north, &count).await, ["t"], "{table}");
+        assert_eq!(rows(&admin, &count).await, ["f"], "{table}");
+    }
     // North itself still sees them: 165 - 110 and 330 - 220.
     let own = rows(&fixture.session("finance@north"), margins).await;
     assert_eq!(own, ["north|acme|55", "north|bolt|110"]);

@@ -210,6 +210,11 @@ impl Tree {
         self.nodes.iter().filter(|(_, s)| s.iter().any(|s| !s.disclose_up)).map(|(id, _)| id.as_str()).collect()
     }
 
+    /// Whether a node shows its sales to those above it, at all times.
+    pub fn discloses(&self, node: &str) -> bool {
+        self.nodes.get(node).is_none_or(|stretches| stretches.iter().all(|s| s.disclose_up))
+    }
+
     /// The sources of exchange rates that the nodes within `above` use.
     pub fn fx_sources(&self, above: &str) -> BTreeSet<&str> {
         self.nodes

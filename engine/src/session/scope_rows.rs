@@ -9,9 +9,6 @@ use crate::period::BillingPeriod;
 
 /// The seller of each card, as the moment knows it.
 pub(super) fn sellers_of_cards(tx: &dyn Tx, moment: &Moment) -> Result<BTreeMap<String, String>, CatalogError> {
-    if moment.scope.is_root {
-        return Ok(BTreeMap::new());
-    }
     let Some(table) = RefTable::named("rate_cards") else { return Ok(BTreeMap::new()) };
     let rows = moment.overlay.rows(tx, table, moment.snapshot)?;
     let text = |values: &[Value], column| {
@@ -23,8 +20,8 @@ pub(super) fn sellers_of_cards(tx: &dyn Tx, moment: &Moment) -> Result<BTreeMap<
 /// Whether a reference row is in the caller's subtree.
 ///
 /// A node's row counts for the nodes above it at the time the row is about; cards, versions and
-/// rules only for those at or above their seller; exchange rates by the sources that nodes of
-/// the subtree use.
+/// rules only for their seller and, unless that does not disclose its sales, those above it;
+/// exchange rates by the sources that nodes of the subtree use.
 pub(super) fn is_visible(
     table: &RefTable,
     values: &[Value],
@@ -32,9 +29,6 @@ pub(super) fn is_visible(
     cards: &BTreeMap<String, String>,
     now: &str,
 ) -> bool {
-    if moment.scope.is_root {
-        return true;
-    }
     let text = |column: &str| table.position(column).and_then(|at| values.get(at)).and_then(Value::as_text);
     let own = moment.scope.node_id.as_str();
     let within = |node: Option<&str>| node.is_some_and(|node| moment.tree.is_within_now(node, own, now));
@@ -42,13 +36,18 @@ pub(super) fn is_visible(
         let span = (text("valid_from").unwrap_or_default(), text("valid_to"));
         node.is_some_and(|node| node == own || !moment.tree.times_within(node, own, span).is_empty())
     };
+    let sells = |seller: Option<&str>| {
+        let is_shown = seller.is_none_or(|seller| seller == own || moment.tree.discloses(seller));
+        is_shown && (moment.scope.is_root || within(seller))
+    };
     match table.name {
+        "rate_cards" | "approval_rules" => sells(text("seller_node_id")),
+        "rate_card_versions" | "rate_rules" => {
+            sells(text("card_id").and_then(|card| cards.get(card)).map(String::as_str))
+        }
+        _ if moment.scope.is_root => true,
         "nodes" | "accounts" => within_then(text("node_id")),
         "attribution_rules" => within(text("owner_node_id")),
-        "rate_cards" | "approval_rules" => within(text("seller_node_id")),
-        "rate_card_versions" | "rate_rules" => {
-            within(text("card_id").and_then(|card| cards.get(card)).map(String::as_str))
-        }
         "charge_policies" | "users" => within(text("node_id")),
         "fx_rates" => moment.tree.fx_sources(own).contains(text("source").unwrap_or_default()),
         _ => false,
@@ -68,12 +67,12 @@ pub(super) fn is_party(parties: Option<Parties>, values: &[Value], moment: &Mome
     if buyer == own || seller == own {
         return true;
     }
+    if !moment.tree.discloses(seller) {
+        return false;
+    }
     let Some(period) = period else {
         return moment.scope.is_root || moment.tree.is_within_now(seller, own, now);
     };
-    if moment.tree.undisclosed().contains(seller) {
-        return false;
-    }
     let Ok(month) = text(period).parse::<BillingPeriod>() else { return moment.scope.is_root };
     let begin = |day: chrono::NaiveDate| format!("{day}T00:00:00.000000Z");
     let (from, to) = (month.first_day(), month.first_day() + chrono::Months::new(1));
