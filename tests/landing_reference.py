@@ -295,13 +295,28 @@ def broken_rules(raw, version, skus, services):
     return out
 
 
+def other_issuers(billed):
+    """R17 as far as a file tells: billed rows of other issuers than the one with most rows of an account, the first of equals."""
+    rows = []
+    for issuers in billed.values():
+        paid = max(issuers, key=lambda name: (len(issuers[name]), -issuers[name][0]))
+        rows += [number for name, numbers in issuers.items() if name != paid for number in numbers]
+    return rows
+
+
 def findings(path, version):
-    found, skus, services = {}, {}, {}
+    found, skus, services, billed = {}, {}, {}, {}
     with open(ROOT / path, encoding="utf-8-sig", newline="") as f:
         for number, row in enumerate(csv.DictReader(f), 1):
             for rule in broken_rules(row, version, skus, services):
                 rows, first = found.get(rule, (0, number))
                 found[rule] = (rows + 1, first)
+            if row["InvoiceIssuerName"] and D(row["BilledCost"] or 0):
+                account = (row.get("ProviderName") or row.get("ServiceProviderName"), row["BillingAccountId"])
+                billed.setdefault(account, {}).setdefault(row["InvoiceIssuerName"], []).append(number)
+    others = other_issuers(billed)
+    if others and version >= (1, 2):
+        found["R17"] = (len(others), min(others))
     return {rule: list(found[rule]) for rule in sorted(found)}
 
 
@@ -320,6 +335,8 @@ SAMPLES = [
     ("azure/BOM.csv", "azure_usage_details", azure_details, "PreTaxCost"),
     ("oci/oci_cost_report_sample.csv", "oci_cost_report", oci, "cost/myCost"),
 ]
+# By the rules of 1.2, which ask more than its own version.
+OTHER_ISSUERS = "focus/focus_1_0_sample.csv"
 FINDINGS = [("focus/focus_1_0_sample.csv", (1, 0)), ("focus/synthetic_focus_1_4_cost_and_usage.csv", (1, 4))]
 REFUSED = [
     "azure/VirtualMachine.csv", "azure/MissingBrackets.csv", "azure/EnterpriseCamel.csv",
@@ -376,6 +393,7 @@ def main():
     found = {
         "samples": {path: sample(path, *rest) for path, *rest in SAMPLES},
         "findings": {path: findings(path, version) for path, version in FINDINGS},
+        "other_issuers": {OTHER_ISSUERS: findings(OTHER_ISSUERS, (1, 2))["R17"]},
         "refused": REFUSED,
         "decisions": DECISIONS,
     }

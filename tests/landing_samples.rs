@@ -18,7 +18,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{Date32Type, Decimal128Type, Int64Type, TimestampMicrosecondType};
 use futures::StreamExt;
 use ratehouse::lake::schema::{USAGE_DECIMALS, usage};
-use ratehouse::landing::quality::Findings;
+use ratehouse::landing::quality::{Findings, FocusVersion};
 use ratehouse::landing::{
     DeliveryFiles, LandedBatch, LandingError, LocalOnly, RejectedRow, SourceCatalog, Totals, discover,
 };
@@ -179,18 +179,29 @@ async fn every_sample_lands_with_the_independent_sums() {
     }
 }
 
+/// Rules that a sample breaks, with the rows and the first: by its own FOCUS version or by another.
+async fn findings(path: &str, version: Option<FocusVersion>) -> serde_json::Map<String, Value> {
+    let mut found = discover(&[data(path).display().to_string()], &LocalOnly).await.expect("found");
+    let delivery = found.remove(0).open(&SourceCatalog::built_in().expect("built in"), None).await.expect("opens");
+    let mut findings = Findings::new(version.or(delivery.source.focus));
+    let mut rows = delivery.read(2);
+    while let Some(batch) = rows.next().await {
+        findings.observe(&batch.expect("batch").usage);
+    }
+    findings.list().iter().map(|f| (f.rule.id.to_owned(), serde_json::json!([f.rows, f.first.1]))).collect()
+}
+
+#[tokio::test]
+async fn billed_rows_of_other_issuers_are_those_of_the_independent_validator() {
+    for (path, expected) in reference()["other_issuers"].as_object().expect("findings") {
+        assert_eq!(findings(path, Some((1, 2))).await.get("R17"), Some(expected), "{path}");
+    }
+}
+
 #[tokio::test]
 async fn findings_are_those_of_the_independent_validator() {
     for (path, expected) in reference()["findings"].as_object().expect("findings") {
-        let mut found = discover(&[data(path).display().to_string()], &LocalOnly).await.expect("found");
-        let delivery = found.remove(0).open(&SourceCatalog::built_in().expect("built in"), None).await.expect("opens");
-        let mut findings = Findings::new(delivery.source.focus);
-        let mut rows = delivery.read(2);
-        while let Some(batch) = rows.next().await {
-            findings.observe(&batch.expect("batch").usage);
-        }
-        let listed: serde_json::Map<String, Value> =
-            findings.list().iter().map(|f| (f.rule.id.to_owned(), serde_json::json!([f.rows, f.first.1]))).collect();
+        let listed = findings(path, None).await;
         let expected: std::collections::BTreeMap<_, _> = expected.as_object().expect("rules").iter().collect();
         assert_eq!(listed.iter().collect::<std::collections::BTreeMap<_, _>>(), expected, "{path}");
     }

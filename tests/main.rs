@@ -8,6 +8,7 @@ mod invoices;
 mod landing;
 mod landing_samples;
 mod python_checks;
+mod quarantine;
 mod rate_lookup;
 mod reference;
 mod scope;

@@ -2,8 +2,8 @@
 -- grain: one row per billing period and reason why it cannot be closed
 -- owner: ops
 -- roles: admin, finance, auditor, billing_job; the root only
--- comment: What stands between a billing period and its invoices; a period without a row here can be closed.
--- column billing_period: first day of the billing period that is blocked
+-- comment: What stands between a billing period and its invoices; a period can be closed when no row names it and none is without a period.
+-- column billing_period: first day of the billing period that is blocked; null: every period is, as the one that the rows belong to cannot be read
 -- column blocker: missing_slice, not_rated, stale_slice, rejected_rows, unrated, missing_fx, rollup_mismatch or unreconciled
 -- column scope: what is affected: a slice, an edge or a node
 -- column currency: currency of expected and actual
@@ -24,11 +24,6 @@ with slices as (
     cast(billing_period as timestamp with time zone) as period_start,
     cast(billing_period + interval '1 month' as timestamp with time zone) as period_end
   from slices
-), rejects as (
-  select delivery_id, count(*) as usage_rows, min(reason) as reason
-  from ops.rejected_rows
-  where state = 'open'
-  group by delivery_id
 ), edges as (
   select * from ops.edges_monthly
 ), provider_totals as (
@@ -73,18 +68,24 @@ with slices as (
   from slices
   where stale_since is not null or rated_snapshot is null
 ), rejected as (
+  -- A row that says its billing period blocks that one, whatever else of its delivery was accepted; a row that does not may
+  -- belong to any period and blocks them all, until a corrected delivery settles it (see ops.rejected_rows.state).
   select
-    slices.billing_period,
+    cast(billing_period || '-01' as date) as billing_period,
     'rejected_rows' as blocker,
-    slices.provider_name || ' ' || slices.billing_account_id as scope,
+    coalesce(provider_name || ' ' || billing_account_id, name) as scope,
     cast(null as varchar) as currency,
     cast(null as decimal(38, 18)) as expected,
     cast(null as decimal(38, 18)) as actual,
-    rejects.usage_rows,
-    'rows of its delivery are in quarantine: ' || rejects.reason as detail,
-    'see ops.rejected_rows; land a corrected delivery or resolve them' as remedy
-  from slices
-  inner join rejects on rejects.delivery_id = slices.delivery_id
+    count(*) as usage_rows,
+    'delivery ' || cast(delivery_id as varchar) || ' (' || name || ') has rows in quarantine'
+    || case when billing_period is null then ' whose billing period cannot be read' else '' end || ': ' || min(reason) as detail,
+    'see ops.rejected_rows; land the corrected file under the same name, without rows to withdraw it'
+    || case when billing_period is null or provider_name is null or billing_account_id is null then ''
+      else ', or a newer delivery of this account and period' end as remedy
+  from ops.rejected_rows
+  where state = 'open' and role = 'priced'
+  group by delivery_id, name, billing_period, provider_name, billing_account_id
 ), unrated_edges as (
   select
     billing_period,

@@ -14,7 +14,7 @@ pub enum BillingError {
     #[error(transparent)]
     Period(#[from] crate::period::PeriodError),
     /// The gate of the period is shut.
-    #[error("{period} cannot be closed: {} blocker(s), first {}; see ops.close_blockers", .blockers.len(), .blockers.first().map_or("", |b| b.blocker.as_str()))]
+    #[error("{period} cannot be closed: {} blocker(s) in ops.close_blockers, the first is {}", .blockers.len(), .blockers.first().map(ToString::to_string).unwrap_or_default())]
     Blocked {
         /// The period.
         period: BillingPeriod,

@@ -1,5 +1,7 @@
 //! The gate of a period: what must be settled before its invoices are drafted.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use ratehouse_udfs::decimal::{SCALE, format_trimmed};
@@ -8,7 +10,7 @@ use super::error::BillingError;
 use super::query::{Query, amount_at, amounts, integers, run, text_at, texts};
 use crate::period::BillingPeriod;
 
-/// One reason why a period cannot be closed: a row of `ops.close_blockers`.
+/// One reason why a period cannot be closed: a row of `ops.close_blockers`, of the period or of every period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Blocker {
     /// What kind: `missing_slice`, `stale_slice`, `unrated`, ...
@@ -29,6 +31,12 @@ pub struct Blocker {
     pub remedy: String,
 }
 
+impl fmt::Display for Blocker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}; {}", self.blocker, self.scope, self.detail, self.remedy)
+    }
+}
+
 /// Blockers listed at most; the view has them all.
 const BLOCKERS_MAX: usize = 1_000;
 
@@ -36,7 +44,7 @@ const BLOCKERS_MAX: usize = 1_000;
 pub(super) async fn blockers(query: &dyn Query, period: BillingPeriod) -> Result<Vec<Blocker>, BillingError> {
     let sql = format!(
         "select blocker, scope, currency, expected, actual, usage_rows, detail, remedy from ops.close_blockers \
-         where billing_period = {} order by blocker, scope, detail limit {BLOCKERS_MAX}",
+         where billing_period = {} or billing_period is null order by blocker, scope, detail limit {BLOCKERS_MAX}",
         period.literal()
     );
     let mut found = Vec::new();

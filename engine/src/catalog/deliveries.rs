@@ -1,7 +1,7 @@
 //! Deliveries: which files came, what became of them, and what they were refused for.
 
 use super::tx::{Row, Tx, Value};
-use super::{CatalogError, Commit, SnapshotId};
+use super::{CatalogError, Commit, RejectRow, SnapshotId};
 
 /// One delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct DeliveryRow {
     pub landed_at: String,
     /// The snapshot that recorded it.
     pub snapshot_id: SnapshotId,
+    /// `priced`, or `reference` for another view of cost that is priced elsewhere.
+    pub role: String,
 }
 
 /// What one delivery said about one slice.
@@ -53,25 +55,6 @@ pub struct DeliverySlice {
     pub list_cost: String,
 }
 
-/// A row in quarantine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RejectRow {
-    /// Which part file, from 0.
-    pub source_file: i64,
-    /// Which row of it.
-    pub source_row: i64,
-    /// The column at fault.
-    pub column: Option<String>,
-    /// What kind of value it held.
-    pub value_class: String,
-    /// Why the row was refused.
-    pub reason: String,
-    /// The row as it came.
-    pub raw: String,
-    /// Its billed cost if that could be read, decimal text.
-    pub billed_cost: Option<String>,
-}
-
 /// A data-quality finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FindingRow {
@@ -87,7 +70,7 @@ pub struct FindingRow {
     pub description: String,
 }
 
-const COLUMNS: &str = "delivery_id, source, name, content_hash, sequence, parts, bytes, rows, rejected_rows, lossy_rows, billed_cost, rejected_billed_cost, state, landed_at, snapshot_id";
+const COLUMNS: &str = "delivery_id, source, name, content_hash, sequence, parts, bytes, rows, rejected_rows, lossy_rows, billed_cost, rejected_billed_cost, state, landed_at, snapshot_id, role";
 
 fn delivery(row: &Row) -> Result<DeliveryRow, CatalogError> {
     Ok(DeliveryRow {
@@ -106,13 +89,19 @@ fn delivery(row: &Row) -> Result<DeliveryRow, CatalogError> {
         state: row.text(12)?.to_owned(),
         landed_at: row.text(13)?.to_owned(),
         snapshot_id: row.int(14)?,
+        role: row.text(15)?.to_owned(),
     })
 }
 
 impl DeliveryRow {
-    /// The delivery with that content, if it was landed before.
+    /// The last delivery with that content, if it was landed before. One of which nothing was accepted and whose rows are
+    /// in quarantine may come again: its mapping may have been mended.
     pub fn with_content(tx: &dyn Tx, content_hash: &str) -> Result<Option<Self>, CatalogError> {
-        let sql = format!("select {COLUMNS} from delivery where content_hash = ?1");
+        let sql = format!(
+            "select {COLUMNS} from delivery where delivery_id = (select max(delivery_id) from delivery where content_hash = ?1) \
+             and (rows > 0 or not exists \
+             (select 1 from rejected_row r where r.delivery_id = delivery.delivery_id and r.end_snapshot is null))"
+        );
         tx.row(&sql, &[content_hash.into()])?.as_ref().map(delivery).transpose()
     }
 
@@ -146,7 +135,7 @@ impl Commit<'_> {
         findings: &[FindingRow],
     ) -> Result<(), CatalogError> {
         let id = delivery.delivery_id;
-        let values: [Value; 15] = [
+        let values: [Value; 16] = [
             id.into(),
             delivery.source.as_str().into(),
             delivery.name.as_str().into(),
@@ -162,26 +151,14 @@ impl Commit<'_> {
             delivery.state.as_str().into(),
             self.at.as_str().into(),
             self.snapshot.into(),
+            delivery.role.as_str().into(),
         ];
         self.tx.execute(
-            "insert into delivery values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            "insert into delivery values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
             &values,
         )?;
         for row in rejected {
-            self.tx.execute(
-                "insert into rejected_row values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, null)",
-                &[
-                    id.into(),
-                    row.source_file.into(),
-                    row.source_row.into(),
-                    row.column.clone().into(),
-                    row.value_class.as_str().into(),
-                    row.reason.as_str().into(),
-                    row.raw.as_str().into(),
-                    row.billed_cost.clone().into(),
-                    self.snapshot.into(),
-                ],
-            )?;
+            self.add_rejected(id, row)?;
         }
         for finding in findings {
             self.tx.execute(

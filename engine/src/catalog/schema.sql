@@ -74,7 +74,7 @@ create table delivery (
   delivery_id bigint primary key,
   source text not null,
   name text not null,
-  content_hash text not null unique,
+  content_hash text not null,
   sequence text not null,            -- orders the deliveries of a source: the later text is the newer
   parts bigint not null,
   bytes bigint not null,
@@ -85,9 +85,12 @@ create table delivery (
   rejected_billed_cost text not null,
   state text not null,               -- landed | empty | stale
   landed_at text not null,
-  snapshot_id bigint not null        -- the snapshot that wrote it
+  snapshot_id bigint not null,       -- the snapshot that wrote it
+  role text not null                 -- priced | reference
 );
 create index delivery_by_size on delivery (bytes);
+create index delivery_by_content on delivery (content_hash);
+create index delivery_by_name on delivery (name);
 create index delivery_by_snapshot on delivery (snapshot_id);
 
 create table delivery_slice (
@@ -105,7 +108,7 @@ create index delivery_slice_by_slice on delivery_slice (slice_id);
 create index delivery_slice_by_begin on delivery_slice (begin_snapshot);
 create index delivery_slice_by_end on delivery_slice (end_snapshot);
 
--- Ends when a corrected delivery takes its place.
+-- Ends when a corrected delivery settles it.
 create table rejected_row (
   delivery_id bigint not null,
   source_file bigint not null,
@@ -115,10 +118,14 @@ create table rejected_row (
   reason text not null,
   raw text not null,
   billed_cost text,
+  provider_name text,                -- the slice that it belongs to, as far as the row says
+  billing_account_id text,
+  billing_period text,
   begin_snapshot bigint not null,
   end_snapshot bigint,
   primary key (delivery_id, source_file, source_row)
 );
+create index rejected_row_open on rejected_row (delivery_id) where end_snapshot is null;
 create index rejected_row_by_begin on rejected_row (begin_snapshot);
 create index rejected_row_by_end on rejected_row (end_snapshot);
 

@@ -14,7 +14,7 @@ use super::error::LandingError;
 use super::instant::month_start;
 use super::mapping::{Mapping, Origin};
 use super::program::{Rows, TAG_COLUMNS, batch_of};
-use super::rejected::rejected_rows;
+use super::rejected::{Known, places_of, rejected_rows};
 use super::rows::{Fault, Marks, SourceRows};
 use super::tags::objects_of_columns;
 use crate::lake::schema::usage;
@@ -51,8 +51,26 @@ impl Mapping {
         let typed = self.typed(&source, &outputs, &mut marks)?;
         let batch = self.usage_batch(&source, &outputs, typed, source_file)?;
         let verdict = Verdict::of(marks, source.rows);
-        let batch = self.accepted(batch, &outputs, &verdict)?;
-        Ok(self.finish(&source, batch, &verdict, source_file))
+        let places = places_of(&batch, &verdict.first_fault, |row| source_row(&outputs, row) as usize);
+        let costs = self.costs(&source);
+        let known = Known { faults: &verdict.first_fault, costs: &costs, places: &places };
+        let (rejected, rejected_lines) = rejected_rows(&source, &known, source_file);
+        let usage = self.accepted(batch, &outputs, &verdict)?;
+        let raw = Totals {
+            rows: u64::from(source.all_rows),
+            rejected_rows: rejected.len() as u64,
+            usage_rows: usage.num_rows() as u64,
+            provider_cost: costs
+                .iter()
+                .flatten()
+                .fold(i256::ZERO, |sum, cost| sum.wrapping_add(i256::from_i128(*cost))),
+        };
+        Ok(Mapped {
+            batch: LandedBatch { usage, rejected, lossy_rows: verdict.lossy_rows, bytes: source.bytes, raw },
+            rows: source.all_rows,
+            lines: source.lines,
+            rejected_lines,
+        })
     }
 
     fn outputs(&self, source: &SourceRows) -> Result<Outputs, LandingError> {
@@ -189,26 +207,6 @@ impl Mapping {
             batch = filter_record_batch(&batch, &kept).map_err(|e| self.wrong(e.to_string()))?;
         }
         RecordBatch::try_new(usage(), batch.columns().to_vec()).map_err(|e| self.wrong(e.to_string()))
-    }
-
-    fn finish(&self, source: &SourceRows, batch: RecordBatch, verdict: &Verdict, source_file: i32) -> Mapped {
-        let costs = self.costs(source);
-        let (rejected, rejected_lines) = rejected_rows(source, &verdict.first_fault, &costs, source_file);
-        let raw = Totals {
-            rows: u64::from(source.all_rows),
-            rejected_rows: rejected.len() as u64,
-            usage_rows: batch.num_rows() as u64,
-            provider_cost: costs
-                .iter()
-                .flatten()
-                .fold(i256::ZERO, |sum, cost| sum.wrapping_add(i256::from_i128(*cost))),
-        };
-        Mapped {
-            batch: LandedBatch { usage: batch, rejected, lossy_rows: verdict.lossy_rows, bytes: source.bytes, raw },
-            rows: source.all_rows,
-            lines: source.lines,
-            rejected_lines,
-        }
     }
 
     /// The provider's cost of each source row: the first conserved column that is not null.

@@ -40,6 +40,19 @@ pub struct RejectedRow {
     pub raw: String,
     /// The row's provider cost in units of 1e-18, if it parses.
     pub billed_cost: Option<i128>,
+    /// Where it belongs, as far as that can be read.
+    pub place: RejectedPlace,
+}
+
+/// The slice that a rejected row belongs to, as far as the row says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RejectedPlace {
+    /// The provider.
+    pub provider_name: Option<String>,
+    /// The provider's billing account.
+    pub billing_account_id: Option<String>,
+    /// A day of the billing period, in days since 1970-01-01.
+    pub billing_period: Option<i32>,
 }
 
 /// Sums over source rows.

@@ -37,7 +37,7 @@ mod source;
 mod tags;
 mod typed;
 
-pub use batch::{LandedBatch, RejectedRow, Totals};
+pub use batch::{LandedBatch, RejectedPlace, RejectedRow, Totals};
 pub use delivery::Delivery;
 pub use directives::SourceRole;
 pub use discover::{DeliveryFiles, PartFile, discover};

@@ -132,6 +132,10 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
         columns: &[
             int("delivery_id", "The delivery."),
             text("name", "Its file."),
+            text("role", "priced, or reference for another view of cost that is priced elsewhere."),
+            text("provider_name", "Its provider if that could be read."),
+            text("billing_account_id", "Its billing account if that could be read."),
+            text("billing_period", "Its billing period if that could be read; if not, it blocks every close."),
             int("source_file", "The part file, from 0."),
             int("source_row", "The row of the part file."),
             text("column_name", "The column at fault."),
@@ -139,9 +143,9 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
             text("reason", "Why it was refused."),
             text("raw", "The row as it came."),
             amount("billed_cost", "Its BilledCost if that could be read."),
-            text("state", "open, or replaced: a corrected delivery took its place."),
+            text("state", "open, or replaced: a corrected delivery settled it."),
         ],
-        sql: "select r.delivery_id, d.name, r.source_file, r.source_row, r.column_name, r.value_class, r.reason, r.raw, r.billed_cost, \
+        sql: "select r.delivery_id, d.name, d.role, r.provider_name, r.billing_account_id, r.billing_period, r.source_file, r.source_row, r.column_name, r.value_class, r.reason, r.raw, r.billed_cost, \
               case when r.end_snapshot <= ?1 then 'replaced' else 'open' end \
               from rejected_row r join delivery d on d.delivery_id = r.delivery_id where d.snapshot_id <= ?1 order by r.delivery_id, r.source_file, r.source_row",
         parties: None,

@@ -374,7 +374,6 @@ impl Landing<'_> {
         }
         let mut replaced = 0;
         let mut stale = 0;
-        let mut superseded = Vec::new();
         for (number, (name, sums)) in self.taken.slices.iter().enumerate() {
             let key = self.key(name)?;
             if self.facts.role == SourceRole::Priced
@@ -391,7 +390,6 @@ impl Landing<'_> {
                 stale += 1;
                 continue;
             }
-            superseded.extend(current_delivery(commit, slice_id)?);
             self.check_sums(name, sums.billed)?;
             commit.end_files(slice_id, LakeTable::Usage.id())?;
             for file in self.taken.files.iter().filter(|file| usize::try_from(file.file).is_ok_and(|f| f == number)) {
@@ -422,9 +420,7 @@ impl Landing<'_> {
             (_, _) => "stale",
         };
         self.record(commit, state)?;
-        if stale == 0 {
-            resolve_replaced_rows(commit, &superseded, self)?;
-        }
+        commit.settle_rejected(self.delivery_id)?;
         Ok((stale == 0).then_some(replaced))
     }
 
@@ -490,6 +486,7 @@ impl Landing<'_> {
             state: state.to_owned(),
             landed_at: commit.at.clone(),
             snapshot_id: commit.snapshot,
+            role: self.role().to_owned(),
         };
         let rejected: Vec<RejectRow> = self
             .taken
@@ -503,6 +500,9 @@ impl Landing<'_> {
                 reason: row.reason.clone(),
                 raw: row.raw.clone(),
                 billed_cost: row.billed_cost.map(|cost| money_text(arrow::datatypes::i256::from_i128(cost))),
+                provider_name: row.place.provider_name.clone(),
+                billing_account_id: row.place.billing_account_id.clone(),
+                billing_period: row.place.billing_period.and_then(|day| possible_period(day, &commit.at)),
             })
             .collect();
         let findings: Vec<FindingRow> = self
@@ -544,38 +544,9 @@ impl Landing<'_> {
     }
 }
 
-/// The delivery that a slice holds.
-fn current_delivery(commit: &Commit<'_>, slice_id: i64) -> Result<Option<i64>, CatalogError> {
-    let row = commit.tx.row(
-        "select delivery_id from delivery_slice where slice_id = ?1 and end_snapshot is null",
-        &[slice_id.into()],
-    )?;
-    row.map(|row| row.int(0)).transpose()
-}
-
-/// Rejected rows of deliveries whose place was taken are settled. Those of the same file delivered
-/// before are too, where that delivery never held anything: all its rows may have been rejected.
-fn resolve_replaced_rows(commit: &Commit<'_>, superseded: &[i64], landing: &Landing<'_>) -> Result<(), CatalogError> {
-    const RESOLVE: &str = "update rejected_row set end_snapshot = ?1 where end_snapshot is null and delivery_id";
-    for delivery_id in superseded {
-        commit.tx.execute(
-            &format!(
-                "{RESOLVE} = ?2 and not exists (select 1 from delivery_slice p where p.delivery_id = ?2 and p.end_snapshot is null)"
-            ),
-            &[commit.snapshot.into(), (*delivery_id).into()],
-        )?;
-    }
-    commit.tx.execute(
-        &format!(
-            "{RESOLVE} in (select d.delivery_id from delivery d where d.source = ?2 and d.name = ?3 and d.delivery_id <> ?4 \
-             and not exists (select 1 from delivery_slice p where p.delivery_id = d.delivery_id and p.end_snapshot is null))"
-        ),
-        &[
-            commit.snapshot.into(),
-            landing.facts.source.as_str().into(),
-            landing.facts.name.as_str().into(),
-            landing.delivery_id.into(),
-        ],
-    )?;
-    Ok(())
+/// The billing period of a day. A period after the landing's own is none: what was read there was something else.
+fn possible_period(day: i32, landed_at: &str) -> Option<String> {
+    let period = BillingPeriod::of_day(day)?.to_string();
+    let is_past = period.parse::<BillingPeriod>().is_ok() && landed_at.get(..period.len())? >= period.as_str();
+    is_past.then_some(period)
 }

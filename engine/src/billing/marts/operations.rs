@@ -52,12 +52,20 @@ async fn stale_rejected_missing_and_unreconciled_slices_block() {
         ("valid_to", instants("2026-10-31T00:00:00Z"), true),
     ])
     .expect("a batch");
-    let rejects = RecordBatch::try_from_iter_with_nullable([
-        ("reason", texts([Some("no number"), Some("no date")].into_iter()), true),
-        ("state", texts([Some("open"), Some("open")].into_iter()), true),
-        ("delivery_id", Arc::new(Int64Array::from(vec![5, 5])) as ArrayRef, true),
-    ])
-    .expect("a batch");
+    // Delivery 5 holds the slice, 6 holds nothing: one row says its period, one says nothing, one is settled. 7 is never charged.
+    let columns = [
+        ("name", ["a.csv", "a.csv", "b.csv", "b.csv", "b.csv", "c.csv"].map(Some)),
+        ("role", ["priced", "priced", "priced", "priced", "priced", "reference"].map(Some)),
+        ("provider_name", [Some("AWS"), Some("AWS"), Some("AWS"), None, None, None]),
+        ("billing_account_id", [Some("payer"), Some("payer"), None, None, None, None]),
+        ("billing_period", [Some("2026-10"), Some("2026-10"), Some("2026-10"), None, None, None]),
+        ("reason", ["no number", "no date", "no account", "no row", "no row", "no row"].map(Some)),
+        ("state", ["open", "open", "open", "open", "replaced", "open"].map(Some)),
+    ];
+    let mut columns: Vec<_> =
+        columns.into_iter().map(|(name, values)| (name, texts(values.into_iter()), true)).collect();
+    columns.push(("delivery_id", Arc::new(Int64Array::from(vec![5, 5, 6, 6, 6, 7])) as ArrayRef, true));
+    let rejects = RecordBatch::try_from_iter_with_nullable(columns).expect("a batch");
     let tables = [
         ("ops.slices", slice("9.000000000000000001", Some(8))),
         ("ref.accounts", accounts),
@@ -70,8 +78,24 @@ async fn stale_rejected_missing_and_unreconciled_slices_block() {
         [
             "missing_slice | Microsoft 8611537 | - | - | -",
             "rejected_rows | AWS payer | - | - | -",
+            "rejected_rows | b.csv | - | - | -",
+            "rejected_rows | b.csv | - | - | -",
             "stale_slice | AWS payer | - | - | -",
             "unreconciled | AWS payer | - | 9.000000000000000001 | 9.00",
+        ]
+    );
+    let rejected = "select billing_period, usage_rows, detail, remedy from ops.close_blockers where blocker = 'rejected_rows' order by 1, 2 desc";
+    let remedy = "see ops.rejected_rows; land the corrected file under the same name, without rows to withdraw it";
+    assert_eq!(
+        rows(&session, rejected).await,
+        [
+            format!(
+                "2026-10-01 | 2 | delivery 5 (a.csv) has rows in quarantine: no date | {remedy}, or a newer delivery of this account and period"
+            ),
+            format!("2026-10-01 | 1 | delivery 6 (b.csv) has rows in quarantine: no account | {remedy}"),
+            format!(
+                "- | 1 | delivery 6 (b.csv) has rows in quarantine whose billing period cannot be read: no row | {remedy}"
+            ),
         ]
     );
 }

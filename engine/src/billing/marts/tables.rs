@@ -65,7 +65,10 @@ pub(super) fn register(session: &Session, caller: &'static str, filled: &[(&'sta
         ("ref.accounts", Arc::new(Schema::new(accounts))),
         ("ref.nodes", relation("node_id currency fx_policy", "", "", "")),
         ("ref.fx_rates", relation("fx_rate_id source base_currency quote_currency", "rate", "", "")),
-        ("ops.rejected_rows", relation("reason state", "", "", "delivery_id")),
+        (
+            "ops.rejected_rows",
+            relation("name role provider_name billing_account_id billing_period reason state", "", "", "delivery_id"),
+        ),
         (
             "ops.slices",
             relation(

@@ -52,7 +52,7 @@ const TABLES: [Recorded; 14] = [
         "delivery",
         "snapshot_id",
         "delivery_id",
-        "delivery_id, source, name, content_hash, sequence, parts, bytes, rows, rejected_rows, lossy_rows, billed_cost, rejected_billed_cost, state, landed_at",
+        "delivery_id, source, name, content_hash, sequence, parts, bytes, rows, rejected_rows, lossy_rows, billed_cost, rejected_billed_cost, state, landed_at, role",
     ),
     ended(
         "delivery_slice",
@@ -83,7 +83,7 @@ const TABLES: [Recorded; 14] = [
         "rejected_row",
         "begin_snapshot",
         "delivery_id, source_file, source_row",
-        "delivery_id, source_file, source_row, column_name, value_class, reason, raw, billed_cost",
+        "delivery_id, source_file, source_row, column_name, value_class, reason, raw, billed_cost, provider_name, billing_account_id, billing_period",
     ),
     kept("setting", "begin_snapshot", "name", "name, value"),
     kept(

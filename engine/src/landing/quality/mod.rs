@@ -2,13 +2,14 @@
 //!
 //! A finding never rejects a row: real exports of every provider break some rule, and a
 //! reseller must bill them all the same. Rules are numbered as in the FOCUS rule list of the
-//! documentation (R1 to R20; R17 needs knowledge that no file has); two more look across rows.
+//! documentation (R1 to R20; of R17 what can be known from a file, see `issuers`); two more look across rows.
 //! Equations hold within |Δ| ≤ 1e-9 × max(1, |cost|), which the official sample needs: providers
 //! round factors before they write them.
 
 mod across;
 mod amounts;
 mod columns;
+mod issuers;
 mod periods;
 mod rules;
 mod shape;
@@ -20,6 +21,7 @@ use arrow::datatypes::{Int32Type, Int64Type};
 
 use across::Across;
 use columns::Columns;
+use issuers::Issuers;
 
 /// The FOCUS version whose rules apply: major and minor.
 pub type FocusVersion = (u8, u8);
@@ -92,6 +94,7 @@ pub struct Findings {
     version: FocusVersion,
     counts: Vec<Count>,
     across: Across,
+    issuers: Issuers,
 }
 
 impl Findings {
@@ -102,6 +105,7 @@ impl Findings {
             version: version.unwrap_or((1, 2)),
             counts: vec![Count::default(); rules::ALL.len()],
             across: Across::default(),
+            issuers: Issuers::default(),
         }
     }
 
@@ -120,6 +124,7 @@ impl Findings {
                 self.count(position, &broken, usage);
             }
         }
+        self.issuers.observe(usage);
         for (id, broken) in self.across.observe(&columns) {
             if let Some(position) = rules::ALL.iter().position(|(rule, _)| rule.id == id) {
                 self.count(position, &broken, usage);
@@ -129,11 +134,7 @@ impl Findings {
 
     fn count(&mut self, position: usize, broken: &BooleanBuffer, usage: &RecordBatch) {
         let rows = broken.count_set_bits() as u64;
-        let first = broken.set_indices().next().and_then(|row| {
-            let file = usage.column_by_name("source_file")?.as_primitive::<Int32Type>();
-            let number = usage.column_by_name("source_row")?.as_primitive::<Int64Type>();
-            (row < file.len()).then(|| (file.value(row), number.value(row)))
-        });
+        let first = broken.set_indices().next().and_then(places(usage));
         self.counts[position].add(rows, first);
     }
 
@@ -143,13 +144,24 @@ impl Findings {
             mine.add(theirs.rows, theirs.first);
         }
         self.across.merge(&other.across);
+        self.issuers.merge(&other.issuers);
     }
 
     /// The rules that are broken.
     pub fn list(&self) -> Vec<Finding> {
-        let broken = rules::ALL.iter().zip(&self.counts);
+        let broken = rules::ALL.iter().zip(&self.counts).filter(|((rule, _), _)| rule.since <= self.version);
         broken
-            .filter_map(|((rule, _), count)| Some(Finding { rule: *rule, rows: count.rows, first: count.first? }))
+            .filter_map(|((rule, _), count)| {
+                let count = if rule.id == "R17" { self.issuers.others() } else { *count };
+                Some(Finding { rule: *rule, rows: count.rows, first: count.first? })
+            })
             .collect()
     }
+}
+
+/// Gives part and data row of the rows of `usage`.
+fn places(usage: &RecordBatch) -> impl Fn(usize) -> Option<(i32, i64)> + '_ {
+    let files = usage.column_by_name("source_file").and_then(|c| c.as_primitive_opt::<Int32Type>());
+    let numbers = usage.column_by_name("source_row").and_then(|c| c.as_primitive_opt::<Int64Type>());
+    move |row| Some((*files?.values().get(row)?, *numbers?.values().get(row)?))
 }

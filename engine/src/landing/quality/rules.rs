@@ -6,7 +6,7 @@ use super::Severity::{Error, Note, Warning};
 use super::columns::Columns;
 use super::{FocusVersion, Rule, Severity, amounts, periods, shape, values};
 
-/// Rows that break a rule; `None` for rules that look across rows.
+/// Rows that break a rule; `None` for rules that look across rows (`across`, `issuers`).
 pub(super) type Check = fn(&Columns<'_>, FocusVersion) -> Option<BooleanBuffer>;
 
 const fn rule(id: &'static str, since: FocusVersion, severity: Severity, says: &'static str) -> Rule {
@@ -14,7 +14,7 @@ const fn rule(id: &'static str, since: FocusVersion, severity: Severity, says: &
 }
 
 /// Every rule, in order.
-pub(super) const ALL: [(Rule, Check); 21] = [
+pub(super) const ALL: [(Rule, Check); 22] = [
     (rule("R1", (1, 0), Warning, "list cost is list unit price times pricing quantity"), amounts::r1),
     (rule("R2", (1, 0), Warning, "contracted cost is contracted unit price times pricing quantity"), amounts::r2),
     (rule("R3", (1, 0), Error, "billed, effective, list and contracted cost are never null"), amounts::r3),
@@ -60,6 +60,15 @@ pub(super) const ALL: [(Rule, Check); 21] = [
     (
         rule("R16", (1, 0), Warning, "usage of a commitment bills nothing, its purchase has no effective cost"),
         amounts::r16,
+    ),
+    (
+        rule(
+            "R17",
+            (1, 2),
+            Warning,
+            "what somebody else invoices bills nothing: a billing account pays one invoice issuer",
+        ),
+        |_, _| None,
     ),
     (rule("R18", (1, 0), Warning, "tags are a JSON object of plain values"), values::r18),
     (rule("R19", (1, 1), Warning, "a service subcategory belongs to its category"), values::r19),
