@@ -3,14 +3,16 @@
 mod close;
 mod intake;
 mod land;
+mod landed;
 mod line_identity;
+mod listing;
 mod rate_slices;
 mod refresh;
 mod slice_files;
 mod stores;
 mod upkeep;
 
-pub use land::{Landed, Progress};
+pub use landed::{Landed, Progress};
 pub use upkeep::{Removed, Verified};
 
 use std::path::{Path, PathBuf};
