@@ -137,7 +137,10 @@ fn agreeing_layers(text: &str, stale: &BTreeSet<Slice>) -> BTreeMap<Slice, Slice
 
 /// Live documents, each with lines that add up to it.
 fn whole_invoices(catalog: &Connection) -> BTreeMap<(String, String), Invoice> {
-    let lines = rows(catalog, "select invoice_id, amount, charges_amount, kind from invoice_line");
+    let lines = rows(
+        catalog,
+        "select c.invoice_id, l.value ->> 6, l.value ->> 7, l.value ->> 0 from invoice_content c, json_each(c.lines) l",
+    );
     let invoices = rows(
         catalog,
         "select invoice_id, seller_node_id, buyer_node_id, number, total, charges_total, content_hash, end_snapshot from invoice",

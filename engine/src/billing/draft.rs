@@ -79,6 +79,22 @@ pub(super) struct Line {
     pub(super) charges_amount: String,
 }
 
+impl Line {
+    /// Kind, service, category, description, quantity, unit, amount, unrounded amount.
+    pub(super) fn fields(&self) -> [Option<&str>; 8] {
+        [
+            Some(self.kind),
+            self.service_name.as_deref(),
+            self.charge_category.as_deref(),
+            Some(&self.description),
+            None,
+            None,
+            Some(&self.amount),
+            Some(&self.charges_amount),
+        ]
+    }
+}
+
 /// A document before it has a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Draft {
@@ -277,16 +293,7 @@ impl Draft {
             Heading { number, key: &self.key, period: &period, total: &self.total, charges_total: &self.charges_total };
         let mut hash = ContentHash::new(&heading);
         for line in &self.lines {
-            hash.line([
-                Some(line.kind),
-                line.service_name.as_deref(),
-                line.charge_category.as_deref(),
-                Some(&line.description),
-                None,
-                None,
-                Some(&line.amount),
-                Some(&line.charges_amount),
-            ]);
+            hash.line(line.fields());
         }
         hash.finish()
     }

@@ -16,6 +16,7 @@ mod error;
 mod fixture;
 mod gate;
 mod issue;
+pub(crate) mod lines;
 #[cfg(test)]
 mod marts;
 mod nodes;

@@ -4,6 +4,7 @@
 //! documents its seller wrote. The documents in force are the series: a draft that is withdrawn frees its number, and the next
 //! draft of the pair takes the lowest that is free.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use super::edges::EdgeKey;
@@ -20,10 +21,10 @@ impl<'a> Numbers<'a> {
     /// Takes the pair's lowest number that no document in force bears.
     pub(super) fn take(&mut self, tx: &dyn Tx, key: &'a EdgeKey) -> Result<String, BillingError> {
         let pair = (key.seller.as_str(), key.buyer.as_str());
-        if !self.taken.contains_key(&pair) {
-            self.taken.insert(pair, in_force(tx, key)?);
-        }
-        let taken = self.taken.entry(pair).or_default();
+        let taken = match self.taken.entry(pair) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(first) => first.insert(in_force(tx, key)?),
+        };
         let n = (1..).find(|n| !taken.contains(n)).unwrap_or(1);
         taken.insert(n);
         Ok(format!("{}/{}/{n:04}", key.seller, key.buyer))

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::draft::{ContentHash, Draft, Heading};
 use super::edges::EdgeKey;
 use super::error::BillingError;
-use crate::catalog::{Commit, Row, SnapshotId, Tx, Value};
+use super::lines;
+use crate::catalog::{CatalogError, Commit, Row, SnapshotId, Tx, Value};
 use crate::period::BillingPeriod;
 
 /// A live document's heading.
@@ -105,29 +106,11 @@ pub(super) fn insert(commit: &Commit<'_>, invoice: &NewInvoice<'_>) -> Result<()
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         &values,
     )?;
-    insert_lines(commit, &invoice.invoice_id, draft)
-}
-
-fn insert_lines(commit: &Commit<'_>, invoice_id: &str, draft: &Draft) -> Result<(), BillingError> {
-    for (line, line_no) in draft.lines.iter().zip(1_i64..) {
-        let values: [Value; 10] = [
-            invoice_id.into(),
-            line_no.into(),
-            line.kind.into(),
-            line.service_name.as_deref().into(),
-            line.charge_category.as_deref().into(),
-            line.description.as_str().into(),
-            line.amount.as_str().into(),
-            line.charges_amount.as_str().into(),
-            draft.key.currency.as_str().into(),
-            commit.snapshot.into(),
-        ];
-        commit.tx.execute(
-            "insert into invoice_line (invoice_id, line_no, kind, service_name, charge_category, description, amount, charges_amount, currency, begin_snapshot) \
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            &values,
-        )?;
-    }
+    let lines = lines::to_text(&draft.lines)?;
+    commit.tx.execute(
+        "insert into invoice_content (invoice_id, lines, begin_snapshot) values (?1, ?2, ?3)",
+        &[invoice.invoice_id.as_str().into(), lines.into(), commit.snapshot.into()],
+    )?;
     Ok(())
 }
 
@@ -197,20 +180,14 @@ pub(super) fn is_unaltered(tx: &dyn Tx, invoice: &Stored) -> Result<bool, Billin
         total: &invoice.total,
         charges_total: &invoice.charges_total,
     };
+    let lines = match lines::of_document(tx, &invoice.invoice_id) {
+        Err(CatalogError::Malformed { .. }) => return Ok(false),
+        other => other?,
+    };
     let mut hash = ContentHash::new(&heading);
-    tx.each(
-        "select kind, service_name, charge_category, description, quantity, unit, amount, charges_amount \
-         from invoice_line where invoice_id = ?1 order by line_no",
-        &[invoice.invoice_id.as_str().into()],
-        &mut |row| {
-            let mut fields = [None; 8];
-            for (at, field) in fields.iter_mut().enumerate() {
-                *field = row.opt_text(at)?;
-            }
-            hash.line(fields);
-            Ok(())
-        },
-    )?;
+    for line in &lines {
+        hash.line(line.each_ref().map(Option::as_deref));
+    }
     Ok(hash.finish() == invoice.content_hash)
 }
 

@@ -235,22 +235,14 @@ create index invoice_by_edge on invoice (seller_node_id, buyer_node_id);
 create index invoice_by_begin on invoice (begin_snapshot);
 create index invoice_by_end on invoice (end_snapshot);
 
-create table invoice_line (
-  invoice_id text not null,
-  line_no bigint not null,
-  kind text not null,
-  service_name text,
-  charge_category text,
-  description text not null,
-  quantity text,
-  unit text,
-  amount text not null,
-  charges_amount text not null,      -- the unrounded amount that the line shows
-  currency text not null,
-  begin_snapshot bigint not null,
-  primary key (invoice_id, line_no)
+-- The lines of a document in their order, as a JSON array of arrays of texts: kind, service, charge category, description,
+-- quantity, unit, amount, unrounded amount.
+create table invoice_content (
+  invoice_id text primary key,
+  lines text not null,
+  begin_snapshot bigint not null
 );
-create index invoice_line_by_begin on invoice_line (begin_snapshot);
+create index invoice_content_by_begin on invoice_content (begin_snapshot);
 
 -- One row a close; the newest one counts.
 create table closed_period (billing_period text not null, snapshot_id bigint not null, closed_at text not null,

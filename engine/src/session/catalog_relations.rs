@@ -1,7 +1,8 @@
 //! The relations that queries of the catalog give: documents and operations.
 
 use super::row_source::{CatalogRelation, Parties};
-use crate::catalog::{RefColumn, RefType};
+use crate::billing::lines::{self, LineFields};
+use crate::catalog::{CatalogError, RefColumn, RefType, Tx, Value};
 
 const fn column(name: &'static str, kind: RefType, comment: &'static str) -> RefColumn {
     RefColumn { name, kind, nullable: true, default: None, comment }
@@ -21,6 +22,17 @@ const fn amount(name: &'static str, comment: &'static str) -> RefColumn {
 
 const fn instant(name: &'static str, comment: &'static str) -> RefColumn {
     column(name, RefType::Instant, comment)
+}
+
+/// The lines of a document in scope, in place of its row.
+fn lines_of(tx: &dyn Tx, document: &[Value]) -> Result<Vec<Vec<Value>>, CatalogError> {
+    let lines = lines::of_document(tx, document.first().and_then(Value::as_text).unwrap_or_default())?;
+    let line = |(fields, line_no): (LineFields, i64)| {
+        let [kind, service, category, description, quantity, unit, amount, _] = fields.map(Value::from);
+        let own = [line_no.into(), kind, service, category, description, quantity, unit, amount];
+        document.iter().take(1).cloned().chain(own).chain(document.iter().skip(9).cloned()).collect()
+    };
+    Ok(lines.into_iter().zip(1..).map(line).collect())
 }
 
 /// All of them.
@@ -49,6 +61,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
         sql: "select invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, subtotal, tax, credits, total, snapshot_id, content_hash, issued_at, due_date \
               from invoice where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by billing_period, seller_node_id, buyer_node_id, number",
         parties: Some(Parties { seller: 2, buyer: 3, period: Some(4) }),
+        detail: None,
     },
     CatalogRelation {
         schema: "public",
@@ -69,10 +82,10 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
             text("buyer_node_id", "Who pays."),
             text("billing_period", "The period."),
         ],
-        sql: "select l.invoice_id, l.line_no, l.kind, l.service_name, l.charge_category, l.description, l.quantity, l.unit, l.amount, l.currency, i.seller_node_id, i.buyer_node_id, i.billing_period \
-              from invoice i join invoice_line l on l.invoice_id = i.invoice_id \
-              where i.begin_snapshot <= ?1 and (i.end_snapshot is null or i.end_snapshot > ?1) order by i.billing_period, i.seller_node_id, i.buyer_node_id, i.number, l.line_no",
+        sql: "select invoice_id, null, null, null, null, null, null, null, null, currency, seller_node_id, buyer_node_id, billing_period \
+              from invoice where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by billing_period, seller_node_id, buyer_node_id, number",
         parties: Some(Parties { seller: 10, buyer: 11, period: Some(12) }),
+        detail: Some(lines_of),
     },
     CatalogRelation {
         schema: "ops",
@@ -98,6 +111,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
         sql: "select delivery_id, source, name, content_hash, sequence, parts, bytes, rows, rejected_rows, lossy_rows, billed_cost, rejected_billed_cost, state, landed_at, snapshot_id \
               from delivery where snapshot_id <= ?1 order by delivery_id",
         parties: None,
+        detail: None,
     },
     CatalogRelation {
         schema: "ops",
@@ -124,6 +138,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
               where d.begin_snapshot <= ?1 and (d.end_snapshot is null or d.end_snapshot > ?1) \
               and r.begin_snapshot <= ?1 and (r.end_snapshot is null or r.end_snapshot > ?1) order by s.slice_id",
         parties: None,
+        detail: None,
     },
     CatalogRelation {
         schema: "ops",
@@ -149,6 +164,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
               case when r.end_snapshot <= ?1 then 'replaced' else 'open' end \
               from rejected_row r join delivery d on d.delivery_id = r.delivery_id where d.snapshot_id <= ?1 order by r.delivery_id, r.source_file, r.source_row",
         parties: None,
+        detail: None,
     },
     CatalogRelation {
         schema: "ops",
@@ -165,6 +181,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
         sql: "select f.delivery_id, f.rule, f.severity, f.rows, f.example, f.description from finding f join delivery d on d.delivery_id = f.delivery_id \
               where d.snapshot_id <= ?1 order by f.delivery_id, f.rule, f.description",
         parties: None,
+        detail: None,
     },
     CatalogRelation {
         schema: "ops",
@@ -183,6 +200,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
         sql: "select file_id, case table_id when 1 then 'usage' when 2 then 'charges' when 3 then 'charges_daily' when 4 then 'charges_monthly' else 'edges_monthly' end, path, rows, bytes, slice_id, child, begin_snapshot \
               from data_file where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by file_id",
         parties: None,
+        detail: None,
     },
     CatalogRelation {
         schema: "ops",
@@ -200,6 +218,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
         ],
         sql: "select snapshot_id, at, actor, kind, note, changes_hash, prev_hash, hash from snapshot where snapshot_id <= ?1 order by snapshot_id",
         parties: None,
+        detail: None,
     },
     CatalogRelation {
         schema: "ops",
@@ -220,5 +239,6 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
               left join ref_rate_cards c on c.card_id = substr(a.object_id, 1, instr(a.object_id || '/', '/') - 1) and c.end_snapshot is null \
               where a.snapshot_id <= ?1 order by a.snapshot_id",
         parties: Some(Parties { seller: 8, buyer: 8, period: None }),
+        detail: None,
     },
 ];

@@ -43,7 +43,12 @@ pub(crate) struct CatalogRelation {
     pub(crate) sql: &'static str,
     /// Which rows are in scope; none is the root's alone.
     pub(crate) parties: Option<Parties>,
+    /// What stands in place of a row that is in scope.
+    pub(crate) detail: Option<Detail>,
 }
+
+/// Makes rows of one.
+pub(crate) type Detail = fn(&dyn Tx, &[Value]) -> Result<Vec<Vec<Value>>, CatalogError>;
 
 /// Positions of the columns that say whose a row is.
 #[derive(Debug, Clone, Copy)]
@@ -116,13 +121,17 @@ impl RowSource {
                 let rows = tx.rows(relation.sql, &[moment.snapshot.into()])?;
                 let rows = rows.into_iter().map(|row| (0, row.0));
                 // The warehouse's own sessions are nobody's login: nothing is withheld from them.
-                if self.shared.fixed.is_some() {
-                    return Ok(rows.collect());
-                }
+                let is_all = self.shared.fixed.is_some();
                 let now = super::write::now();
-                Ok(rows
-                    .filter(|(_, values)| super::scope_rows::is_party(relation.parties, values, moment, &now))
-                    .collect())
+                let rows = rows.filter(|(_, values)| {
+                    is_all || super::scope_rows::is_party(relation.parties, values, moment, &now)
+                });
+                let Some(detail) = relation.detail else { return Ok(rows.collect()) };
+                let mut details = Vec::new();
+                for (_, row) in rows {
+                    details.extend(detail(tx, &row)?.into_iter().map(|values| (0, values)));
+                }
+                Ok(details)
             }
         }
     }

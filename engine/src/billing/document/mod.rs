@@ -12,7 +12,7 @@ use serde::Serialize;
 pub use html::Renderer;
 
 use super::error::BillingError;
-use super::{minor_digits, nodes};
+use super::{lines, minor_digits, nodes};
 use crate::catalog::{CatalogError, Row, SnapshotId, Tx};
 use crate::period::BillingPeriod;
 
@@ -220,28 +220,23 @@ fn check(document: &Document, digits: u8) -> Result<(), BillingError> {
 
 fn load_lines(tx: &dyn Tx, invoice_id: &str, digits: u8) -> Result<Vec<DocumentLine>, BillingError> {
     let mut lines = Vec::new();
-    tx.each(
-        "select line_no, kind, service_name, charge_category, description, quantity, unit, amount from invoice_line \
-         where invoice_id = ?1 order by line_no",
-        &[invoice_id.into()],
-        &mut |row| {
-            let optional = |at| row.opt_text(at).map(|text| text.map(str::to_owned));
-            let amount = row.text(7)?.to_owned();
-            money::parse(&amount, digits).map_err(|_| CatalogError::Malformed { what: "amount of an invoice line" })?;
-            lines.push(DocumentLine {
-                line_no: row.int(0)?,
-                kind: row.text(1)?.to_owned(),
-                service_name: optional(2)?,
-                charge_category: optional(3)?,
-                description: row.text(4)?.to_owned(),
-                quantity: optional(5)?,
-                unit: optional(6)?,
-                amount_text: money::grouped(&amount),
-                amount,
-            });
-            Ok(())
-        },
-    )?;
+    for (fields, line_no) in lines::of_document(tx, invoice_id)?.into_iter().zip(1..) {
+        let [kind, service_name, charge_category, description, quantity, unit, amount, _] = fields;
+        let missing = || CatalogError::Malformed { what: "line of an invoice" };
+        let amount = amount.ok_or_else(missing)?;
+        money::parse(&amount, digits).map_err(|_| CatalogError::Malformed { what: "amount of an invoice line" })?;
+        lines.push(DocumentLine {
+            line_no,
+            kind: kind.ok_or_else(missing)?,
+            service_name,
+            charge_category,
+            description: description.ok_or_else(missing)?,
+            quantity,
+            unit,
+            amount_text: money::grouped(&amount),
+            amount,
+        });
+    }
     Ok(lines)
 }
 

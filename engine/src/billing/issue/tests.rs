@@ -88,7 +88,7 @@ async fn an_altered_document_is_not_issued() {
     let warehouse = closed().await;
     let tamper = |commit: &Commit<'_>| {
         commit.tx.execute(
-            "update invoice_line set amount = '0.01' where invoice_id = (select min(invoice_id) from invoice)",
+            "update invoice_content set lines = replace(lines, '0', '1') where invoice_id = (select min(invoice_id) from invoice)",
             &[],
         )
     };

@@ -72,12 +72,7 @@ const TABLES: [Recorded; 14] = [
         "invoice_id, begin_snapshot",
         "invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, subtotal, tax, credits, total, charges_total, snapshot_id, content_hash, issued_at, due_date",
     ),
-    kept(
-        "invoice_line",
-        "begin_snapshot",
-        "invoice_id, line_no",
-        "invoice_id, line_no, kind, service_name, charge_category, description, quantity, unit, amount, charges_amount, currency",
-    ),
+    kept("invoice_content", "begin_snapshot", "invoice_id", "invoice_id, lines"),
     ended("pin", "snapshot_id", "snapshot_id, slice_id, reference", "slice_id, reference, keep_until"),
     ended(
         "rejected_row",
