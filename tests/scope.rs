@@ -229,8 +229,8 @@ async fn a_seller_that_does_not_disclose_hides_its_sales_from_those_above() {
     assert!(!cards.is_empty());
     for table in ["ref.rate_cards", "ref.rate_card_versions", "ref.rate_rules"] {
         let count = format!("select count(*) > 0 from {table} where card_id = '{}'", cards[0]);
-        assert_eq!(rows(&north, &count).await, ["t"], "{table}");
-        assert_eq!(rows(&admin, &count).await, ["f"], "{table}");
+        assert_eq!(rows(&north, &count).await, ["true"], "{table}");
+        assert_eq!(rows(&admin, &count).await, ["false"], "{table}");
     }
     // North itself still sees them: 165 - 110 and 330 - 220.
     let own = rows(&fixture.session("finance@north"), margins).await;

@@ -6,9 +6,8 @@
 //! stream format, columns of one value as one row. Merging reads each once.
 
 use std::fs::File;
-use std::io::{self, Cursor, Write};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::io::{self, Cursor, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -36,14 +35,20 @@ struct Piece {
     is_single: Vec<bool>,
 }
 
+/// The temporary file. Threads make and read pieces at the same time and use the file one after the other.
+#[derive(Debug)]
+struct Content {
+    file: File,
+    end: u64,
+}
+
 /// The runs of one writer.
 #[derive(Debug)]
 pub(super) struct Runs {
     table: &'static str,
     schema: SchemaRef,
     path: PathBuf,
-    file: File,
-    end: u64,
+    content: Mutex<Content>,
     pieces: Vec<Piece>,
 }
 
@@ -62,7 +67,8 @@ impl Runs {
             .create_new(true)
             .open(&path)
             .map_err(|e| LakeError::io("create", &path, e))?;
-        Ok(Self { table, schema: Arc::clone(schema), path, file, end: 0, pieces: Vec::new() })
+        let content = Mutex::new(Content { file, end: 0 });
+        Ok(Self { table, schema: Arc::clone(schema), path, content, pieces: Vec::new() })
     }
 
     /// Adds a run: `rows` are in the order of the `stretches` that they make up.
@@ -76,7 +82,6 @@ impl Runs {
         let chunks: Vec<&[RowRef]> = rows.chunks(PIECE_ROWS).collect();
         let cut = cut(stretches);
         let written: Vec<Mutex<Option<Piece>>> = chunks.iter().map(|_| Mutex::default()).collect();
-        let end = Mutex::new(self.end);
         in_parallel(threads, chunks.len(), self.table, |number| {
             let selection = batches.select(chunks[number]);
             let columns = (0..self.schema.fields().len())
@@ -88,17 +93,12 @@ impl Runs {
             self.encode(&mut content, &columns, 1, true).map_err(|e| self.failed(e))?;
             let singles = content.len();
             self.encode(&mut content, &columns, selection.len(), false).map_err(|e| self.failed(e))?;
-            let mut end = end.lock().unwrap_or_else(PoisonError::into_inner);
-            let offset = *end;
-            *end += content.len() as u64;
-            drop(end);
-            self.file.write_all_at(&content, offset).map_err(|e| self.io("write", e))?;
+            let offset = self.append(&content).map_err(|e| self.io("write", e))?;
             let bytes = [singles, content.len() - singles];
             let piece = Piece { stretches: cut[number].clone(), offset, bytes, is_single };
             *written[number].lock().unwrap_or_else(PoisonError::into_inner) = Some(piece);
             Ok(())
         })?;
-        self.end = end.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.pieces
             .extend(written.into_iter().filter_map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner)));
         Ok(())
@@ -108,6 +108,21 @@ impl Runs {
     pub(super) fn merge(mut self) -> Merge {
         self.pieces.sort_by_key(|piece| piece.stretches.first().map(|stretch| stretch.place));
         Merge { runs: self, next: 0 }
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<u64> {
+        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        let offset = content.end;
+        content.file.seek(SeekFrom::Start(offset))?;
+        content.file.write_all(bytes)?;
+        content.end += bytes.len() as u64;
+        Ok(offset)
+    }
+
+    fn content_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        content.file.seek(SeekFrom::Start(offset))?;
+        content.file.read_exact(bytes)
     }
 
     fn fields(&self, is_single: &[bool], wanted: bool) -> SchemaRef {
@@ -128,14 +143,14 @@ impl Runs {
         let arrays: Vec<ArrayRef> = arrays.map(|column| Arc::clone(column.array())).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options)?;
-        let mut writer = StreamWriter::try_new(content.by_ref(), &schema)?;
+        let mut writer = StreamWriter::try_new(content, &schema)?;
         writer.write(&batch)?;
         writer.finish()
     }
 
     fn read(&self, piece: &Piece) -> Result<Vec<HeldColumn>, LakeError> {
         let mut content = vec![0; piece.bytes[0] + piece.bytes[1]];
-        self.file.read_exact_at(&mut content, piece.offset).map_err(|e| self.io("read", e))?;
+        self.content_at(piece.offset, &mut content).map_err(|e| self.io("read", e))?;
         let (singles, values) = content.split_at(piece.bytes[0]);
         let decode = |bytes: &[u8]| {
             let batch = StreamReader::try_new(Cursor::new(bytes), None)?.next();
@@ -156,7 +171,7 @@ impl Runs {
     }
 
     fn io(&self, action: &'static str, source: io::Error) -> LakeError {
-        LakeError::io(action, Path::new(&self.path), source)
+        LakeError::io(action, &self.path, source)
     }
 }
 
