@@ -72,8 +72,10 @@ pub(super) async fn run(directory: Option<PathBuf>, port: u16, once: bool) -> Re
     land(&warehouse, &files, [DAMAGED.0]).await?;
     show(&admin, "select source_row, column_name, reason from ops.rejected_rows order by 1").await?;
     if let Err(error) = warehouse.close("2023-11", "admin", false).await {
-        println!("{error}");
+        println!("{error}\n");
     }
+    show(&admin, "select blocker, usage_rows as rows, detail from ops.close_blockers where blocker = 'rejected_rows'")
+        .await?;
     title("3. Provider files land and are priced through the tiers; the whole file takes the damaged one's place");
     land(&warehouse, &files, PROVIDER_FILES.map(|(path, _)| path)).await?;
     show(&admin, "select state, count(*) as rejected_rows from ops.rejected_rows group by 1").await?;

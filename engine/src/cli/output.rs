@@ -3,25 +3,41 @@
 use std::io::Write;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::args::Format;
 
-/// The text of a value as the shell shows it; numbers without trailing zeros.
-fn text(array: &ArrayRef, row: usize, options: &FormatOptions<'_>) -> String {
+/// The text of a value as the shell shows it, decimals with the digits that [`least_digits`] says or more.
+fn text(column: (&Field, &ArrayRef), row: usize, options: &FormatOptions<'_>) -> String {
+    let (field, array) = column;
     if array.is_null(row) {
         return String::new();
     }
     let shown = ArrayFormatter::try_new(array.as_ref(), options).map(|f| f.value(row).to_string()).unwrap_or_default();
     match array.data_type() {
-        DataType::Decimal128(..) | DataType::Decimal256(..) => trimmed(&shown).to_owned(),
+        DataType::Decimal128(..) | DataType::Decimal256(..) => trimmed(&shown, least_digits(field)).to_owned(),
         _ => shown,
     }
 }
 
-fn trimmed(number: &str) -> &str {
-    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+/// Digits that a decimal shows even where they are zeros, as over the wire: those of a cast or rounded number, which
+/// declares few, and the minor unit of money.
+fn least_digits(field: &Field) -> usize {
+    const DECLARED_MAX: i8 = 9;
+    if let Some(digits) = field.metadata().get("pg_scale").and_then(|scale| scale.rsplit(':').next()) {
+        return digits.parse().unwrap_or_default();
+    }
+    match field.data_type() {
+        DataType::Decimal128(_, scale) if (0..=DECLARED_MAX).contains(scale) => usize::from(scale.unsigned_abs()),
+        _ => 0,
+    }
+}
+
+fn trimmed(number: &str, least: usize) -> &str {
+    let Some(point) = number.find('.') else { return number };
+    let kept = number.trim_end_matches('0').len().max((point + 1 + least).min(number.len()));
+    number[..kept].trim_end_matches('.')
 }
 
 fn is_number(data_type: &DataType) -> bool {
@@ -38,12 +54,13 @@ pub(crate) fn write_rows(
     let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f+00"));
     let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    let columns = |batch| schema.fields().iter().map(AsRef::as_ref).zip(RecordBatch::columns(batch));
     match format {
         Format::Table => {
             let mut cells: Vec<Vec<String>> = Vec::with_capacity(rows);
             for batch in batches {
                 for row in 0..batch.num_rows() {
-                    cells.push(batch.columns().iter().map(|column| text(column, row, &options)).collect());
+                    cells.push(columns(batch).map(|column| text(column, row, &options)).collect());
                 }
             }
             let right: Vec<bool> = schema.fields().iter().map(|f| is_number(f.data_type())).collect();
@@ -55,7 +72,7 @@ pub(crate) fn write_rows(
             writer.write_record(&names)?;
             for batch in batches {
                 for row in 0..batch.num_rows() {
-                    writer.write_record(batch.columns().iter().map(|column| text(column, row, &options)))?;
+                    writer.write_record(columns(batch).map(|column| text(column, row, &options)))?;
                 }
             }
             writer.flush()?;
@@ -65,7 +82,7 @@ pub(crate) fn write_rows(
                 for row in 0..batch.num_rows() {
                     let object: serde_json::Map<String, serde_json::Value> = names
                         .iter()
-                        .zip(batch.columns())
+                        .zip(columns(batch))
                         .map(|(name, column)| ((*name).to_owned(), json(column, row, &options)))
                         .collect();
                     writeln!(out, "{}", serde_json::Value::Object(object))?;
@@ -77,12 +94,12 @@ pub(crate) fn write_rows(
 }
 
 /// Decimals are JSON texts: a JSON number would be read as a float.
-fn json(column: &ArrayRef, row: usize, options: &FormatOptions<'_>) -> serde_json::Value {
-    if column.is_null(row) {
+fn json(column: (&Field, &ArrayRef), row: usize, options: &FormatOptions<'_>) -> serde_json::Value {
+    if column.1.is_null(row) {
         return serde_json::Value::Null;
     }
     let shown = text(column, row, options);
-    match column.data_type() {
+    match column.1.data_type() {
         DataType::Boolean => serde_json::Value::Bool(shown == "true"),
         data_type if data_type.is_integer() => shown.parse::<i64>().map_or_else(|_| shown.clone().into(), Into::into),
         _ => shown.into(),
@@ -127,4 +144,19 @@ pub(crate) fn write_table(
         line(out, &mut row.iter().map(String::as_str), false)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trimmed;
+
+    #[test]
+    fn zeros_are_kept_as_far_as_they_are_declared() {
+        assert_eq!(trimmed("1.100", 2), "1.10");
+        assert_eq!(trimmed("1.125000", 2), "1.125");
+        assert_eq!(trimmed("1.000", 0), "1");
+        assert_eq!(trimmed("0.00", 2), "0.00");
+        assert_eq!(trimmed("10", 2), "10");
+        assert_eq!(trimmed("1.1", 2), "1.1");
+    }
 }
