@@ -9,6 +9,7 @@ prints the median of N runs of each query (after one that does not count) and wh
 import argparse
 import glob
 import os
+import re
 import shutil
 import statistics
 import sys
@@ -40,9 +41,10 @@ def peer_tables(lake, target, con):
     """Writes DuckDB's tables from the charges: priced for the reseller's tier, sorted as its queries select."""
     for table, date in (("charges", "charge_period_start"), ("charges_daily", "charge_date"), ("charges_monthly", "service_name")):
         files = os.path.join(lake, table, "**", "*.parquet")
+        names = [row[0] for row in con.execute(f"describe from read_parquet('{files}')").fetchall()]
+        kept = ", ".join(name for name in names if not re.fullmatch(r"(price_\d|(currency|outcome|rule|fx_rate)_[3-8])", name))
         con.execute(f"""
-copy (select split_part(node_path, '/', 2) as reseller_id, * exclude (price_0, price_1, price_2, columns('^(price|currency|outcome|rule|fx_rate)_[3-8]$')),
-             price_1 as cost, price_2 as price
+copy (select split_part(node_path, '/', 2) as reseller_id, {kept}, price_1 as cost, price_2 as price
       from read_parquet('{files}') order by reseller_id, node_id, {date})
 to '{target}/{table}.parquet' (format parquet, compression zstd, row_group_size 122880)""")
 
@@ -58,7 +60,7 @@ def median(runs, query):
 
 
 def plain(rows):
-    return [tuple(value.normalize() if isinstance(value, Decimal) else str(value) for value in row) for row in rows]
+    return [tuple(Decimal(value).normalize() if isinstance(value, (int, Decimal)) else str(value) for value in row) for row in rows]
 
 
 def main():
@@ -73,14 +75,15 @@ def main():
     directory, peer = os.path.join(data, "warehouse"), os.path.join(data, "peer")
     con = duckdb.connect()
     con.execute(f"set threads=2; set timezone='UTC'; set memory_limit='8GB'; set temp_directory='{data}/spill'")
-    if not (options.keep and os.path.isdir(peer)):
+    if not (options.keep and os.path.isdir(directory)):
         shutil.rmtree(data, ignore_errors=True)
         run("generate", [sys.executable, os.path.join(PEER, "make_month.py"), str(rows), data, "parquet", "--months", "12"])
         password = warehouse(options.binary, data, directory)
         run("ratehouse user add", [options.binary, "user", "add", directory, f"finance@{RESELLER}", "--node", RESELLER, "--role", "finance", "--password-file", password])
         files = sorted(glob.glob(os.path.join(data, "focus_*.parquet")))
         run("ratehouse land", [options.binary, "land", directory, *files], 12 * rows)
-        os.makedirs(peer)
+    if not (options.keep and os.path.isdir(peer)):
+        os.makedirs(peer, exist_ok=True)
         start = time.perf_counter()
         peer_tables(os.path.join(directory, "hot"), peer, con)
         print(f"duckdb's tables written in {time.perf_counter() - start:.1f} s")
