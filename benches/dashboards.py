@@ -6,7 +6,6 @@ needs: a release build of ratehouse, ../shared/peer, PyPI duckdb and psycopg. Du
 same charges and roll-ups as one Parquet file a table, priced already, sorted by reseller, customer and date. Both use two threads;
 prints the median of N runs of each query (after one that does not count) and whether the answers agree to the last digit.
 """
-import argparse
 import glob
 import os
 import re
@@ -19,7 +18,7 @@ from decimal import Decimal
 import duckdb
 import psycopg
 
-from harness import BINARY, PASSWORD, PEER, run, served, warehouse
+from harness import PASSWORD, PEER, arguments, median, run, served, warehouse
 
 RESELLER, CUSTOMER = "reseller-3", "cust-23"
 # Names on both sides: the relation, and (where they differ) the column of the customer's price.
@@ -49,25 +48,12 @@ copy (select split_part(node_path, '/', 2) as reseller_id, {kept}, price_1 as co
 to '{target}/{table}.parquet' (format parquet, compression zstd, row_group_size 122880)""")
 
 
-def median(runs, query):
-    query()
-    seconds = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        answer = query()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds), answer
-
-
 def plain(rows):
     return [tuple(Decimal(value).normalize() if isinstance(value, (int, Decimal)) else str(value) for value in row) for row in rows]
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("rows", type=float)
-    parser.add_argument("--dir", default="/tmp/ratehouse-bench")
-    parser.add_argument("--binary", default=BINARY)
+    parser = arguments()
     parser.add_argument("--keep", action="store_true", help="use the warehouse of an earlier run")
     parser.add_argument("--runs", type=int, default=7)
     options = parser.parse_args()

@@ -6,17 +6,14 @@ needs: a release build of ratehouse, ../shared/peer, PyPI duckdb and psycopg. Ma
 in which one customer has exactly the rows that it has in the first; lands both, and runs the customer's queries against both over
 the wire. Prints landing's time per row of each, the median of each query's runs, and whether the answers are the same.
 """
-import argparse
 import os
 import shutil
-import statistics
 import sys
-import time
 
 import duckdb
 import psycopg
 
-from harness import BINARY, PASSWORD, PEER, run, served, warehouse
+from harness import PASSWORD, PEER, arguments, median, run, served, warehouse
 
 CUSTOMER = "cust-23"
 QUERIES = {
@@ -46,10 +43,7 @@ to '{large}/month.parquet' (format parquet, compression zstd)""")
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("rows", type=float)
-    parser.add_argument("--dir", default="/tmp/ratehouse-bench")
-    parser.add_argument("--binary", default=BINARY)
+    parser = arguments()
     parser.add_argument("--runs", type=int, default=11)
     options = parser.parse_args()
     rows, data = int(options.rows), os.path.join(options.dir, f"growth-{int(options.rows)}")
@@ -66,13 +60,7 @@ def main():
             pg = psycopg.connect(host="127.0.0.1", port=port, user=f"portal@{CUSTOMER}", password=PASSWORD, dbname="ratehouse", autocommit=True)
             times, rows_of = {}, {}
             for name, sql in QUERIES.items():
-                rows_of[name] = pg.execute(sql).fetchall()
-                seconds = []
-                for _ in range(options.runs):
-                    start = time.perf_counter()
-                    pg.execute(sql).fetchall()
-                    seconds.append(time.perf_counter() - start)
-                times[name] = statistics.median(seconds)
+                times[name], rows_of[name] = median(options.runs, lambda: pg.execute(sql).fetchall())
             pg.close()
         medians.append(times)
         answers.append(rows_of)

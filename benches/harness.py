@@ -1,8 +1,10 @@
 """What the side-by-side scripts share: running a command with its cost, and a warehouse with the peer's reference data."""
+import argparse
 import contextlib
 import os
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -13,6 +15,25 @@ PEER = os.path.join(ROOT, "..", "shared", "peer")
 TABLES = ("nodes", "accounts", "rate_cards", "rate_card_versions", "rate_rules")
 BINARY = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release", "ratehouse")
 PASSWORD = "bench-password"
+
+
+def arguments():
+    """A parser with what every script takes."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rows", type=float)
+    parser.add_argument("--dir", default="/tmp/ratehouse-bench")
+    parser.add_argument("--binary", default=BINARY)
+    return parser
+
+
+def median(runs, query):
+    """The median seconds of a query's runs after one that does not count, and its answer."""
+    answer, seconds = query(), []
+    for _ in range(runs):
+        start = time.perf_counter()
+        query()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds), answer
 
 
 def run(step, command, rows=None, stdin=None):

@@ -5,7 +5,6 @@ usage: month.py ROWS [--dir DIR] [--binary PATH] [--keep]
 needs: a release build of ratehouse, ../shared/peer (generator and DuckDB job), PyPI duckdb. Prints one line a step with
 seconds, rows per second and peak memory, then whether every invoice amount and total agrees to the last digit.
 """
-import argparse
 import json
 import os
 import shutil
@@ -13,16 +12,13 @@ import subprocess
 import sys
 from decimal import Decimal, getcontext
 
-from harness import BINARY, PEER, TABLES, run, warehouse
+from harness import PEER, TABLES, arguments, run, warehouse
 
 getcontext().prec = 60
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("rows", type=float)
-    parser.add_argument("--dir", default="/tmp/ratehouse-bench")
-    parser.add_argument("--binary", default=BINARY)
+    parser = arguments()
     parser.add_argument("--keep", action="store_true", help="use the files of an earlier run")
     options = parser.parse_args()
     rows, data = int(options.rows), os.path.join(options.dir, f"month-{int(options.rows)}")

@@ -18,7 +18,6 @@ Exceptions, each checked and counted rather than left out:
 
 import argparse
 import csv
-import glob
 import os
 import pathlib
 import random
@@ -253,14 +252,22 @@ def compare(postgres, ratehouse, operands):
     return report
 
 
+def postgres_15():
+    """Where PostgreSQL 15 is; says so where it is not."""
+    path = "/usr/lib/postgresql/15/bin"
+    if os.path.exists(f"{path}/postgres"):
+        return path
+    print(f"SKIPPED: no PostgreSQL 15 in {path} (apt-get install postgresql-15)")
+    return None
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=12_000)
     parser.add_argument("--seed", type=int, default=20260315)
     arguments = parser.parse_args()
-    binaries = next((path for path in glob.glob("/usr/lib/postgresql/15/bin") if os.path.exists(f"{path}/postgres")), None)
+    binaries = postgres_15()
     if binaries is None:
-        print("SKIPPED: no PostgreSQL 15 in /usr/lib/postgresql/15/bin (apt-get install postgresql-15)")
         return 0
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)

@@ -15,13 +15,12 @@ Exceptions:
 """
 
 import argparse
-import glob
 import os
 import random
 import sys
 import tempfile
 
-from postgres_decimals import Postgres, Ratehouse
+from postgres_decimals import Postgres, Ratehouse, postgres_15
 
 # A query is one line, and so is each row of an answer: this stands for the line break.
 BREAK = "¶"
@@ -136,9 +135,8 @@ def main():
     parser.add_argument("--documents", type=int, default=4_000)
     parser.add_argument("--seed", type=int, default=20260315)
     arguments = parser.parse_args()
-    binaries = next((path for path in glob.glob("/usr/lib/postgresql/15/bin") if os.path.exists(f"{path}/postgres")), None)
+    binaries = postgres_15()
     if binaries is None:
-        print("SKIPPED: no PostgreSQL 15 in /usr/lib/postgresql/15/bin (apt-get install postgresql-15)")
         return 0
     rng = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:

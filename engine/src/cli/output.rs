@@ -3,34 +3,24 @@
 use std::io::Write;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use ratehouse::wire::least_digits;
 
 use super::args::Format;
 
-/// The text of a value as the shell shows it, decimals with the digits that [`least_digits`] says or more.
-fn text(column: (&Field, &ArrayRef), row: usize, options: &FormatOptions<'_>) -> String {
-    let (field, array) = column;
+/// A column and the digits after the point that its decimals show at least.
+type Column<'a> = (&'a ArrayRef, usize);
+
+/// The text of a value as the shell shows it.
+fn text((array, least): Column<'_>, row: usize, options: &FormatOptions<'_>) -> String {
     if array.is_null(row) {
         return String::new();
     }
     let shown = ArrayFormatter::try_new(array.as_ref(), options).map(|f| f.value(row).to_string()).unwrap_or_default();
     match array.data_type() {
-        DataType::Decimal128(..) | DataType::Decimal256(..) => trimmed(&shown, least_digits(field)).to_owned(),
+        DataType::Decimal128(..) | DataType::Decimal256(..) => trimmed(&shown, least).to_owned(),
         _ => shown,
-    }
-}
-
-/// Digits that a decimal shows even where they are zeros, as over the wire: those of a cast or rounded number, which
-/// declares few, and the minor unit of money.
-fn least_digits(field: &Field) -> usize {
-    const DECLARED_MAX: i8 = 9;
-    if let Some(digits) = field.metadata().get("pg_scale").and_then(|scale| scale.rsplit(':').next()) {
-        return digits.parse().unwrap_or_default();
-    }
-    match field.data_type() {
-        DataType::Decimal128(_, scale) if (0..=DECLARED_MAX).contains(scale) => usize::from(scale.unsigned_abs()),
-        _ => 0,
     }
 }
 
@@ -54,7 +44,8 @@ pub(crate) fn write_rows(
     let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f+00"));
     let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    let columns = |batch| schema.fields().iter().map(AsRef::as_ref).zip(RecordBatch::columns(batch));
+    let least: Vec<usize> = schema.fields().iter().map(|field| least_digits(field)).collect();
+    let columns = |batch| RecordBatch::columns(batch).iter().zip(least.iter().copied());
     match format {
         Format::Table => {
             let mut cells: Vec<Vec<String>> = Vec::with_capacity(rows);
@@ -94,12 +85,12 @@ pub(crate) fn write_rows(
 }
 
 /// Decimals are JSON texts: a JSON number would be read as a float.
-fn json(column: (&Field, &ArrayRef), row: usize, options: &FormatOptions<'_>) -> serde_json::Value {
-    if column.1.is_null(row) {
+fn json(column: Column<'_>, row: usize, options: &FormatOptions<'_>) -> serde_json::Value {
+    if column.0.is_null(row) {
         return serde_json::Value::Null;
     }
     let shown = text(column, row, options);
-    match column.1.data_type() {
+    match column.0.data_type() {
         DataType::Boolean => serde_json::Value::Bool(shown == "true"),
         data_type if data_type.is_integer() => shown.parse::<i64>().map_or_else(|_| shown.clone().into(), Into::into),
         _ => shown.into(),

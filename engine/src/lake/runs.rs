@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
@@ -125,11 +125,6 @@ impl Runs {
         content.file.read_exact(bytes)
     }
 
-    fn fields(&self, is_single: &[bool], wanted: bool) -> SchemaRef {
-        let fields = self.schema.fields().iter().zip(is_single).filter(|(_, single)| **single == wanted);
-        Arc::new(Schema::new(fields.map(|(field, _)| Arc::clone(field)).collect::<Vec<_>>()))
-    }
-
     fn encode(
         &self,
         content: &mut Vec<u8>,
@@ -137,10 +132,10 @@ impl Runs {
         rows: usize,
         single: bool,
     ) -> Result<(), ArrowError> {
-        let is_single: Vec<bool> = columns.iter().map(HeldColumn::is_constant).collect();
-        let schema = self.fields(&is_single, single);
-        let arrays = columns.iter().filter(|column| column.is_constant() == single);
-        let arrays: Vec<ArrayRef> = arrays.map(|column| Arc::clone(column.array())).collect();
+        let chosen = self.schema.fields().iter().zip(columns).filter(|(_, column)| column.is_constant() == single);
+        let (fields, arrays): (Vec<FieldRef>, Vec<ArrayRef>) =
+            chosen.map(|(field, column)| (Arc::clone(field), Arc::clone(column.array()))).unzip();
+        let schema = Arc::new(Schema::new(fields));
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options)?;
         let mut writer = StreamWriter::try_new(content, &schema)?;

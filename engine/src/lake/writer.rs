@@ -215,8 +215,7 @@ impl ClusteredWriter {
                 self.write(encoder, &large)?;
             }
             for (columns, stretches) in merge.read(encoder.threads)? {
-                let pushed = self.clusters.push_held(columns, stretches);
-                pushed.map_err(|source| LakeError::Cluster { table: self.table.name(), source })?;
+                self.clusters.push_held(columns, stretches).map_err(|e| self.not_clustered(e))?;
             }
         }
         let rest = self.clusters.take_all();

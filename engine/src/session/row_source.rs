@@ -110,7 +110,7 @@ impl RowSource {
         match self.kind {
             RowKind::Reference(table) | RowKind::ReferenceWithIds(table) => {
                 let rows = moment.overlay.rows(tx, table, moment.snapshot)?;
-                let cards = super::scope_rows::sellers_of_cards(tx, moment)?;
+                let cards = super::scope_rows::sellers_of_cards(table, tx, moment)?;
                 let now = super::write::now();
                 Ok(rows
                     .into_iter()

@@ -7,8 +7,15 @@ use super::row_source::Parties;
 use crate::catalog::{CatalogError, RefTable, Tx, Value};
 use crate::period::BillingPeriod;
 
-/// The seller of each card, as the moment knows it.
-pub(super) fn sellers_of_cards(tx: &dyn Tx, moment: &Moment) -> Result<BTreeMap<String, String>, CatalogError> {
+/// The seller of each card, as the moment knows it; none for a table whose rows do not need it to be found visible.
+pub(super) fn sellers_of_cards(
+    table: &RefTable,
+    tx: &dyn Tx,
+    moment: &Moment,
+) -> Result<BTreeMap<String, String>, CatalogError> {
+    if !matches!(table.name, "rate_card_versions" | "rate_rules") {
+        return Ok(BTreeMap::new());
+    }
     let Some(table) = RefTable::named("rate_cards") else { return Ok(BTreeMap::new()) };
     let rows = moment.overlay.rows(tx, table, moment.snapshot)?;
     let text = |values: &[Value], column| {

@@ -86,11 +86,11 @@ impl Warehouse {
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Landed, Error> {
         let delivery_id = self.next_delivery()?;
-        let mut facts = Facts::of(&delivery);
+        let facts = Facts::of(&delivery);
         let intake = Intake::new(&self.core, &delivery.source, delivery_id);
         let mut rows = delivery.read(self.core.config.threads);
         let (taken, rated) = self.take_in(&mut rows, intake, facts.role, facts.bytes, progress).await?;
-        facts.content_hash =
+        let content_hash =
             rows.content_hash().ok_or_else(|| Error::Refused("the delivery was not read to its end".to_owned()))?;
         let paths: Vec<String> = taken
             .files
@@ -98,7 +98,8 @@ impl Warehouse {
             .map(|file| file.path.clone())
             .chain(rated.iter().flat_map(|rated| rated.files.paths()))
             .collect();
-        let work = Landing { delivery_id, facts: &facts, taken: &taken, rated: rated.as_ref() };
+        let work =
+            Landing { delivery_id, facts: &facts, content_hash: &content_hash, taken: &taken, rated: rated.as_ref() };
         let change = Change::new(actor, "land", format!("{} ({})", facts.name, facts.source));
         let committed = self.core.catalog.commit(&change, |commit| work.commit(commit));
         match committed {

@@ -11,13 +11,11 @@ use crate::landing::{Delivery, SourceRole};
 use crate::period::BillingPeriod;
 use crate::rating::SliceName;
 
-/// What is known of a delivery besides its rows.
+/// What is known of a delivery before its rows are read.
 pub(super) struct Facts {
     pub(super) name: String,
     pub(super) source: String,
     pub(super) role: SourceRole,
-    /// Known once its rows are read.
-    pub(super) content_hash: String,
     pub(super) sequence: String,
     pub(super) parts: i64,
     pub(super) bytes: u64,
@@ -34,7 +32,6 @@ impl Facts {
             name: delivery.name.clone(),
             source: delivery.source.name.clone(),
             role: delivery.source.role,
-            content_hash: String::new(),
             sequence,
             parts: i64::try_from(delivery.parts().count()).unwrap_or(i64::MAX),
             bytes: delivery.bytes(),
@@ -46,6 +43,7 @@ impl Facts {
 pub(super) struct Landing<'a> {
     pub(super) delivery_id: i64,
     pub(super) facts: &'a Facts,
+    pub(super) content_hash: &'a str,
     pub(super) taken: &'a Taken,
     pub(super) rated: Option<&'a RatedSlices>,
 }
@@ -53,7 +51,7 @@ pub(super) struct Landing<'a> {
 impl Landing<'_> {
     /// Lists everything; gives the number of slices replaced, none when the delivery is stale.
     pub(super) fn commit(&self, commit: &Commit<'_>) -> Result<Option<usize>, Error> {
-        if DeliveryRow::with_content(commit.tx, &self.facts.content_hash)?.is_some()
+        if DeliveryRow::with_content(commit.tx, self.content_hash)?.is_some()
             || DeliveryRow::next_id(commit.tx)? != self.delivery_id
         {
             return Err(CatalogError::Conflict.into());
@@ -160,7 +158,7 @@ impl Landing<'_> {
             delivery_id: self.delivery_id,
             source: self.facts.source.clone(),
             name: self.facts.name.clone(),
-            content_hash: self.facts.content_hash.clone(),
+            content_hash: self.content_hash.to_owned(),
             sequence: self.facts.sequence.clone(),
             parts: self.facts.parts,
             bytes: count(self.facts.bytes),

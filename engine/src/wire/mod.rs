@@ -43,3 +43,4 @@ mod work;
 mod tests;
 
 pub use server::{Server, serve};
+pub use types::presentation::least_digits;

@@ -134,10 +134,7 @@ impl Emitter {
         let groups = EdgeSums::merge(sums, &self.shared.hasher)?;
         let everyone = self.run.places.child("");
         let mut slices = HashMap::new();
-        let mut at = 0;
-        while at < groups.len() {
-            let rows: Vec<_> = (at..groups.len().min(at + BATCH_ROWS)).map(|row| groups.get(row)).collect();
-            at += rows.len();
+        for rows in batches(&groups) {
             let place = Placement {
                 slice_of_row: rows
                     .iter()
@@ -164,10 +161,7 @@ impl Emitter {
 
     fn write<const K: usize>(&self, table: LakeTable, groups: &Groups<K>, give: Give<'_>) -> Result<(), RatingError> {
         let mut slices = HashMap::new();
-        let mut at = 0;
-        while at < groups.len() {
-            let rows: Vec<Record<'_, K>> = (at..groups.len().min(at + BATCH_ROWS)).map(|row| groups.get(row)).collect();
-            at += rows.len();
+        for rows in batches(groups) {
             let place = self.place(table, &rows, &mut slices);
             give(table, self.batch(table, &rows)?, place)?;
         }
@@ -259,6 +253,12 @@ impl Emitter {
 
 pub(super) fn take_texts(texts: &StringViewArray, numbers: impl Iterator<Item = u32>) -> Result<ArrayRef, RatingError> {
     Ok(take(texts, &UInt32Array::from_iter_values(numbers), None)?)
+}
+
+/// The groups, a batch of rows at a time.
+fn batches<const K: usize>(groups: &Groups<K>) -> impl Iterator<Item = Vec<Record<'_, K>>> {
+    let batch = |first: usize| (first..groups.len().min(first + BATCH_ROWS)).map(|row| groups.get(row)).collect();
+    (0..groups.len()).step_by(BATCH_ROWS).map(batch)
 }
 
 pub(super) fn dates(days: impl Iterator<Item = u32>) -> ArrayRef {

@@ -76,7 +76,7 @@ impl Sight {
         let is_above = || {
             above.contains(&own)
                 && moment.tree.is_within_now(seller, own, &super::write::now())
-                && !moment.tree.undisclosed().contains(seller)
+                && moment.tree.discloses(seller)
         };
         match terms_shown(shared.principal.role) {
             TermsShown::Rules if sells || is_above() => Some(Self::Rules),

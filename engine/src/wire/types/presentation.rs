@@ -78,6 +78,14 @@ impl ColumnType {
     }
 }
 
+/// Digits after the point that a decimal column shows even where they are zeros.
+pub fn least_digits(field: &Field) -> usize {
+    match ColumnType::of(field).map(|column| column.scale) {
+        Ok(Scale::Trim(digits) | Scale::Fixed(digits)) => usize::from(digits),
+        Err(_) => 0,
+    }
+}
+
 /// Digits that a decimal shows where nothing says otherwise: all of a literal, cast or rounded
 /// number, which declares few, and only those that are needed of an amount of full width.
 fn default_scale(data_type: &DataType) -> Scale {
