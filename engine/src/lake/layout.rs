@@ -46,6 +46,11 @@ const FREE_FAMILIES: [&str; 2] = ["fx_rate_", "rule_"];
 /// Columns that queries look up single values in.
 const LOOKED_UP: [&str; 2] = ["resource_id", "sub_account_id"];
 
+/// Whether row groups have a bloom filter of the column.
+pub(super) fn is_looked_up(column: &str) -> bool {
+    LOOKED_UP.contains(&column)
+}
+
 /// Row groups below this many rows are compressed with Snappy: setting up a Zstandard context, to write and again to read,
 /// takes longer than encoding a small chunk, and most owners of a month are small.
 const ZSTD_ROWS_MIN: usize = 4096;
@@ -283,7 +288,7 @@ fn properties(schema: &Schema, options: &WriterOptions, compression: Compression
         if !is_selected_by(field) {
             properties = properties.set_column_statistics_enabled(column(), EnabledStatistics::None);
         }
-        if LOOKED_UP.contains(&field.name().as_str()) {
+        if is_looked_up(field.name()) {
             properties = properties
                 .set_column_bloom_filter_enabled(column(), true)
                 .set_column_bloom_filter_fpp(column(), LOOKUP_FALSE_POSITIVES)

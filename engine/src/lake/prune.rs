@@ -1,4 +1,4 @@
-//! Leaving out files that cannot hold a row that a query asks for.
+//! Leaving out files and row groups that cannot hold a row that a query asks for.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,27 +8,45 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+use parquet::file::metadata::ParquetMetaData;
 
 use super::{ColumnStats, DataFile, stats};
 
-/// Values of an `IN` list that files are judged by one by one; a longer list keeps every file.
+/// Values of an `IN` list that bounds are judged by one by one; a longer list keeps every file.
 const LISTED_VALUES_MAX: usize = 200;
 
-/// The files that may hold rows for which the predicate is true. A predicate that says nothing
-/// about bounds, or cannot be judged by them, keeps every file.
+/// The predicate as a question to bounds; `None` if it says nothing about them, or cannot be judged by them.
+pub(super) fn pruning(schema: &SchemaRef, predicate: Arc<dyn PhysicalExpr>) -> Option<Arc<PruningPredicate>> {
+    PruningPredicateBuilder::new()
+        .with_file_schema(Arc::clone(schema))
+        .with_max_in_list_size(LISTED_VALUES_MAX)
+        .build(predicate)
+}
+
+/// The files that may hold rows for which the predicate is true; all where it cannot be judged.
 pub(super) fn matching_files(
     files: &[Arc<DataFile>],
     schema: &SchemaRef,
-    predicate: &Arc<dyn PhysicalExpr>,
+    pruning: &PruningPredicate,
 ) -> Vec<Arc<DataFile>> {
-    let pruning = PruningPredicateBuilder::new()
-        .with_file_schema(Arc::clone(schema))
-        .with_max_in_list_size(LISTED_VALUES_MAX)
-        .build(Arc::clone(predicate));
-    match pruning.map(|pruning| pruning.prune(&FileBounds { files, schema })) {
-        Some(Ok(keep)) => files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| Arc::clone(file)).collect(),
-        None | Some(Err(_)) => files.to_vec(),
+    match pruning.prune(&FileBounds { files, schema }) {
+        Ok(keep) => files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| Arc::clone(file)).collect(),
+        Err(_) => files.to_vec(),
+    }
+}
+
+/// The row groups of a file that may hold such rows; all where they cannot be judged.
+pub(super) fn matching_row_groups(
+    footer: &ParquetMetaData,
+    schema: &SchemaRef,
+    pruning: Option<&PruningPredicate>,
+) -> Vec<usize> {
+    let all = 0..footer.num_row_groups();
+    match pruning.map(|pruning| pruning.prune(&RowGroupBounds { footer, schema })) {
+        Some(Ok(keep)) => all.zip(keep).filter(|(_, keep)| *keep).map(|(group, _)| group).collect(),
+        None | Some(Err(_)) => all.collect(),
     }
 }
 
@@ -87,5 +105,47 @@ impl PruningStatistics for FileBounds<'_> {
     fn row_counts(&self) -> Option<ArrayRef> {
         let rows = |file: &Arc<DataFile>| u64::try_from(file.rows).ok();
         Some(Arc::new(self.files.iter().map(rows).collect::<UInt64Array>()))
+    }
+}
+
+/// The bounds of a file's row groups, as its footer has them.
+struct RowGroupBounds<'a> {
+    footer: &'a ParquetMetaData,
+    schema: &'a SchemaRef,
+}
+
+impl RowGroupBounds<'_> {
+    fn converter(&self, column: &Column) -> Option<StatisticsConverter<'_>> {
+        let descriptor = self.footer.file_metadata().schema_descr();
+        let converter = StatisticsConverter::try_new(column.name(), self.schema, descriptor).ok()?;
+        Some(converter.with_missing_null_counts_as_zero(false))
+    }
+}
+
+impl PruningStatistics for RowGroupBounds<'_> {
+    fn min_values(&self, column: &Column) -> Option<ArrayRef> {
+        self.converter(column)?.row_group_mins(self.footer.row_groups()).ok()
+    }
+
+    fn max_values(&self, column: &Column) -> Option<ArrayRef> {
+        self.converter(column)?.row_group_maxes(self.footer.row_groups()).ok()
+    }
+
+    fn num_containers(&self) -> usize {
+        self.footer.num_row_groups()
+    }
+
+    fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
+        let nulls = self.converter(column)?.row_group_null_counts(self.footer.row_groups()).ok()?;
+        Some(Arc::new(nulls))
+    }
+
+    fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        None
+    }
+
+    fn row_counts(&self) -> Option<ArrayRef> {
+        let rows = self.footer.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
+        Some(Arc::new(rows.collect::<UInt64Array>()))
     }
 }

@@ -18,6 +18,7 @@ use super::local::LocalRoot;
 use super::provider::FilesTable;
 use super::routing::{OpenTier, TieredStore};
 use super::schema::LakeTable;
+use super::small_files::SMALL_FILE_BYTES;
 use super::writer::{ClusteredWriter, WriterOptions};
 use super::{FileList, LakeError, runtime};
 
@@ -39,6 +40,7 @@ pub struct Tier {
 pub struct Lake {
     store: Arc<TieredStore>,
     footers: Arc<FileMetadataCache>,
+    small_file_bytes: i64,
 }
 
 impl Lake {
@@ -56,14 +58,28 @@ impl Lake {
                 return Err(LakeError::TierName { tier: tier.name.clone(), problem: "is used twice" });
             }
         }
-        Ok(Self { store: Arc::new(TieredStore::new(open)), footers: runtime::footer_cache() })
+        Ok(Self::of_tiers(open))
     }
 
     /// A lake of one tier in that store.
     #[cfg(test)]
     pub(super) fn of_store(tier: &str, store: Arc<dyn ObjectStore>) -> Self {
         let open = BTreeMap::from([(tier.to_owned(), OpenTier { store, local: None })]);
-        Self { store: Arc::new(TieredStore::new(open)), footers: runtime::footer_cache() }
+        Self::of_tiers(open)
+    }
+
+    /// The same lake, whose scans take every file for a large one.
+    #[cfg(test)]
+    pub(super) fn without_small_files(self) -> Self {
+        Self { small_file_bytes: -1, ..self }
+    }
+
+    fn of_tiers(open: BTreeMap<String, OpenTier>) -> Self {
+        Self {
+            store: Arc::new(TieredStore::new(open)),
+            footers: runtime::footer_cache(),
+            small_file_bytes: SMALL_FILE_BYTES,
+        }
     }
 
     /// A writer of new files of a table into a tier. That the tier exists is checked by the
@@ -74,12 +90,7 @@ impl Lake {
 
     /// A table of exactly these files.
     pub fn provider(&self, table: LakeTable, files: FileList) -> Arc<dyn TableProvider> {
-        Arc::new(self.files_table(table, files))
-    }
-
-    /// The same, for a scan that is planned by [`FilesTable::matching`].
-    pub fn files_table(&self, table: LakeTable, files: FileList) -> FilesTable {
-        FilesTable::new(self, table, files)
+        Arc::new(FilesTable::new(self, table, files))
     }
 
     /// The store to register as [`LAKE_URL`].
@@ -115,6 +126,11 @@ impl Lake {
 
     pub(super) fn tier(&self, name: &str) -> Result<&OpenTier, LakeError> {
         self.store.tier(name).ok_or_else(|| LakeError::UnknownTier { tier: name.to_owned(), known: self.store.names() })
+    }
+
+    /// Files up to this size are read whole.
+    pub(super) fn small_file_bytes(&self) -> i64 {
+        self.small_file_bytes
     }
 
     /// Footers read so far. Their entries are content that never changes, under names that are

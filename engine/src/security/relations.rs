@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use datafusion::functions::expr_fn::{coalesce, split_part, starts_with};
+use datafusion::functions::expr_fn::{coalesce, split_part};
 use datafusion::logical_expr::{Expr, ScalarUDF, cast, col, lit, not, when};
 use datafusion::scalar::ScalarValue;
 
@@ -69,12 +69,13 @@ pub fn schema_of(columns: &[Column]) -> SchemaRef {
 }
 
 /// Rows whose path is the prefix or below it.
+///
+/// Texts compare byte by byte and `0` is the character after `/`: what lies between begins with the prefix and `/`. Said as
+/// comparisons, row groups can be skipped by it.
 fn under(prefix: &str) -> Expr {
-    let inside = format!("{prefix}/");
-    // The two comparisons say the same as `starts_with` and let row groups be skipped:
-    // `0` is the character after `/`.
-    let range = col("node_path").gt_eq(lit(prefix)).and(col("node_path").lt(lit(format!("{prefix}0"))));
-    range.and(col("node_path").eq(lit(prefix)).or(starts_with(col("node_path"), lit(inside))))
+    let path = || col("node_path");
+    let below = path().gt_eq(lit(format!("{prefix}/"))).and(path().lt(lit(format!("{prefix}0"))));
+    path().eq(lit(prefix)).or(below)
 }
 
 fn no_rows() -> Expr {

@@ -11,9 +11,13 @@
 
 use std::any::Any;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
 use datafusion::catalog::memory::{DataSourceExec, MemorySourceConfig};
 use datafusion::catalog::{Session, TableProvider};
@@ -28,6 +32,7 @@ use datafusion::physical_plan::memory::LazyMemoryExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::work_table::WorkTableExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::ready;
 
 /// Plans the rows of one relation for one caller.
 #[async_trait]
@@ -205,33 +210,52 @@ impl ExecutionPlan for ScopedScan {
     fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let schema = self.schema();
         let stream = self.inner.execute(partition, Arc::clone(&self.context))?;
-        Ok(Box::pin(Relabelled { schema, stream }))
+        let gathered =
+            BatchCoalescer::new(stream.schema(), BATCH_ROWS).with_biggest_coalesce_batch_size(Some(BATCH_ROWS / 2));
+        Ok(Box::pin(Relabelled { schema, stream, gathered, is_done: false }))
     }
 }
 
+/// Rows that a batch of a scan has at most, and about as many as it has where there are enough.
+const BATCH_ROWS: usize = 8192;
+
 /// The inner rows under the relation's schema: same types, with its comments.
+///
+/// A small row group is a small batch. They are gathered, so that what the statement does with a batch is not done for
+/// every owner of every delivery.
 struct Relabelled {
     schema: SchemaRef,
     stream: SendableRecordBatchStream,
+    gathered: BatchCoalescer,
+    is_done: bool,
+}
+
+impl Relabelled {
+    fn relabelled(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), batch.columns().to_vec(), &options)?)
+    }
 }
 
 impl futures::Stream for Relabelled {
-    type Item = Result<arrow::record_batch::RecordBatch>;
+    type Item = Result<RecordBatch>;
 
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        let next = futures::ready!(self.stream.as_mut().poll_next(context));
-        std::task::Poll::Ready(next.map(|batch| {
-            let batch = batch?;
-            let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-            Ok(arrow::record_batch::RecordBatch::try_new_with_options(
-                Arc::clone(&self.schema),
-                batch.columns().to_vec(),
-                &options,
-            )?)
-        }))
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(batch) = self.gathered.next_completed_batch() {
+                return Poll::Ready(Some(self.relabelled(&batch)));
+            }
+            if self.is_done {
+                return Poll::Ready(None);
+            }
+            match ready!(self.stream.as_mut().poll_next(context)) {
+                Some(batch) => self.gathered.push_batch(batch?)?,
+                None => {
+                    self.is_done = true;
+                    self.gathered.finish_buffered_batch()?;
+                }
+            }
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::common::plan_err;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -81,46 +83,63 @@ impl LakeSource {
         }
     }
 
-    fn frames(&self, moment: &Moment) -> Result<Vec<DataFrame>> {
+    fn branches(&self, moment: &Moment) -> Result<Vec<Branch>> {
         let private = &self.shared.core.private;
         let base =
             || -> Result<DataFrame> { private.read_table(self.shared.core.scan(self.table(), self.files(moment)?)) };
-        let selected = |frame: DataFrame, columns: Vec<Column>| {
-            frame.select(columns.into_iter().map(|c| c.value.alias(c.field.name())).collect::<Vec<Expr>>())
+        let kept = |filter: Option<Expr>| match filter {
+            Some(filter) => base()?.filter(filter),
+            None => base(),
         };
         match self.shape {
-            Shape::Provider => Ok(vec![selected(base()?, self.columns())?]),
-            Shape::Own(_) => {
-                let frame = match row_filter(&moment.scope) {
-                    Some(filter) => base()?.filter(filter)?,
-                    None => base()?,
-                };
-                Ok(vec![selected(frame, self.columns())?])
-            }
+            Shape::Provider => Ok(vec![Branch { rows: base()?, columns: self.columns() }]),
+            Shape::Own(_) => Ok(vec![Branch { rows: kept(row_filter(&moment.scope))?, columns: self.columns() }]),
             Shape::Edges => {
-                let frame = match edge_filter(&self.undisclosed(moment)) {
-                    Some(filter) => base()?.filter(filter)?,
-                    None => base()?,
-                };
+                let rows = kept(edge_filter(&self.undisclosed(moment)))?;
                 let invoicing: Vec<&str> = moment.tree.invoicing().into_iter().collect();
-                Ok(vec![selected(frame, edges(&invoicing))?])
+                Ok(vec![Branch { rows, columns: edges(&invoicing) }])
             }
             Shape::Tiers(table) => {
                 let undisclosed = self.undisclosed(moment);
                 let invoicing: Vec<&str> = moment.tree.invoicing().into_iter().collect();
                 let deepest = moment.tree.deepest();
-                let mut frames = Vec::new();
+                let mut branches = Vec::new();
                 for (prefix, caller) in &moment.scope.prefixes {
                     for depth in *caller..=deepest {
                         let edge =
                             Edge { prefix, caller: *caller, depth, undisclosed: &undisclosed, invoicing: &invoicing };
                         let rows = base()?.filter(self.caller.tier_filter(&edge))?;
-                        frames.push(selected(rows, self.caller.tier(&edge, table == LakeTable::ChargesMonthly))?);
+                        branches.push(Branch {
+                            rows,
+                            columns: self.caller.tier(&edge, table == LakeTable::ChargesMonthly),
+                        });
                     }
                 }
-                Ok(frames)
+                Ok(branches)
             }
         }
+    }
+}
+
+/// Stored rows, and what the relation's columns are made of in them.
+struct Branch {
+    rows: DataFrame,
+    columns: Vec<Column>,
+}
+
+impl Branch {
+    /// The columns at these places of the relation, of the rows for which all filters on its columns are true.
+    fn select(self, projection: Option<&[usize]>, filters: &[Expr]) -> Result<DataFrame> {
+        let mut rows = self.rows;
+        for filter in filters {
+            rows = rows.filter(over_stored(filter.clone(), &self.columns)?)?;
+        }
+        let shown = |column: &Column| column.value.clone().alias(column.field.name());
+        let values: Vec<Expr> = match projection {
+            Some(places) => places.iter().filter_map(|place| self.columns.get(*place)).map(shown).collect(),
+            None => self.columns.iter().map(shown).collect(),
+        };
+        rows.select(values)
     }
 }
 
@@ -133,20 +152,9 @@ impl ScopedSource for LakeSource {
         limit: Option<usize>,
     ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
         let moment = self.shared.moment();
-        let columns = self.columns();
         let mut rows: Option<DataFrame> = None;
-        for mut frame in self.frames(&moment)? {
-            for filter in filters {
-                frame = frame.filter(unqualified(filter.clone())?)?;
-            }
-            if let Some(projection) = projection {
-                let names: Vec<Expr> = projection
-                    .iter()
-                    .filter_map(|at| columns.get(*at))
-                    .map(|c| datafusion::logical_expr::ident(c.field.name()))
-                    .collect();
-                frame = frame.select(names)?;
-            }
+        for branch in self.branches(&moment)? {
+            let mut frame = branch.select(projection, filters)?;
             if limit.is_some() {
                 frame = frame.limit(0, limit)?;
             }
@@ -160,7 +168,7 @@ impl ScopedSource for LakeSource {
             Some(rows) => rows,
             None => {
                 // No place in the tree: the relation with no rows.
-                let schema = schema_of(&columns);
+                let schema = schema_of(&self.columns());
                 let schema = match projection {
                     Some(projection) => Arc::new(schema.project(projection)?),
                     None => schema,
@@ -181,17 +189,14 @@ impl ScopedSource for LakeSource {
     }
 }
 
-/// The session's table name means nothing in the private context.
-fn unqualified(filter: Expr) -> Result<Expr> {
-    use datafusion::common::tree_node::{Transformed, TreeNode};
-    let transformed = filter.transform(|expr| {
-        Ok(match expr {
-            Expr::Column(mut column) => {
-                column.relation = None;
-                Transformed::yes(Expr::Column(column))
-            }
-            other => Transformed::no(other),
-        })
+/// A filter on the relation's columns as one on what they are made of.
+fn over_stored(filter: Expr, columns: &[Column]) -> Result<Expr> {
+    let stored = filter.transform(|expr| match &expr {
+        Expr::Column(column) => match columns.iter().find(|shown| shown.field.name() == column.name()) {
+            Some(shown) => Ok(Transformed::yes(shown.value.clone())),
+            None => plan_err!("the relation has no column {}", column.name()),
+        },
+        _ => Ok(Transformed::no(expr)),
     })?;
-    Ok(transformed.data)
+    Ok(stored.data)
 }

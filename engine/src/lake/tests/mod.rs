@@ -38,6 +38,12 @@ impl Place {
         Self { directory, lake }
     }
 
+    /// Two places: one reads its files as small ones, the other as large ones.
+    fn both() -> [Self; 2] {
+        let Self { directory, lake } = Self::new();
+        [Self::new(), Self { directory, lake: lake.without_small_files() }]
+    }
+
     fn path_of(&self, path: &str) -> std::path::PathBuf {
         self.directory.path().join(path.strip_prefix("hot/").expect("a path of the hot tier"))
     }

@@ -1,49 +1,85 @@
 //! Files that cannot matter are not opened, and a snapshot has the files it had.
 
-use super::scanning::{OCTOBER, answer, context, four_files, spoil};
+use super::scanning::{OCTOBER, answer, charges_of, context, four_files, spoil};
 use super::*;
 use crate::lake::{FileIndex, IndexedFile};
 
 #[tokio::test]
 async fn files_that_cannot_match_are_not_opened() {
-    let place = Place::new();
-    let files = four_files(&place).await;
-    let context = context(&place, &files);
-    spoil(&place, &files[0]);
-    spoil(&place, &files[1]);
-    spoil(&place, &files[3]);
-    let count = "select count(line_key) from charges where ";
-    for filter in [
-        "billing_period = date '2026-10-01' and node_path = 'root/alpha'",
-        "charge_date between date '2026-10-01' and date '2026-10-31' and node_path >= 'root/alpha' and node_path < 'root/alpha0'",
-        "billing_period >= date '2026-10-01' and node_path like 'root/al%'",
-        "billing_period in (date '2026-10-01', date '2026-11-01') and node_id = 'alpha'",
-    ] {
-        assert_eq!(answer(&context, &format!("{count}{filter}")).await.as_deref(), Ok("100"), "{filter}");
+    for place in Place::both() {
+        let files = four_files(&place).await;
+        let context = context(&place, &files);
+        spoil(&place, &files[0]);
+        spoil(&place, &files[1]);
+        spoil(&place, &files[3]);
+        let count = "select count(line_key) from charges where ";
+        for filter in [
+            "billing_period = date '2026-10-01' and node_path = 'root/alpha'",
+            "charge_date between date '2026-10-01' and date '2026-10-31' and node_path >= 'root/alpha' and node_path < 'root/alpha0'",
+            "billing_period >= date '2026-10-01' and node_path like 'root/al%'",
+            "billing_period in (date '2026-10-01', date '2026-11-01') and node_id = 'alpha'",
+        ] {
+            assert_eq!(answer(&context, &format!("{count}{filter}")).await.as_deref(), Ok("100"), "{filter}");
+        }
+        let nothing = format!("{count} billing_period = date '2026-11-01'");
+        assert_eq!(answer(&context, &nothing).await.as_deref(), Ok("0"));
+        assert!(
+            answer(&context, &format!("{count} billing_period = date '2026-10-01'")).await.is_err(),
+            "beta is spoiled"
+        );
     }
-    let nothing = format!("{count} billing_period = date '2026-11-01'");
-    assert_eq!(answer(&context, &nothing).await.as_deref(), Ok("0"));
-    assert!(answer(&context, &format!("{count} billing_period = date '2026-10-01'")).await.is_err(), "beta is spoiled");
+}
+
+#[tokio::test]
+async fn row_groups_that_cannot_match_are_not_read() {
+    for place in Place::both() {
+        let mut writer = place.lake.writer(LakeTable::Charges, "hot", small(100, 1 << 30, 2));
+        for (group, node) in (0..).zip(["alpha", "beta", "gamma"]) {
+            let rows = charges_of(node, OCTOBER, i64::from(group) * 100, 100);
+            writer.push(rows, &[0; 100], &[group; 100]).expect("the rows are taken");
+        }
+        let written = finish(writer).await;
+        let path = place.path_of(&written[0].path);
+        let mut bytes = std::fs::read(&path).expect("the file");
+        let footer =
+            ParquetRecordBatchReaderBuilder::try_new(File::open(&path).expect("the file")).expect("its footer");
+        for group in [0, 2] {
+            for chunk in footer.metadata().row_group(group).columns() {
+                let (start, length) = chunk.byte_range();
+                let at = usize::try_from(start).expect("a place");
+                bytes[at..at + usize::try_from(length).expect("a length")].fill(0);
+            }
+        }
+        std::fs::write(&path, bytes).expect("the file is replaced");
+        let context = context(&place, &[listed(1, LakeTable::Charges, &written[0], OCTOBER)]);
+        let count =
+            |node: &str| format!("select count(line_key), sum(line_key) from charges where node_path = 'root/{node}'");
+        // 100 + 101 + … + 199.
+        assert_eq!(answer(&context, &count("beta")).await.as_deref(), Ok("100|14950"));
+        assert!(answer(&context, &count("alpha")).await.is_err(), "its row group is spoiled");
+    }
 }
 
 #[tokio::test]
 async fn rows_are_counted_without_reading() {
-    let place = Place::new();
-    let files = four_files(&place).await;
-    let context = context(&place, &files);
-    files.iter().for_each(|file| spoil(&place, file));
-    assert_eq!(answer(&context, "select count(*) from charges").await.as_deref(), Ok("400"));
+    for place in Place::both() {
+        let files = four_files(&place).await;
+        let context = context(&place, &files);
+        files.iter().for_each(|file| spoil(&place, file));
+        assert_eq!(answer(&context, "select count(*) from charges").await.as_deref(), Ok("400"));
+    }
 }
 
 #[tokio::test]
 async fn a_limit_opens_no_more_files_than_it_needs() {
-    let place = Place::new();
-    let files = four_files(&place).await;
-    let context = context(&place, &files);
-    files[2..].iter().for_each(|file| spoil(&place, file));
-    let rows = answer(&context, "select line_key from charges limit 150").await.expect("two files suffice");
-    assert_eq!(rows.lines().count(), 150);
-    assert!(answer(&context, "select line_key from charges limit 201").await.is_err(), "the third file is spoiled");
+    for place in Place::both() {
+        let files = four_files(&place).await;
+        let context = context(&place, &files);
+        files[2..].iter().for_each(|file| spoil(&place, file));
+        let rows = answer(&context, "select line_key from charges limit 150").await.expect("two files suffice");
+        assert_eq!(rows.lines().count(), 150);
+        assert!(answer(&context, "select line_key from charges limit 201").await.is_err(), "the third file is spoiled");
+    }
 }
 
 #[tokio::test]

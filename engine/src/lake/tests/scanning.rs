@@ -2,7 +2,7 @@
 
 use datafusion::execution::memory_pool::UnboundedMemoryPool;
 use datafusion::physical_plan::displayable;
-use datafusion::prelude::{SessionConfig, SessionContext, col, lit};
+use datafusion::prelude::{SessionConfig, SessionContext};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
@@ -77,28 +77,29 @@ pub(super) fn spoil(place: &Place, file: &DataFile) {
 
 #[tokio::test]
 async fn all_rows_of_all_files_are_read() {
-    let place = Place::new();
-    let context = context(&place, &four_files(&place).await);
-    let sql = "select node_id, billing_period, count(*), min(line_key), max(line_key), sum(price_8) from charges
+    for place in Place::both() {
+        let context = context(&place, &four_files(&place).await);
+        let sql = "select node_id, billing_period, count(*), min(line_key), max(line_key), sum(price_8) from charges
                group by 1, 2 order by 2, 1";
-    // 100 rows at 1.5 each.
-    let expected = "alpha|2026-09-01|100|0|99|150.000000000000000000\n\
+        // 100 rows at 1.5 each.
+        let expected = "alpha|2026-09-01|100|0|99|150.000000000000000000\n\
                     beta|2026-09-01|100|100|199|150.000000000000000000\n\
                     alpha|2026-10-01|100|200|299|150.000000000000000000\n\
                     beta|2026-10-01|100|300|399|150.000000000000000000";
-    assert_eq!(answer(&context, sql).await.as_deref(), Ok(expected));
-    let all = context.sql("select * from charges").await.expect("a plan").collect().await.expect("rows");
-    assert_eq!(all[0].schema().fields().len(), LakeTable::Charges.schema().fields().len());
-    let written: Vec<RecordBatch> =
-        [("alpha", SEPTEMBER, 0), ("beta", SEPTEMBER, 100), ("alpha", OCTOBER, 200), ("beta", OCTOBER, 300)]
-            .map(|(node, period, first)| charges_of(node, period, first, 100))
-            .to_vec();
-    assert_eq!(in_order(LakeTable::Charges, &all), in_order(LakeTable::Charges, &written));
+        assert_eq!(answer(&context, sql).await.as_deref(), Ok(expected));
+        let all = context.sql("select * from charges").await.expect("a plan").collect().await.expect("rows");
+        assert_eq!(all[0].schema().fields().len(), LakeTable::Charges.schema().fields().len());
+        let written: Vec<RecordBatch> =
+            [("alpha", SEPTEMBER, 0), ("beta", SEPTEMBER, 100), ("alpha", OCTOBER, 200), ("beta", OCTOBER, 300)]
+                .map(|(node, period, first)| charges_of(node, period, first, 100))
+                .to_vec();
+        assert_eq!(in_order(LakeTable::Charges, &all), in_order(LakeTable::Charges, &written));
+    }
 }
 
 #[tokio::test]
-async fn filters_run_inside_the_scan_and_once() {
-    let place = Place::new();
+async fn filters_run_inside_the_scan_of_large_files_and_once() {
+    let [_, place] = Place::both();
     let context = context(&place, &four_files(&place).await);
     let plan = plan(&context, "select line_key from charges where node_id = 'beta' and line_key > 150").await;
     assert!(!plan.contains("FilterExec"), "{plan}");
@@ -108,29 +109,9 @@ async fn filters_run_inside_the_scan_and_once() {
     assert_eq!(rows.as_deref(), Ok("149"));
 }
 
-/// An operator that hides its scan from the optimizer gets the filters applied all the same.
-#[tokio::test]
-async fn a_scan_by_itself_answers_with_matching_rows_only() {
-    let place = Place::new();
-    let files = four_files(&place).await;
-    spoil(&place, &files[0]);
-    let context = context(&place, &files);
-    let table = place.lake.files_table(LakeTable::Charges, files.as_slice().into());
-    let path = || col("node_path");
-    let in_beta = path().eq(lit("root/beta")).or(path().gt_eq(lit("root/beta/")).and(path().lt(lit("root/beta0"))));
-    let key = LakeTable::Charges.schema().index_of("line_key").expect("a column");
-    let filters = [in_beta, col("line_key").gt(lit(150_i64))];
-    let plan = table.matching(&context.state(), Some(&vec![key]), &filters).expect("a plan");
-    let batches = datafusion::physical_plan::collect(plan, context.task_ctx()).await.expect("rows");
-    let mut found: Vec<i64> = batches.iter().flat_map(|batch| keys(LakeTable::Charges, batch)).collect();
-    found.sort_unstable();
-    assert!(found.into_iter().eq((151..200).chain(300..400)));
-    assert!(batches.iter().all(|batch| batch.num_columns() == 1));
-}
-
 #[tokio::test]
 async fn large_files_are_read_by_several_partitions() {
-    let place = Place::new();
+    let [_, place] = Place::both();
     let mut writer = place.lake.writer(LakeTable::ChargesMonthly, "hot", small(500, 1 << 30, 2));
     writer
         .push(rows(LakeTable::ChargesMonthly, 0, 2000, &mut seeded()), &[0; 2000], &[0; 2000])
@@ -150,27 +131,29 @@ async fn large_files_are_read_by_several_partitions() {
 
 #[tokio::test]
 async fn columns_that_older_files_lack_are_null() {
-    let place = Place::new();
-    let batch = charges_of("alpha", OCTOBER, 0, 10);
-    let older = batch.project(&[4, 8, 9, 30]).expect("charge_date, node_id, node_path, line_key");
-    let path = "hot/charges/old.parquet";
-    std::fs::create_dir_all(place.path_of("hot/charges")).expect("a directory");
-    let file = File::create(place.path_of(path)).expect("a file");
-    let mut writer = ArrowWriter::try_new(file, older.schema(), Some(WriterProperties::default())).expect("a writer");
-    writer.write(&older).expect("rows");
-    writer.close().expect("a footer");
-    let bytes = std::fs::metadata(place.path_of(path)).expect("the file").len();
-    let written = WrittenFile {
-        file: 0,
-        path: path.to_owned(),
-        rows: 10,
-        bytes: i64::try_from(bytes).expect("a small file"),
-        footer_bytes: 0,
-        stats: Vec::new(),
-    };
-    let context = context(&place, &[listed(1, LakeTable::Charges, &written, OCTOBER)]);
-    let sql = "select count(*), count(price_8), count(tags), max(line_key) from charges where node_id = 'alpha'";
-    assert_eq!(answer(&context, sql).await.as_deref(), Ok("10|0|0|9"));
+    for place in Place::both() {
+        let batch = charges_of("alpha", OCTOBER, 0, 10);
+        let older = batch.project(&[4, 8, 9, 30]).expect("charge_date, node_id, node_path, line_key");
+        let path = "hot/charges/old.parquet";
+        std::fs::create_dir_all(place.path_of("hot/charges")).expect("a directory");
+        let file = File::create(place.path_of(path)).expect("a file");
+        let mut writer =
+            ArrowWriter::try_new(file, older.schema(), Some(WriterProperties::default())).expect("a writer");
+        writer.write(&older).expect("rows");
+        writer.close().expect("a footer");
+        let bytes = std::fs::metadata(place.path_of(path)).expect("the file").len();
+        let written = WrittenFile {
+            file: 0,
+            path: path.to_owned(),
+            rows: 10,
+            bytes: i64::try_from(bytes).expect("a small file"),
+            footer_bytes: 0,
+            stats: Vec::new(),
+        };
+        let context = context(&place, &[listed(1, LakeTable::Charges, &written, OCTOBER)]);
+        let sql = "select count(*), count(price_8), count(tags), max(line_key) from charges where node_id = 'alpha'";
+        assert_eq!(answer(&context, sql).await.as_deref(), Ok("10|0|0|9"));
+    }
 }
 
 #[tokio::test]
