@@ -127,11 +127,16 @@ async fn rows_are_streamed_and_a_portal_gives_as_many_as_asked_for() {
     server.shutdown().await;
 }
 
-/// More than any test waits for: a join that always has its next batch ready, and one that sifts inside its loop.
-const SLOW: [&str; 2] = [
+/// More than any test waits for: a join that always has its next batch ready, one that sifts inside its loop, and two that
+/// look at millions of pairs of each batch and keep none.
+const SLOW: [&str; 4] = [
     "with n as (select unnest(range(0, 3000)) as value) select count(*) from n a cross join n b cross join n c",
     "with n as (select unnest(range(0, 3000)) as value) select count(*) from n a cross join n b cross join n c \
      where a.value + b.value > c.value",
+    "with n as (select unnest(range(0, 1000000)) as value) select count(*) from n a join n b \
+     on a.value * 7 + b.value * 11 < 0",
+    "with n as (select unnest(range(0, 200000)) as value) select count(*) from n a join n b on a.value % 2 = b.value % 2 \
+     and a.value * 7 + b.value * 11 = -1",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,15 +154,58 @@ async fn a_statement_is_cancelled_and_a_slow_one_times_out() {
         let (answer, cancelled) = tokio::join!(portal.simple_query(slow), cancelling);
         cancelled.expect("the request is sent");
         assert_eq!(state(&answer.expect_err("it was cancelled")), "57014");
+        // No thread is held by what was cancelled.
+        let next = tokio::time::timeout(Duration::from_secs(60), portal.simple_query("select count(*) from charges"));
+        next.await.expect("the threads are free again").expect("rows");
     }
     portal.simple_query("set statement_timeout = '1s'").await.expect("it may be set");
     for slow in SLOW {
         for answer in [portal.simple_query(slow).await.map(drop), portal.query(slow, &[]).await.map(drop)] {
-            assert_eq!(state(&answer.expect_err("it takes too long")), "57014");
+            let error = answer.expect_err("it takes too long");
+            assert_eq!(state(&error), "57014", "{slow}: {error:?}");
         }
     }
     portal.simple_query("set statement_timeout = default").await.expect("it may be set");
     portal.simple_query("select 1").await.expect("the connection goes on");
+    server.shutdown().await;
+}
+
+/// PostgreSQL's rules: `set` in a block that is rolled back did not happen, `set local` ends with its block.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_follow_their_transaction() {
+    let fixture = Fixture::chain().await;
+    let server = served(&fixture).await;
+    let portal = client(&server, "portal@acme").await;
+    let shown = async |statements: &str| -> Vec<String> {
+        let messages = portal.simple_query(statements).await.expect("they run");
+        let row = |message: &SimpleQueryMessage| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        };
+        messages.iter().filter_map(row).collect()
+    };
+    shown("set statement_timeout = '1min'").await;
+    let show = "show statement_timeout";
+    assert_eq!(
+        shown(&format!("begin; set local statement_timeout = '9s'; {show}; commit; {show}")).await,
+        ["9s", "1min"]
+    );
+    assert_eq!(shown(&format!("begin; set statement_timeout = '8s'; {show}; rollback; {show}")).await, ["8s", "1min"]);
+    let savepoint = format!(
+        "begin; set statement_timeout = '7s'; savepoint a; set local statement_timeout = '6s'; {show}; \
+         rollback to savepoint a; {show}; commit; {show}"
+    );
+    assert_eq!(shown(&savepoint).await, ["6s", "7s", "7s"]);
+    // `set` replaces what `set local` said.
+    let both =
+        format!("begin; set local statement_timeout = '5s'; set statement_timeout = '4s'; {show}; commit; {show}");
+    assert_eq!(shown(&both).await, ["4s", "4s"]);
+    // A block that failed is rolled back by its commit.
+    portal.simple_query("begin; set statement_timeout = '3s'; select no_such_column").await.expect_err("it fails");
+    portal.simple_query("commit").await.expect("it ends");
+    assert_eq!(shown(show).await, ["4s"]);
+    let config = "begin; select set_config('statement_timeout', '2s', true)";
+    assert_eq!(shown(&format!("{config}; {show}; commit; {show}")).await, ["2s", "2s", "4s"]);
     server.shutdown().await;
 }
 

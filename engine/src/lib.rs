@@ -33,5 +33,5 @@ pub mod wire;
 pub use config::Config;
 pub use error::Error;
 pub use security::{Principal, Role, SessionError};
-pub use session::{Answer, Prepared, Session, Statement};
+pub use session::{Answer, Notice, Prepared, Session, Statement};
 pub use warehouse::{NewWarehouse, Warehouse};

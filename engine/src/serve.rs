@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::error::DataFusionError;
 use datafusion::scalar::ScalarValue;
+use tokio_util::sync::CancellationToken;
 
 use crate::security::SessionError;
 use crate::session::{Answer, CopyIn, Prepared, Session, Statement, TransactionState};
@@ -91,11 +92,15 @@ impl BackendSession for Connected {
         self.0.statement_timeout()
     }
 
+    fn begin_statement(&self, stop: CancellationToken) {
+        self.0.stop_with(stop);
+    }
+
     fn take_notices(&self) -> Vec<Notice> {
         self.0
             .take_notices()
             .into_iter()
-            .map(|message| Notice { severity: "NOTICE", sqlstate: "00000", message })
+            .map(|notice| Notice { severity: notice.severity, sqlstate: notice.sqlstate, message: notice.text })
             .collect()
     }
 }

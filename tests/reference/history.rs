@@ -34,6 +34,17 @@ async fn the_root_sees_the_warehouse_as_it_was_known() {
     for login in ["portal@acme", "finance@north", "admin@north"] {
         let error = refused(&fixture.session(login), &format!("set ratehouse.snapshot = {before}")).await;
         assert_eq!(error.sqlstate, "42501", "{login}");
+        // Nor in any other way of setting a parameter.
+        let session = fixture.session(login);
+        for other in [
+            format!("set local ratehouse.snapshot = {before}"),
+            format!("select set_config('ratehouse.snapshot', '{before}', false)"),
+            format!("select set_config('Ratehouse.Snapshot', '{before}', true)"),
+        ] {
+            assert_eq!(refused(&session, &other).await.sqlstate, "42501", "{login}: {other}");
+            session.set_at_startup("ratehouse.snapshot", &before).expect_err("not at the start");
+            assert_eq!(session.setting("ratehouse.snapshot").as_deref(), Some("default"), "{login}: {other}");
+        }
     }
     // The past is not written.
     let admin = fixture.admin();

@@ -14,7 +14,7 @@ pub(crate) async fn run_text(session: &Session, text: &str, format: Format) -> R
     for statement in session.parse(text)? {
         let result = run_one(session, &statement, format).await;
         for notice in session.take_notices() {
-            eprintln!("NOTICE:  {notice}");
+            eprintln!("{}:  {}", notice.severity, notice.text);
         }
         if let Err(error) = result {
             session.fail_transaction();

@@ -34,11 +34,12 @@ impl Session {
         if analyze || verbose {
             self.may(Action::ExplainAnalyze, "explain analyze")?;
         }
-        let physical = self.physical(&plan).await?;
         let text = if analyze {
+            let physical = self.runnable(&plan).await?;
             collect(Arc::clone(&physical), self.state.0.task_ctx()).await?;
             DisplayableExecutionPlan::with_metrics(physical.as_ref()).indent(verbose).to_string()
         } else {
+            let physical = self.physical(&plan).await?;
             DisplayableExecutionPlan::new(physical.as_ref()).indent(verbose).to_string()
         };
         let lines: ArrayRef = Arc::new(text.lines().map(Some).collect::<StringArray>());

@@ -12,6 +12,7 @@ mod copy_in;
 mod explain;
 mod facts;
 mod functions;
+mod interrupt;
 mod lake_source;
 mod moment;
 mod procedures;
@@ -34,6 +35,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
+use tokio_util::sync::CancellationToken;
 
 use crate::catalog::SnapshotId;
 use crate::pg_catalog::PgCatalog;
@@ -53,6 +55,7 @@ pub use users::verifier_of;
 pub(crate) use moment::Shared;
 use relation_catalog::{Databases, Relations, parking};
 use settings::Settings;
+use statement::Assignment;
 use transaction::Block;
 
 /// What `version()` says.
@@ -107,6 +110,20 @@ impl std::fmt::Debug for Answer {
     }
 }
 
+/// A message beside an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// `NOTICE` or `WARNING`.
+    pub severity: &'static str,
+    /// The SQLSTATE.
+    pub sqlstate: &'static str,
+    /// What it says.
+    pub text: String,
+}
+
+/// The parameter that makes a session read the past.
+const SNAPSHOT: &str = "ratehouse.snapshot";
+
 /// One principal's session.
 pub struct Session {
     warehouse: Warehouse,
@@ -115,8 +132,10 @@ pub struct Session {
     state: Arc<parking::State>,
     settings: Mutex<Settings>,
     block: Mutex<Block>,
-    notices: Mutex<Vec<String>>,
+    notices: Mutex<Vec<Notice>>,
     pg_catalog: OnceLock<PgCatalog>,
+    /// Fires when the statement that runs is to stop.
+    stop: Mutex<CancellationToken>,
     pid: i32,
 }
 
@@ -150,6 +169,7 @@ impl Session {
             block: Mutex::default(),
             notices: Mutex::default(),
             pg_catalog: OnceLock::new(),
+            stop: Mutex::default(),
             pid: 0,
         }
     }
@@ -176,6 +196,13 @@ impl Session {
     /// # Errors
     /// `42704`, `55P02` or `22023`.
     pub fn set_at_startup(&self, name: &str, value: &str) -> Result<(), SessionError> {
+        if name.eq_ignore_ascii_case(SNAPSHOT) {
+            return Err(SessionError::new(
+                "55P02",
+                "parameter \"ratehouse.snapshot\" cannot be set when a session begins",
+            )
+            .hint("use set"));
+        }
         lock(&self.settings).set_at_startup(name, value)
     }
 
@@ -189,18 +216,27 @@ impl Session {
         lock(&self.block).fail();
     }
 
+    /// Names what fires when the statements from now on are to stop: some loops ask it, where dropping their stream has no effect.
+    pub fn stop_with(&self, stop: CancellationToken) {
+        *lock(&self.stop) = stop;
+    }
+
     /// How long a statement may run.
     pub fn statement_timeout(&self) -> Option<Duration> {
         lock(&self.settings).statement_timeout()
     }
 
     /// Messages for the client since the last call.
-    pub fn take_notices(&self) -> Vec<String> {
+    pub fn take_notices(&self) -> Vec<Notice> {
         std::mem::take(&mut lock(&self.notices))
     }
 
     fn notice(&self, text: impl Into<String>) {
-        lock(&self.notices).push(text.into());
+        lock(&self.notices).push(Notice { severity: "NOTICE", sqlstate: "00000", text: text.into() });
+    }
+
+    fn warn(&self, sqlstate: &'static str, text: &str) {
+        lock(&self.notices).push(Notice { severity: "WARNING", sqlstate, text: text.to_owned() });
     }
 
     /// Splits text into statements.
@@ -305,7 +341,7 @@ impl Session {
         let head = self.shared.core.catalog.head()?;
         let mut block = lock(&self.block);
         let mut snapshot = block.snapshot(head);
-        let chosen = lock(&self.settings).get("ratehouse.snapshot");
+        let chosen = lock(&self.settings).get(SNAPSHOT);
         if let Some(past) = chosen.and_then(|text| text.parse::<SnapshotId>().ok()) {
             snapshot = past;
         }
@@ -326,42 +362,78 @@ impl Session {
 
     fn run_transaction(&self, statement: &Statement) -> Result<Answer, SessionError> {
         let mut tag = statement.tag();
+        let mut block = lock(&self.block);
         match statement.ast()? {
             Ast::StartTransaction { .. } => {
-                if !lock(&self.block).begin() {
-                    self.notice("there is already a transaction in progress");
+                if !block.begin(lock(&self.settings).values()) {
+                    self.warn("25001", "there is already a transaction in progress");
                 }
+            }
+            Ast::Commit { .. } | Ast::Rollback { savepoint: None, .. } if block.state() == TransactionState::Idle => {
+                self.warn("25P01", "there is no transaction in progress");
             }
             Ast::Commit { .. } => {
-                let mut block = lock(&self.block);
-                if block.state() == TransactionState::Idle {
-                    drop(block);
-                    self.notice("there is no transaction in progress");
+                let (overlay, settings) = block.end();
+                drop(block);
+                let committed = match &overlay {
+                    Some(overlay) => self.commit(overlay, "transaction"),
+                    None => Ok(()),
+                };
+                if overlay.is_some() && committed.is_ok() {
+                    self.change_settings(|present| present.end_block());
                 } else {
-                    match block.end() {
-                        Some(overlay) => {
-                            drop(block);
-                            self.commit(&overlay, "transaction")?;
-                        }
-                        None => tag = "ROLLBACK".to_owned(),
-                    }
+                    self.change_settings(|present| present.restore(settings));
+                    "ROLLBACK".clone_into(&mut tag);
                 }
+                committed?;
             }
-            Ast::Rollback { savepoint: Some(name), .. } => lock(&self.block).rollback_to(&name.value)?,
+            Ast::Rollback { savepoint: Some(name), .. } => {
+                let settings = block.rollback_to(&name.value)?;
+                drop(block);
+                self.change_settings(|present| present.restore(settings));
+            }
             Ast::Rollback { .. } => {
-                let mut block = lock(&self.block);
-                if block.state() == TransactionState::Idle {
-                    drop(block);
-                    self.notice("there is no transaction in progress");
-                } else {
-                    block.end();
-                }
+                let (_, settings) = block.end();
+                drop(block);
+                self.change_settings(|present| present.restore(settings));
             }
-            Ast::Savepoint { name } => lock(&self.block).savepoint(&name.value)?,
-            Ast::ReleaseSavepoint { name } => lock(&self.block).release(&name.value)?,
+            Ast::Savepoint { name } => block.savepoint(&name.value, lock(&self.settings).values())?,
+            Ast::ReleaseSavepoint { name } => block.release(&name.value)?,
             _ => return Err(SessionError::unsupported("this statement")),
         }
         Ok(Answer::Done { tag })
+    }
+
+    /// Changes many settings at once, and tells the system catalogs.
+    fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = lock(&self.settings);
+        let before = settings.values().clone();
+        change(&mut settings);
+        let is_changed = *settings.values() != before;
+        drop(settings);
+        if is_changed {
+            for parameter in &PARAMETERS {
+                self.tell_catalog(parameter.name);
+            }
+        }
+    }
+
+    /// Sets a parameter, for the block only if so asked and there is one.
+    fn assign(&self, name: &str, value: Option<&str>, is_local: bool) -> Result<(), SessionError> {
+        if let (true, Some(value)) = (name.eq_ignore_ascii_case(SNAPSHOT), value) {
+            self.may_travel_to(value)?;
+        }
+        let in_block = lock(&self.block).state() != TransactionState::Idle;
+        let mut settings = lock(&self.settings);
+        match value {
+            // The value is checked all the same.
+            Some(value) if is_local && !in_block => settings.clone().set(name, value)?,
+            Some(value) if is_local => settings.set_local(name, value)?,
+            Some(value) => settings.set(name, value)?,
+            None if is_local && !in_block => {}
+            None => settings.reset(Some(name))?,
+        }
+        Ok(())
     }
 
     /// Writes reference changes as one commit and marks what they make stale.
@@ -372,25 +444,27 @@ impl Session {
         write::commit(&self.shared, overlay, note)
     }
 
-    fn run_set(&self, statement: &Statement) -> Result<Answer, SessionError> {
-        for (name, value) in statement.assignments()? {
-            if name == "ratehouse.snapshot" && value.is_some() {
-                self.begin_statement()?;
-                self.may(Action::TimeTravel, "parameter ratehouse.snapshot")?;
-                let head = self.shared.core.catalog.head()?;
-                let text = value.as_deref().unwrap_or("default");
-                let known = text == "default" || text.parse().is_ok_and(|n: SnapshotId| (1..=head).contains(&n));
-                if !known {
-                    return Err(SessionError::new("22023", "ratehouse.snapshot is a snapshot id or default")
-                        .hint(format!("the newest snapshot is {head}; ops.snapshots lists them")));
-                }
-            }
-            match value {
-                Some(value) => lock(&self.settings).set(&name, &value)?,
-                None => lock(&self.settings).reset(Some(&name))?,
-            }
-            self.tell_catalog(&name);
+    /// Whether the caller may read that snapshot.
+    fn may_travel_to(&self, value: &str) -> Result<(), SessionError> {
+        self.begin_statement()?;
+        self.may(Action::TimeTravel, "parameter ratehouse.snapshot")?;
+        let head = self.shared.core.catalog.head()?;
+        if value == "default" || value.parse().is_ok_and(|snapshot: SnapshotId| (1..=head).contains(&snapshot)) {
+            return Ok(());
         }
+        Err(SessionError::new("22023", "ratehouse.snapshot is a snapshot id or default")
+            .hint(format!("the newest snapshot is {head}; ops.snapshots lists them")))
+    }
+
+    fn run_set(&self, statement: &Statement) -> Result<Answer, SessionError> {
+        let Some(Assignment { name, value, is_local }) = statement.assignment()? else {
+            return Ok(Answer::Done { tag: "SET".to_owned() });
+        };
+        if is_local && lock(&self.block).state() == TransactionState::Idle {
+            self.warn("25P01", "SET LOCAL can only be used in transaction blocks");
+        }
+        self.assign(&name, value.as_deref(), is_local)?;
+        self.tell_catalog(&name);
         Ok(Answer::Done { tag: "SET".to_owned() })
     }
 

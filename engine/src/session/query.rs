@@ -6,13 +6,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ParamValues;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::memory::MemoryStream;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::scalar::ScalarValue;
@@ -22,9 +21,10 @@ use object_store::ObjectStore;
 use url::Url;
 
 use super::column_names;
+use super::interrupt::interruptible;
 use super::settings::{PARAMETERS, Settings};
 use super::{Answer, Session, Statement, lock};
-use crate::pg_catalog::{CatalogQueryError, PgCatalog, SideEffect};
+use crate::pg_catalog::{CatalogQueryError, PgCatalog, SettingScope, SideEffect};
 use crate::security::scan::leaves_are_scoped;
 use crate::security::{SessionError, guard};
 
@@ -149,8 +149,10 @@ impl Session {
         if Self::is_catalog_query(&query) {
             let answer = self.pg_catalog().await?.query(&query, parameters).map_err(shown)?;
             for effect in answer.effects {
-                if let SideEffect::Set { name, value, .. } = effect {
-                    lock(&self.settings).set(&name, &value)?;
+                if let SideEffect::Set { name, value, scope } = effect {
+                    let assigned = self.assign(&name, Some(&value), scope == SettingScope::Transaction);
+                    self.tell_catalog(&name);
+                    assigned?;
                 }
             }
             return rows(answer.schema, answer.batches);
@@ -160,7 +162,7 @@ impl Session {
         if let Ast::Explain { analyze, verbose, options, .. } = ast {
             return self.explain(plan, *analyze, *verbose, options.as_deref()).await;
         }
-        let physical = self.physical(&plan).await?;
+        let physical = self.runnable(&plan).await?;
         // The plan's schema carries the comments and presentation of columns; the physical one may not.
         let schema = column_names::shown(&Arc::new(plan.schema().as_arrow().clone()), &names);
         let stream = execute_stream(physical, self.state.0.task_ctx())?;
@@ -177,7 +179,13 @@ impl Session {
             tracing::error!("a plan reads outside the session's scope");
             return Err(SessionError::new("58000", "internal error: the plan was refused"));
         }
-        Ok(yielding(physical)?)
+        Ok(physical)
+    }
+
+    /// The same, to be run: it can be stopped and lets others run.
+    pub(super) async fn runnable(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, SessionError> {
+        let physical = self.physical(plan).await?;
+        Ok(interruptible(physical, &lock(&self.stop))?)
     }
 
     /// Tells the system catalogs of a changed run-time parameter, once they are open.
@@ -222,23 +230,6 @@ fn parameters_of(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Ve
             said.or_else(|| found.remove(&number)).unwrap_or(DataType::Utf8)
         })
         .collect())
-}
-
-/// Makes joins give way to other tasks between batches.
-///
-/// A join can make any number of batches of one input batch. What sums them up polls it until it
-/// has nothing ready, which it always has: such a statement could neither be cancelled nor time out.
-fn yielding(plan: Arc<dyn ExecutionPlan>) -> EngineResult<Arc<dyn ExecutionPlan>> {
-    let wrapped = plan.transform_up(|node| {
-        let joins =
-            ["CrossJoinExec", "HashJoinExec", "NestedLoopJoinExec", "PiecewiseMergeJoinExec", "SortMergeJoinExec"];
-        Ok(if joins.contains(&node.name()) {
-            Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>)
-        } else {
-            Transformed::no(node)
-        })
-    })?;
-    Ok(wrapped.data)
 }
 
 /// Parameters that the statement casts: `$1::numeric` is a number, as in PostgreSQL.

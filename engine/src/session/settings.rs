@@ -87,9 +87,24 @@ pub const PARAMETERS: [Parameter; 33] = [
 ];
 
 /// The values that one session has set.
+/// What was set since the session began.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Values {
+    /// Until the session ends.
+    session: BTreeMap<&'static str, String>,
+    /// Until the transaction block ends.
+    block: BTreeMap<&'static str, String>,
+}
+
+impl Values {
+    fn get(&self, name: &str) -> Option<&String> {
+        self.block.get(name).or_else(|| self.session.get(name))
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    values: BTreeMap<&'static str, String>,
+    values: Values,
     startup: BTreeMap<&'static str, String>,
     login: String,
     default_timeout: Duration,
@@ -97,7 +112,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn new(login: &str, default_timeout: Duration) -> Self {
-        Self { values: BTreeMap::new(), startup: BTreeMap::new(), login: login.to_owned(), default_timeout }
+        Self { values: Values::default(), startup: BTreeMap::new(), login: login.to_owned(), default_timeout }
     }
 
     fn parameter(name: &str) -> Result<&'static Parameter, SessionError> {
@@ -128,8 +143,32 @@ impl Settings {
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), SessionError> {
         let parameter = Self::parameter(name)?;
         let value = accepted(parameter, value)?;
-        self.values.insert(parameter.name, value);
+        self.values.block.remove(parameter.name);
+        self.values.session.insert(parameter.name, value);
         Ok(())
+    }
+
+    /// Sets a value until [`Settings::end_block`].
+    pub(crate) fn set_local(&mut self, name: &str, value: &str) -> Result<(), SessionError> {
+        let parameter = Self::parameter(name)?;
+        let value = accepted(parameter, value)?;
+        self.values.block.insert(parameter.name, value);
+        Ok(())
+    }
+
+    /// What is set now, to come back to.
+    pub(crate) fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// Comes back to it.
+    pub(crate) fn restore(&mut self, values: Values) {
+        self.values = values;
+    }
+
+    /// Forgets what was set for the block only.
+    pub(crate) fn end_block(&mut self) {
+        self.values.block.clear();
     }
 
     /// Sets a value that `reset` returns to.
@@ -143,13 +182,14 @@ impl Settings {
     /// Returns one parameter, or all, to its value at the start.
     pub(crate) fn reset(&mut self, name: Option<&str>) -> Result<(), SessionError> {
         match name {
-            None => self.values.clear(),
+            None => self.values = Values::default(),
             Some(name) => {
                 let parameter = Self::parameter(name)?;
                 if !parameter.settable {
                     return Err(cannot_change(parameter));
                 }
-                self.values.remove(parameter.name);
+                self.values.block.remove(parameter.name);
+                self.values.session.remove(parameter.name);
             }
         }
         Ok(())

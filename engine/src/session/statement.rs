@@ -1,6 +1,6 @@
 //! Statements: parsed text, with the few forms that the SQL grammar does not know.
 
-use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Reset, Set, Statement as Ast, Value};
+use datafusion::sql::sqlparser::ast::{ContextModifier, Expr, ObjectName, Reset, Set, Statement as Ast, Value};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
@@ -23,6 +23,17 @@ pub struct Statement {
 enum Form {
     Sql(Box<Ast>),
     User(UserStatement),
+}
+
+/// What a `set` does.
+#[derive(Debug)]
+pub(super) struct Assignment {
+    /// The parameter.
+    pub(super) name: String,
+    /// Its value; none for `default`.
+    pub(super) value: Option<String>,
+    /// Whether it holds until the end of the block only.
+    pub(super) is_local: bool,
 }
 
 /// Splits text into statements.
@@ -123,23 +134,24 @@ impl Statement {
         }
     }
 
-    /// What `set` assigns: names and values, no value for `default`.
-    pub(super) fn assignments(&self) -> Result<Vec<(String, Option<String>)>, SessionError> {
+    /// What `set` assigns, if it assigns anything.
+    pub(super) fn assignment(&self) -> Result<Option<Assignment>, SessionError> {
         let Ast::Set(set) = self.ast()? else { return Err(SessionError::unsupported("this statement")) };
+        let assignment = |name: String, value, is_local| Some(Assignment { name, value, is_local });
         Ok(match set {
-            Set::SingleAssignment { variable, values, .. } => {
-                vec![(parameter_name(variable), setting_value(values)?)]
+            Set::SingleAssignment { scope, variable, values, .. } => {
+                let is_local = *scope == Some(ContextModifier::Local);
+                assignment(parameter_name(variable), setting_value(values)?, is_local)
             }
-            Set::SetTimeZone { value, .. } => {
-                vec![("timezone".to_owned(), setting_value(std::slice::from_ref(value))?)]
+            Set::SetTimeZone { local, value } => {
+                assignment("timezone".to_owned(), setting_value(std::slice::from_ref(value))?, *local)
             }
             Set::SetNames { charset_name, .. } => {
-                vec![("client_encoding".to_owned(), Some(charset_name.value.clone()))]
+                assignment("client_encoding".to_owned(), Some(charset_name.value.clone()), false)
             }
-            Set::SetNamesDefault {} => vec![("client_encoding".to_owned(), None)],
+            Set::SetNamesDefault {} => assignment("client_encoding".to_owned(), None, false),
             // Every transaction reads one snapshot: no weaker level can be told from it.
-            Set::SetTransaction { .. } => Vec::new(),
-            Set::SetRole { role_name: None, .. } => Vec::new(),
+            Set::SetTransaction { .. } | Set::SetRole { role_name: None, .. } => None,
             Set::SetRole { .. } | Set::SetSessionAuthorization(_) => {
                 return Err(SessionError::new("42501", "permission denied to set role"));
             }

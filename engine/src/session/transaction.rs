@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::settings::Values;
 use crate::catalog::SnapshotId;
 use crate::reference::Overlay;
 use crate::security::SessionError;
@@ -27,7 +28,16 @@ pub(crate) struct Block {
     failed: bool,
     snapshot: Option<SnapshotId>,
     overlay: Arc<Overlay>,
-    savepoints: Vec<(String, Arc<Overlay>)>,
+    /// What was set when the block began.
+    settings: Values,
+    savepoints: Vec<Savepoint>,
+}
+
+#[derive(Debug)]
+struct Savepoint {
+    name: String,
+    overlay: Arc<Overlay>,
+    settings: Values,
 }
 
 impl Block {
@@ -55,10 +65,10 @@ impl Block {
     }
 
     /// Opens the block; false when one was open already.
-    pub(crate) fn begin(&mut self) -> bool {
+    pub(crate) fn begin(&mut self, settings: &Values) -> bool {
         let was_open = self.open;
         if !was_open {
-            *self = Self { open: true, ..Self::default() };
+            *self = Self { open: true, settings: settings.clone(), ..Self::default() };
         }
         !was_open
     }
@@ -76,15 +86,16 @@ impl Block {
         self.overlay = Arc::new(overlay);
     }
 
-    /// Ends the block and gives what it changed; nothing when it had failed.
-    pub(crate) fn end(&mut self) -> Option<Arc<Overlay>> {
+    /// Ends the block and gives what it changed, nothing when it had failed; and what was set when it began.
+    pub(crate) fn end(&mut self) -> (Option<Arc<Overlay>>, Values) {
         let block = std::mem::take(self);
-        (!block.failed).then_some(block.overlay)
+        ((!block.failed).then_some(block.overlay), block.settings)
     }
 
-    pub(crate) fn savepoint(&mut self, name: &str) -> Result<(), SessionError> {
+    pub(crate) fn savepoint(&mut self, name: &str, settings: &Values) -> Result<(), SessionError> {
         self.must_be_open("SAVEPOINT")?;
-        self.savepoints.push((name.to_owned(), Arc::clone(&self.overlay)));
+        let overlay = Arc::clone(&self.overlay);
+        self.savepoints.push(Savepoint { name: name.to_owned(), overlay, settings: settings.clone() });
         Ok(())
     }
 
@@ -95,15 +106,15 @@ impl Block {
         Ok(())
     }
 
-    pub(crate) fn rollback_to(&mut self, name: &str) -> Result<(), SessionError> {
+    /// Returns to a savepoint, and gives what was set at it.
+    pub(crate) fn rollback_to(&mut self, name: &str) -> Result<Values, SessionError> {
         self.must_be_open("ROLLBACK TO SAVEPOINT")?;
         let at = self.find(name)?;
         self.savepoints.truncate(at + 1);
-        if let Some((_, overlay)) = self.savepoints.last() {
-            self.overlay = Arc::clone(overlay);
-        }
+        let savepoint = &self.savepoints[at];
+        self.overlay = Arc::clone(&savepoint.overlay);
         self.failed = false;
-        Ok(())
+        Ok(savepoint.settings.clone())
     }
 
     fn must_be_open(&self, what: &str) -> Result<(), SessionError> {
@@ -117,7 +128,7 @@ impl Block {
     fn find(&self, name: &str) -> Result<usize, SessionError> {
         self.savepoints
             .iter()
-            .rposition(|(known, _)| known == name)
+            .rposition(|savepoint| savepoint.name == name)
             .ok_or_else(|| SessionError::new("3B001", format!("savepoint \"{name}\" does not exist")))
     }
 }

@@ -19,7 +19,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::moment::Shared;
 use super::relation_catalog::Relations;
 use super::row_source::ROW_ID;
-use super::{Answer, Session, Statement, lock, query, state_for};
+use super::{Answer, SNAPSHOT, Session, Statement, lock, query, state_for};
 use crate::catalog::{Change, Commit, RefRow, RefTable, SliceRow, Value};
 use crate::error::Error;
 use crate::rating::{RefChange, RefFacts, SliceFacts, affected};
@@ -137,7 +137,7 @@ impl Session {
             return Ok(());
         }
         let moment = self.shared.moment();
-        if lock(&self.settings).get("ratehouse.snapshot").is_some_and(|text| text != "default") {
+        if lock(&self.settings).get(SNAPSHOT).is_some_and(|text| text != "default") {
             return Err(
                 SessionError::new("25006", "the past cannot be written").hint("set ratehouse.snapshot = default")
             );
@@ -246,7 +246,7 @@ impl Session {
 
     async fn row_batches(&self, query: Ast, parameters: &[ScalarValue]) -> Result<Vec<RecordBatch>, SessionError> {
         let plan = query::with_parameters(self.plan_with_row_ids(query).await?, parameters)?;
-        let physical = self.physical(&plan).await?;
+        let physical = self.runnable(&plan).await?;
         let batches = collect(physical, self.state.0.task_ctx()).await?;
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         if rows > ROWS_MAX {
