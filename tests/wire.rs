@@ -281,6 +281,114 @@ async fn a_transaction_is_kept_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn forms_of_postgresql_that_the_engine_does_not_know_are_understood() {
+    let fixture = Fixture::chain_with_usage().await;
+    let server = served(&fixture).await;
+    let client = client(&server, "portal@acme").await;
+    let shown = |sql: &'static str| {
+        let client = &client;
+        async move {
+            let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+            let rows = messages.iter().filter_map(|message| match message {
+                tokio_postgres::SimpleQueryMessage::Row(row) => {
+                    Some((0..row.len()).map(|at| row.get(at).unwrap_or("null")).collect::<Vec<_>>().join("|"))
+                }
+                _ => None,
+            });
+            rows.collect::<Vec<_>>().join("; ")
+        }
+    };
+    assert_eq!(
+        shown("select x, z from (values (1), (2)) as v(x), lateral (select x * 10 as z) as l order by x").await,
+        "1|10; 2|20"
+    );
+    assert_eq!(
+        shown(
+            "select x, z from (values (1), (2)) as v(x) left join lateral (select x + 1 as z) as l on true order by 1"
+        )
+        .await,
+        "1|2; 2|3"
+    );
+    assert_eq!(
+        shown("select x from (values (1), (2), (3)) as v(x) order by x offset 1 rows fetch first 1 rows only").await,
+        "2"
+    );
+    // Sums of each group, and of all: 1 + 2 + 3.
+    assert_eq!(
+        shown(
+            "select y, sum(x) from (values (1, 'a'), (2, 'b'), (3, 'b')) as v(x, y) group by rollup (1) order by 1 nulls last"
+        )
+        .await,
+        "a|1; b|5; null|6"
+    );
+    assert_eq!(
+        shown("select to_char(charge_date, 'YYYY-MM'), to_char(1234.5, 'FM9,990.00') from charges limit 1").await,
+        "2025-10|1,234.50"
+    );
+    let failed = |sql: &'static str| {
+        let client = &client;
+        async move { client.simple_query(sql).await.expect_err(sql) }
+    };
+    let error = failed("select cost, nope from charges").await;
+    let error = error.as_db_error().expect("an answer of the server");
+    assert_eq!(error.position(), Some(&tokio_postgres::error::ErrorPosition::Original(14)));
+    for (sql, expected) in [
+        ("select (select x from (values (1), (2)) as v(x)) from charges", "21000"),
+        ("select cast(9223372036854775807 as integer) from charges", "22003"),
+        ("select cast('2025-13-45' as date) from charges", "22008"),
+        ("begin read only; delete from ref.nodes", "25006"),
+    ] {
+        assert_eq!(state(&failed(sql).await), expected, "{sql}");
+    }
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drivers_are_told_which_column_of_which_relation_they_read() {
+    let fixture = Fixture::chain_with_usage().await;
+    let server = served(&fixture).await;
+    let client = client(&server, "finance@north").await;
+    let described = |sql: &'static str| {
+        let client = &client;
+        async move {
+            let statement = client.prepare(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+            let mut origins = Vec::new();
+            for column in statement.columns() {
+                let Some((table, number)) = column.table_oid().zip(column.column_id()) else {
+                    origins.push("computed".to_owned());
+                    continue;
+                };
+                let sql = "select relname || '.' || attname from pg_attribute join pg_class on pg_class.oid = attrelid \
+                           where attrelid = $1 and attnum = $2";
+                let row = client.query_one(sql, &[&i64::from(table), &number]).await.expect("one column");
+                origins.push(row.get::<_, String>(0));
+            }
+            origins.join(", ")
+        }
+    };
+    assert_eq!(
+        described(
+            "select c.cost, i.buyer_node_id as who, c.cost + 1 as more from charges c \
+             join (select * from invoices) i on true where c.cost > 1 order by 1 limit 3"
+        )
+        .await,
+        "charges.cost, invoices.buyer_node_id, computed"
+    );
+    assert_eq!(
+        described("select service_name, sum(cost), count(*) from charges_daily group by 1").await,
+        "charges_daily.service_name, computed, computed"
+    );
+    // A view's columns are its own; those of a common table expression are those of what it reads.
+    assert_eq!(described("select buyer_node_id, margin from margins").await, "margins.buyer_node_id, margins.margin");
+    assert_eq!(
+        described("with margins as (select cost as margin from charges) select margin from margins").await,
+        "charges.cost"
+    );
+    assert_eq!(described("select cost from charges union all select cost from charges").await, "computed");
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn psql_describes_a_relation() {
     if Command::new("psql").arg("--version").output().is_err() {
         println!("skipped: psql is not installed");
@@ -310,14 +418,15 @@ async fn psql_describes_a_relation() {
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    let shown = tokio::task::spawn_blocking(move || {
-        ["\\d charges", "\\d+ charges", "\\dt *.*", "\\dv", "\\dn", "\\du"].map(psql)
-    })
-    .await
-    .expect("psql ends");
-    let [charges, comments, _, views, schemas, roles] = shown;
+    let shown =
+        tokio::task::spawn_blocking(move || ["\\d charges", "\\d+ charges", "\\dt", "\\dv", "\\dn", "\\du"].map(psql))
+            .await
+            .expect("psql ends");
+    let [charges, comments, tables, views, schemas, roles] = shown;
     assert!(
-        charges.contains(" cost ") && charges.contains("numeric") && charges.contains("timestamp with time zone"),
+        charges.contains(" cost ")
+            && charges.contains("numeric(38,18)")
+            && charges.contains("timestamp with time zone"),
         "{charges}"
     );
     assert!(
@@ -325,7 +434,9 @@ async fn psql_describes_a_relation() {
         "{charges}"
     );
     assert!(comments.contains("What the caller's node pays for it"), "{comments}");
-    assert!(views.contains("charges_daily") && !views.contains("margins"), "{views}");
+    // What is stored is a table, what is computed from it a view.
+    assert!(tables.contains("charges_daily") && !tables.contains("allocations"), "{tables}");
+    assert!(views.contains("allocations") && !views.contains("margins"), "{views}");
     assert!(schemas.contains("focus"), "{schemas}");
     assert!(roles.contains("portal@acme") && !roles.contains("finance"), "{roles}");
     server.shutdown().await;

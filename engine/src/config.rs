@@ -15,8 +15,12 @@ pub const FILE_NAME: &str = "ratehouse.toml";
 pub struct Config {
     /// Memory that all queries together may use, in bytes (`memory_mib`, `RATEHOUSE_MEMORY_MIB`).
     pub memory_bytes: usize,
-    /// Memory that one session may use, in bytes (`session_memory_mib`).
+    /// Memory that the sessions of one login may use, in bytes (`session_memory_mib`).
     pub session_memory_bytes: usize,
+    /// Temporary files of landings, in bytes (`temporary_gib`).
+    pub temporary_bytes: u64,
+    /// Temporary files of one session's queries, in bytes (`session_temporary_gib`).
+    pub session_temporary_bytes: u64,
     /// Memory that one landing may use for clustering rows and for roll-ups, in bytes (`landing_memory_mib`).
     pub landing_memory_bytes: usize,
     /// Threads of one query or landing (`threads`, `RATEHOUSE_THREADS`).
@@ -33,12 +37,15 @@ struct File {
     memory_mib: Option<usize>,
     session_memory_mib: Option<usize>,
     landing_memory_mib: Option<usize>,
+    temporary_gib: Option<u64>,
+    session_temporary_gib: Option<u64>,
     threads: Option<usize>,
     statement_timeout_s: Option<u64>,
     keep_replaced_days: Option<u32>,
 }
 
 const MIB: usize = 1 << 20;
+const GIB: u64 = 1 << 30;
 
 impl Config {
     /// Reads the settings of a directory.
@@ -58,6 +65,8 @@ impl Config {
         Ok(Self {
             memory_bytes: memory_mib.saturating_mul(MIB),
             session_memory_bytes: file.session_memory_mib.unwrap_or(memory_mib / 2).max(32).saturating_mul(MIB),
+            temporary_bytes: file.temporary_gib.unwrap_or(1_000).saturating_mul(GIB),
+            session_temporary_bytes: file.session_temporary_gib.unwrap_or(10).saturating_mul(GIB),
             landing_memory_bytes: file.landing_memory_mib.unwrap_or(512).max(16).saturating_mul(MIB),
             threads: environment("RATEHOUSE_THREADS")?.or(file.threads).unwrap_or(cores).clamp(1, 256),
             statement_timeout: Duration::from_secs(file.statement_timeout_s.unwrap_or(60)),

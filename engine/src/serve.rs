@@ -24,6 +24,12 @@ fn failure(error: SessionError) -> Failure {
     Failure { sqlstate: error.sqlstate, message: error.message, detail: error.detail, hint: error.hint, position: None }
 }
 
+/// The same with its place in the statement's text.
+fn failure_in(text: &str, error: SessionError) -> Failure {
+    let position = error.place.and_then(|place| place.position(text));
+    Failure { position, ..failure(error) }
+}
+
 fn failures() -> FailureMap {
     Arc::new(|error: DataFusionError| failure(error.into()))
 }
@@ -61,9 +67,11 @@ struct Connected(Arc<Session>);
 #[async_trait]
 impl BackendSession for Connected {
     fn parse(&self, sql: &str) -> Result<Arc<dyn backend::Statement>, Failure> {
-        let mut statements = self.0.parse(sql).map_err(failure)?;
+        let mut statements = self.0.parse(sql).map_err(|error| failure_in(sql, error))?;
         match (statements.pop(), statements.is_empty()) {
-            (Some(statement), true) => Ok(Arc::new(Parsed { session: Arc::clone(&self.0), statement })),
+            (Some(statement), true) => {
+                Ok(Arc::new(Parsed { session: Arc::clone(&self.0), statement, text: sql.into() }))
+            }
             _ => Err(Failure::new("42601", "exactly one statement is expected")),
         }
     }
@@ -108,19 +116,22 @@ impl BackendSession for Connected {
 struct Parsed {
     session: Arc<Session>,
     statement: Statement,
+    text: Arc<str>,
 }
 
 #[async_trait]
 impl backend::Statement for Parsed {
     async fn prepare(&self, types: &[Option<DataType>]) -> Result<Arc<dyn backend::Prepared>, Failure> {
-        let prepared = self.session.prepare(&self.statement, types).await.map_err(failure)?;
-        Ok(Arc::new(Planned { session: Arc::clone(&self.session), prepared }))
+        let prepared = self.session.prepare(&self.statement, types).await;
+        let prepared = prepared.map_err(|error| failure_in(&self.text, error))?;
+        Ok(Arc::new(Planned { session: Arc::clone(&self.session), prepared, text: Arc::clone(&self.text) }))
     }
 }
 
 struct Planned {
     session: Arc<Session>,
     prepared: Prepared,
+    text: Arc<str>,
 }
 
 #[async_trait]
@@ -134,7 +145,8 @@ impl backend::Prepared for Planned {
     }
 
     async fn run(&self, parameters: Vec<ScalarValue>) -> Result<backend::Answer, Failure> {
-        Ok(match self.session.run(&self.prepared, parameters).await.map_err(failure)? {
+        let answer = self.session.run(&self.prepared, parameters).await;
+        Ok(match answer.map_err(|error| failure_in(&self.text, error))? {
             Answer::Rows { schema, stream } => backend::Answer::Rows { schema, stream, failures: failures() },
             Answer::Done { tag } => backend::Answer::Done { tag },
             // The protocol layer takes the options of a copy apart itself and asks for its rows.

@@ -1,4 +1,5 @@
-//! Exact money functions over Arrow: arithmetic, rating, allocation, proration, rounding; and reading the JSON of tags.
+//! Exact money functions over Arrow: arithmetic, rating, allocation, proration, rounding; reading the JSON of tags, and showing
+//! values by pattern.
 //!
 //! Pure functions: this crate knows no files, users, catalogs or sockets. [`install`] puts everything into a DataFusion
 //! session; the single lists are there for callers that build sessions another way. Functions of the same name as
@@ -10,6 +11,7 @@ pub mod json;
 pub mod math;
 pub mod money;
 pub mod numeric;
+pub mod pattern;
 pub mod window;
 
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -32,6 +34,7 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::from(money::FxConvert::new()),
         ScalarUDF::from(money::Prorate::new()),
         ScalarUDF::from(money::RoundMoney::new()),
+        ScalarUDF::from(pattern::ToChar::new()),
         // Without a viewer nothing shows: the engine replaces it by the session's own.
         money::mask_margin(None),
     ];

@@ -136,16 +136,16 @@ pub(super) fn unrounded(amount: i128, digits: u8) -> String {
 }
 
 /// Makes the draft of one edge; `mode` is the buyer's.
-pub(super) fn draft(key: EdgeKey, mut charges: Vec<EdgeCharge>, mode: Rounding) -> Result<Draft, BillingError> {
+pub(super) fn draft(key: EdgeKey, charges: Vec<EdgeCharge>, mode: Rounding) -> Result<Draft, BillingError> {
     let digits = minor_digits(&key.currency);
     let round = |amount| div_round(amount, unit(digits), mode).map_err(|_| BillingError::Overflow);
-    charges.retain(|charge| charge.amount != 0);
-    charges.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+    let charged = charges.into_iter().filter(|charge| charge.amount != 0);
+    let mut charges: Vec<(LineKind, EdgeCharge)> = charged.map(|charge| (LineKind::of(&charge), charge)).collect();
+    charges.sort_unstable_by(|(a_kind, a), (b_kind, b)| a_kind.cmp(b_kind).then_with(|| order(a).cmp(&order(b))));
 
     let mut sums = Sums::default();
     let mut lines = Vec::with_capacity(charges.len() + 1);
-    for charge in charges {
-        let kind = LineKind::of(&charge);
+    for (kind, charge) in charges {
         let billed = if charge.is_billed { charge.amount } else { 0 };
         let amount = round(billed)?;
         add(&mut sums.charges, billed)?;
@@ -197,10 +197,9 @@ pub(super) fn draft(key: EdgeKey, mut charges: Vec<EdgeCharge>, mode: Rounding) 
     })
 }
 
-/// The order of lines: by kind, provider, service and category, so that equal charges make equal documents.
+/// The order of lines of a kind: by provider, service and category, so that equal charges make equal documents.
 fn order(charge: &EdgeCharge) -> impl Ord + '_ {
     (
-        LineKind::of(charge),
         charge.provider_name.as_str(),
         charge.service_name.as_deref(),
         charge.charge_category.as_str(),

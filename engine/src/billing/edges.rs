@@ -14,6 +14,26 @@ pub(super) struct EdgeKey {
     pub(super) currency: String,
 }
 
+/// The same, borrowed: to find an edge without copying its texts.
+#[derive(Hash)]
+struct EdgeRef<'a> {
+    seller: &'a str,
+    buyer: &'a str,
+    currency: &'a str,
+}
+
+impl hashbrown::Equivalent<EdgeKey> for EdgeRef<'_> {
+    fn equivalent(&self, key: &EdgeKey) -> bool {
+        self.buyer == key.buyer && self.seller == key.seller && self.currency == key.currency
+    }
+}
+
+impl From<&EdgeRef<'_>> for EdgeKey {
+    fn from(edge: &EdgeRef<'_>) -> Self {
+        Self { seller: edge.seller.to_owned(), buyer: edge.buyer.to_owned(), currency: edge.currency.to_owned() }
+    }
+}
+
 /// What one service and category of charges comes to on an edge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EdgeCharge {
@@ -42,7 +62,7 @@ pub(super) async fn read(query: &dyn Query, period: BillingPeriod) -> Result<Edg
          group by seller_node_id, payer_node_id, currency, origin, provider_name, service_name, charge_category, charge_class, outcome",
         period.literal()
     );
-    let mut edges = Edges::new();
+    let mut edges: hashbrown::HashMap<EdgeKey, Vec<EdgeCharge>> = hashbrown::HashMap::new();
     for batch in run(query, &sql).await? {
         let (seller, buyer) = (texts(&batch, "seller_node_id")?, texts(&batch, "payer_node_id")?);
         let (currency, origin) = (texts(&batch, "currency")?, texts(&batch, "origin")?);
@@ -50,8 +70,9 @@ pub(super) async fn read(query: &dyn Query, period: BillingPeriod) -> Result<Edg
         let (category, class) = (texts(&batch, "charge_category")?, texts(&batch, "charge_class")?);
         let (is_billed, amount) = (truths(&batch, "is_billed")?, amounts(&batch, "amount")?);
         for row in 0..batch.num_rows() {
-            let owned = |array| text_at(array, row).unwrap_or_default().to_owned();
-            let key = EdgeKey { seller: owned(&seller), buyer: owned(&buyer), currency: owned(&currency) };
+            let text = |array| text_at(array, row).unwrap_or_default();
+            let owned = |array| text(array).to_owned();
+            let key = EdgeRef { seller: text(&seller), buyer: text(&buyer), currency: text(&currency) };
             let missing =
                 |what| BillingError::Incomplete { period, seller: owned(&seller), buyer: owned(&buyer), what };
             if key.currency.is_empty() {
@@ -67,10 +88,13 @@ pub(super) async fn read(query: &dyn Query, period: BillingPeriod) -> Result<Edg
                 // A billed charge without an amount would be a free one that nobody decided on.
                 amount: amount_at(&amount, row).ok_or_else(|| missing("amount"))?,
             };
-            edges.entry(key).or_default().push(charge);
+            match edges.get_mut(&key) {
+                Some(charges) => charges.push(charge),
+                None => drop(edges.insert(EdgeKey::from(&key), vec![charge])),
+            }
         }
     }
-    Ok(edges)
+    Ok(edges.into_iter().collect())
 }
 
 /// What each seller bills per currency, summed apart from the edges: the sum that documents must reach.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::common::DataFusionError;
 use datafusion::error::Result;
 use datafusion::execution::cache::cache_manager::{CacheManager, CacheManagerConfig, FileMetadataCache};
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -18,19 +19,20 @@ use super::Lake;
 const FOOTER_CACHE_BYTES: usize = 128 << 20;
 
 /// An environment whose only store is the lake, under [`LAKE_URL`](super::LAKE_URL), with the
-/// caller's memory pool. It lists no directories and keeps no listing.
+/// caller's memory pool and place for temporary files. It lists no directories and keeps no listing.
 ///
 /// Sessions run in an environment that has no store at all; a scan's leaf swaps this one in.
 ///
 /// # Errors
 /// Passes on DataFusion's, which has none for these settings.
-pub fn scan_runtime(lake: &Lake, pool: Arc<dyn MemoryPool>) -> Result<Arc<RuntimeEnv>> {
+pub fn scan_runtime(lake: &Lake, pool: Arc<dyn MemoryPool>, disk: DiskManagerBuilder) -> Result<Arc<RuntimeEnv>> {
     let caches = CacheManagerConfig::default()
         .with_list_files_cache_limit(0)
         .with_file_statistics_cache_limit(0)
         .with_file_metadata_cache(Some(lake.footers()));
     RuntimeEnvBuilder::new()
         .with_memory_pool(pool)
+        .with_disk_manager_builder(disk)
         .with_cache_manager(caches)
         .with_object_store_registry(Arc::new(OnlyTheLake { store: lake.object_store() }))
         .build_arc()

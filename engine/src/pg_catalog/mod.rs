@@ -53,6 +53,7 @@ pub use facts::{
     BackendFact, CatalogFacts, Clock, ColumnFact, ForeignKeyFact, FunctionFact, FunctionKind, Privilege, RelationFact,
     RelationKind, RoleFact, SchemaFact, SettingFact,
 };
+pub use oids::relation_oid;
 pub use operator_syntax::with_plain_operators;
 pub use session::{SettingScope, SideEffect};
 pub use types::PgType;

@@ -55,6 +55,14 @@ impl OidSource {
     }
 }
 
+/// The oid of a relation, where no two of the warehouse's relations hash alike.
+pub fn relation_oid(schema: &str, name: &str) -> u32 {
+    hashed(RELATION, schema, name)
+}
+
+/// The kind of object that relations and indexes are.
+pub(super) const RELATION: &str = "relation";
+
 fn hashed(kind: &str, schema: &str, name: &str) -> u32 {
     // fixed keys: the hash is part of the contract with drivers that cache oids
     let mut hasher = SipHasher13::new_with_keys(0x7261_7465_686f_7573, 0x652e_7067_2e6f_6964);
@@ -64,4 +72,16 @@ fn hashed(kind: &str, schema: &str, name: &str) -> u32 {
     }
     let span = u64::from(LAST - FIRST);
     FIRST + u32::try_from(hasher.finish() % span).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::policy::RELATIONS;
+
+    #[test]
+    fn no_two_relations_hash_alike() {
+        let oids: HashSet<u32> = RELATIONS.iter().map(|r| relation_oid(r.schema, r.name)).collect();
+        assert_eq!(oids.len(), RELATIONS.len());
+    }
 }

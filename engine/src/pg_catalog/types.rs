@@ -27,6 +27,16 @@ impl PgType {
         Self { oid: NUMERIC, typmod: ((precision as i32) << 16 | scale as i32) + 4 }
     }
 
+    /// The type of a stored decimal: `numeric(precision, scale)` for those that PostgreSQL knows too.
+    pub fn of_decimal(data_type: &DataType) -> Option<Self> {
+        match data_type {
+            DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+                Some(Self::numeric(*precision, u8::try_from(*scale).ok()?))
+            }
+            _ => None,
+        }
+    }
+
     /// `varchar(length)`.
     pub const fn varchar(length: u16) -> Self {
         Self { oid: VARCHAR, typmod: length as i32 + 4 }

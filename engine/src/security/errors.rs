@@ -23,12 +23,42 @@ pub struct SessionError {
     pub detail: Option<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// Where in the statement's text.
+    pub place: Option<Place>,
+}
+
+/// A place in a statement's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The line, from 1.
+    pub line: u64,
+    /// The character in it, from 1.
+    pub column: u64,
+}
+
+impl Place {
+    /// The character of the text at this place, from 1, as Postgres counts it; none where the text has no such line.
+    pub fn position(self, text: &str) -> Option<usize> {
+        let lines_before = usize::try_from(self.line.checked_sub(1)?).ok()?;
+        let mut start = 0;
+        for _ in 0..lines_before {
+            start += text[start..].find('\n')? + 1;
+        }
+        Some(text[..start].chars().count() + usize::try_from(self.column).ok()?)
+    }
 }
 
 impl SessionError {
     /// An error without detail.
     pub fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
-        Self { sqlstate, message: message.into(), detail: None, hint: None }
+        Self { sqlstate, message: message.into(), detail: None, hint: None, place: None }
+    }
+
+    /// The same with the place in the statement that it speaks of.
+    #[must_use]
+    pub fn at(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
     }
 
     /// The same with a hint.
@@ -112,6 +142,15 @@ impl From<DataFusionError> for SessionError {
 
 /// Maps an engine error.
 pub fn from_engine(error: &DataFusionError) -> SessionError {
+    let start = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| span.start);
+    let mapped = from_root(error);
+    match start {
+        Some(start) if mapped.place.is_none() => mapped.at(Some(Place { line: start.line, column: start.column })),
+        _ => mapped,
+    }
+}
+
+fn from_root(error: &DataFusionError) -> SessionError {
     match error.find_root() {
         DataFusionError::SQL(parse, _) => from_parser(parse),
         DataFusionError::SchemaError(schema, _) => from_schema(schema),
@@ -144,9 +183,31 @@ fn internal(error: &DataFusionError) -> SessionError {
 pub fn from_parser(error: &ParserError) -> SessionError {
     match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
-            SessionError::new("42601", format!("syntax error: {text}"))
+            let (text, place) = without_place(text);
+            let error = match text.split_once(", found: ") {
+                Some((expected, "EOF")) => {
+                    SessionError::new("42601", "syntax error at end of input").detail(format!("{expected}."))
+                }
+                Some((expected, found)) => SessionError::new("42601", format!("syntax error at or near \"{found}\""))
+                    .detail(format!("{expected}.")),
+                None => SessionError::new("42601", format!("syntax error: {text}")),
+            };
+            error.at(place)
         }
         ParserError::RecursionLimitExceeded => SessionError::new("54001", "statement is nested too deeply"),
+    }
+}
+
+/// Takes the parser's ` at Line: 1, Column: 8` off the end of its text.
+fn without_place(text: &str) -> (&str, Option<Place>) {
+    let cut = || {
+        let (before, place) = text.rsplit_once(" at Line: ")?;
+        let (line, column) = place.split_once(", Column: ")?;
+        Some((before, Place { line: line.parse().ok()?, column: column.parse().ok()? }))
+    };
+    match cut() {
+        Some((before, place)) => (before, Some(place)),
+        None => (text, None),
     }
 }
 
@@ -168,7 +229,8 @@ fn from_arrow(error: &ArrowError) -> SessionError {
     match error {
         ArrowError::DivideByZero => SessionError::new("22012", "division by zero"),
         ArrowError::ArithmeticOverflow(_) => SessionError::new("22003", "numeric value out of range"),
-        ArrowError::CastError(_) | ArrowError::ParseError(_) | ArrowError::InvalidArgumentError(_) => {
+        ArrowError::CastError(text) => from_cast(text),
+        ArrowError::ParseError(_) | ArrowError::InvalidArgumentError(_) => {
             SessionError::new("22P02", "invalid input syntax or value")
         }
         ArrowError::MemoryError(_) => SessionError::new("53200", "out of memory"),
@@ -184,6 +246,32 @@ fn from_arrow(error: &ArrowError) -> SessionError {
             SessionError::new("XX000", "internal error")
         }
     }
+}
+
+/// What kind of value did not convert; never the value.
+///
+/// Arrow says `Can't cast value 1 to type Int8` of a number that is too large, and `Cannot cast
+/// string 'x' to value of Date32 type` of a text.
+fn from_cast(text: &str) -> SessionError {
+    let kind = text.rsplit("to value of ").next().and_then(|rest| rest.strip_suffix(" type")).unwrap_or_default();
+    let value =
+        text.split_once('\'').and_then(|(_, rest)| rest.rsplit_once('\'')).map_or("", |(value, _)| value.trim());
+    let looks_numeric = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    if text.starts_with("Can't cast value ")
+        || kind.contains("Int") && looks_numeric(value.trim_start_matches(['-', '+']))
+    {
+        return SessionError::new("22003", "value out of range");
+    }
+    if kind.starts_with("Date") || kind.starts_with("Timestamp") || kind.starts_with("Time") {
+        let is_dated = value.bytes().filter(u8::is_ascii_digit).count() >= 3
+            && value.bytes().all(|c| c.is_ascii_digit() || b"-/:. +TZ".contains(&c));
+        return if is_dated {
+            SessionError::new("22008", "date/time field value out of range")
+        } else {
+            SessionError::new("22007", "invalid input syntax for a date or time")
+        };
+    }
+    SessionError::new("22P02", "invalid input syntax or value")
 }
 
 /// The planner's texts speak of names and types, which come from the statement and the
@@ -228,6 +316,9 @@ fn from_execution(text: &str) -> SessionError {
     if lower.contains("overflow") || lower.contains("out of range") {
         return SessionError::new("22003", "numeric value out of range");
     }
+    if lower.contains("more than one row") {
+        return SessionError::new("21000", "more than one row returned by a subquery used as an expression");
+    }
     tracing::warn!(text, "execution error");
     SessionError::new("22023", "invalid argument value")
 }
@@ -245,6 +336,26 @@ mod tests {
         let shown = from_engine(&error);
         assert_eq!(shown.sqlstate, "22P02");
         assert!(!shown.to_string().contains("TOPSECRET"));
+    }
+
+    #[test]
+    fn a_failed_cast_says_what_kind_of_value_it_was() {
+        let state = |text: &str| from_arrow(&ArrowError::CastError(text.to_owned())).sqlstate;
+        assert_eq!(state("Cannot cast string 'abc' to value of Int32 type"), "22P02");
+        assert_eq!(state("Cannot cast string '99999999999' to value of Int32 type"), "22003");
+        assert_eq!(state("Can't cast value 9223372036854775807 to type Int32"), "22003");
+        assert_eq!(state("Cannot cast string '2025-13-45' to value of Date32 type"), "22008");
+        assert_eq!(state("Cannot cast string 'soon' to value of Date32 type"), "22007");
+    }
+
+    #[test]
+    fn a_syntax_error_says_where() {
+        let error = from_parser(&ParserError::ParserError(
+            "Expected: an SQL statement, found: SELEC at Line: 2, Column: 3".to_owned(),
+        ));
+        assert_eq!(error.message, "syntax error at or near \"SELEC\"");
+        // "ä\n" is two characters, the third of the second line is the fifth.
+        assert_eq!(error.place.and_then(|place| place.position("ä\n  SELEC 1")), Some(5));
     }
 
     #[test]

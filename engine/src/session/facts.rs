@@ -60,7 +60,12 @@ impl Session {
             relations.push(RelationFact {
                 schema: relation.schema.to_owned(),
                 name: relation.name.to_owned(),
-                kind: if reference.is_some() { RelationKind::Table } else { RelationKind::View },
+                kind: match super::views::named(relation.schema, relation.name, false)
+                    .or_else(|| super::views::named(relation.schema, relation.name, true))
+                {
+                    Some(_) => RelationKind::View,
+                    None => RelationKind::Table,
+                },
                 comment: comment_of(relation.schema, relation.name),
                 columns: table.schema().fields().iter().map(|field| column(field, reference)).collect(),
                 primary_key: primary_key(relation.schema, relation.name, reference),
@@ -179,6 +184,9 @@ fn column(field: &Field, reference: Option<&RefTable>) -> ColumnFact {
 fn pg_type(field: &Field) -> PgType {
     if field.metadata().get(PG_TYPE).is_some_and(|name| name == "json") {
         return PgType::plain(pg::JSON);
+    }
+    if let Some(numeric) = PgType::of_decimal(field.data_type()) {
+        return numeric;
     }
     PgType::plain(match field.data_type() {
         DataType::Boolean => pg::BOOL,

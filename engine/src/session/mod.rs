@@ -9,12 +9,16 @@ mod catalog_relations;
 mod changes;
 mod column_names;
 mod copy_in;
+mod dialect;
 mod explain;
 mod facts;
 mod functions;
 mod interrupt;
 mod lake_source;
+mod lateral;
+mod memory;
 mod moment;
+mod origins;
 mod procedures;
 mod query;
 mod rate_lookup;
@@ -52,7 +56,10 @@ pub use statement::Statement;
 pub use transaction::TransactionState;
 pub use users::verifier_of;
 
+pub(crate) use lateral::LateralRows;
+pub(crate) use memory::SessionMemory;
 pub(crate) use moment::Shared;
+use query::PlannedQuery;
 use relation_catalog::{Databases, Relations, parking};
 use settings::Settings;
 use statement::Assignment;
@@ -70,6 +77,8 @@ pub struct Prepared {
     pub parameters: Vec<DataType>,
     /// The result's columns; none when it returns no rows.
     pub columns: Option<SchemaRef>,
+    /// A query's plan, to be used as long as it would be planned the same.
+    query: Option<PlannedQuery>,
 }
 
 /// What running a statement gives.
@@ -259,10 +268,13 @@ impl Session {
         if !statement.ends_transaction() {
             lock(&self.block).check_usable()?;
         }
+        let mut query = None;
         let (parameters, columns) = match statement.kind()? {
             Kind::Query | Kind::Explain | Kind::CopyOut => {
                 self.begin_statement()?;
-                self.describe(statement, parameter_types).await?
+                let (parameters, columns, planned) = self.describe(statement, parameter_types).await?;
+                query = planned;
+                (parameters, Some(columns))
             }
             Kind::Show => (Vec::new(), Some(query::one_text_column(&statement.shown_name()))),
             Kind::Write => {
@@ -272,7 +284,7 @@ impl Session {
             Kind::Call => (procedures::parameters(statement, parameter_types), None),
             Kind::CopyIn | Kind::Set | Kind::Reset | Kind::Transaction | Kind::Nothing => (Vec::new(), None),
         };
-        Ok(Prepared { statement: statement.clone(), parameters, columns })
+        Ok(Prepared { statement: statement.clone(), parameters, columns, query })
     }
 
     /// Runs a prepared statement. The snapshot and the grants are those of now.
@@ -292,17 +304,20 @@ impl Session {
             Kind::Show => self.run_show(statement),
             Kind::Query | Kind::Explain | Kind::CopyOut => {
                 self.begin_statement()?;
-                self.run_query(statement, &parameters).await
+                self.run_query(prepared, &parameters).await
             }
             Kind::Write => {
+                self.check_writable(statement)?;
                 self.begin_statement()?;
                 self.run_write(statement, &parameters).await
             }
             Kind::CopyIn => {
+                self.check_writable(statement)?;
                 self.begin_statement()?;
                 self.run_copy_in(statement)
             }
             Kind::Call => {
+                self.check_writable(statement)?;
                 self.begin_statement()?;
                 self.run_procedure(statement, &parameters).await
             }
@@ -368,6 +383,8 @@ impl Session {
                 if !block.begin(lock(&self.settings).values()) {
                     self.warn("25001", "there is already a transaction in progress");
                 }
+                drop(block);
+                self.assign_all(statement.assignments()?)?;
             }
             Ast::Commit { .. } | Ast::Rollback { savepoint: None, .. } if block.state() == TransactionState::Idle => {
                 self.warn("25P01", "there is no transaction in progress");
@@ -457,15 +474,30 @@ impl Session {
     }
 
     fn run_set(&self, statement: &Statement) -> Result<Answer, SessionError> {
-        let Some(Assignment { name, value, is_local }) = statement.assignment()? else {
-            return Ok(Answer::Done { tag: "SET".to_owned() });
-        };
+        let assignments = statement.assignments()?;
+        let is_local = assignments.first().is_some_and(|assignment| assignment.is_local);
         if is_local && lock(&self.block).state() == TransactionState::Idle {
             self.warn("25P01", "SET LOCAL can only be used in transaction blocks");
         }
-        self.assign(&name, value.as_deref(), is_local)?;
-        self.tell_catalog(&name);
+        self.assign_all(assignments)?;
         Ok(Answer::Done { tag: "SET".to_owned() })
+    }
+
+    fn assign_all(&self, assignments: Vec<Assignment>) -> Result<(), SessionError> {
+        for Assignment { name, value, is_local } in assignments {
+            self.assign(&name, value.as_deref(), is_local)?;
+            self.tell_catalog(&name);
+        }
+        Ok(())
+    }
+
+    /// Refuses what writes in a transaction that may not.
+    fn check_writable(&self, statement: &Statement) -> Result<(), SessionError> {
+        if lock(&self.settings).is_read_only() {
+            let text = format!("cannot execute {} in a read-only transaction", statement.verb());
+            return Err(SessionError::new("25006", text));
+        }
+        Ok(())
     }
 
     fn run_reset(&self, statement: &Statement) -> Result<Answer, SessionError> {
@@ -494,7 +526,7 @@ fn state_for(shared: &Arc<Shared>, relations: &Arc<Relations>) -> Arc<parking::S
     let config = &shared.core.config;
     let builder = SessionStateBuilder::new()
         .with_default_features()
-        .with_runtime_env(query::sealed_runtime(config.session_memory_bytes))
+        .with_runtime_env(query::sealed_runtime(&shared.core, &shared.principal.login))
         .with_catalog_list(Arc::new(Databases::new(Arc::clone(relations))));
     let mut state = engine_state(builder, config);
     for function in functions::identity(&shared.principal, VERSION) {

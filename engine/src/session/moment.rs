@@ -22,6 +22,9 @@ pub(crate) struct Moment {
     pub(crate) overlay: Arc<Overlay>,
 }
 
+/// Before any snapshot.
+const NONE: SnapshotId = -1;
+
 /// What the relations of one session share.
 pub(crate) struct Shared {
     pub(crate) core: Arc<Core>,
@@ -43,7 +46,7 @@ impl Shared {
     pub(crate) fn new(core: Arc<Core>, principal: Principal, fixed: Option<SnapshotId>) -> Self {
         let tree = Arc::new(Tree::default());
         let scope = Arc::new(Scope::of(&tree, &principal.node_id));
-        let moment = Moment { snapshot: 0, tree, scope, overlay: Arc::default() };
+        let moment = Moment { snapshot: NONE, tree, scope, overlay: Arc::default() };
         Self { core, principal, fixed, moment: RwLock::new(Arc::new(moment)) }
     }
 
@@ -52,8 +55,12 @@ impl Shared {
         Arc::clone(&self.moment.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Sets what the next statement sees.
+    /// Sets what the next statement sees. The moment stays the same one as long as nothing of it changes.
     pub(crate) fn set_moment(&self, snapshot: SnapshotId, overlay: Arc<Overlay>) -> Result<(), Error> {
+        let present = self.moment();
+        if present.snapshot == snapshot && Arc::ptr_eq(&present.overlay, &overlay) {
+            return Ok(());
+        }
         let tree = self.core.tree(snapshot)?;
         let scope = Arc::new(Scope::of(&tree, &self.principal.node_id));
         let moment = Arc::new(Moment { snapshot, tree, scope, overlay });

@@ -8,7 +8,6 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ParamValues;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result as EngineResult};
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan};
@@ -22,17 +21,22 @@ use url::Url;
 
 use super::column_names;
 use super::interrupt::interruptible;
+use super::moment::Moment;
+use super::origins::announced;
 use super::settings::{PARAMETERS, Settings};
-use super::{Answer, Session, Statement, lock};
+use super::{Answer, Prepared, Session, Statement, lock};
 use crate::pg_catalog::{CatalogQueryError, PgCatalog, SettingScope, SideEffect};
 use crate::security::scan::leaves_are_scoped;
 use crate::security::{SessionError, guard};
+use crate::warehouse::Core;
 
 /// A runtime that reaches no store: a session reads through its scoped scans only.
-pub(super) fn sealed_runtime(memory_bytes: usize) -> Arc<RuntimeEnv> {
-    let pool = Arc::new(FairSpillPool::new(memory_bytes));
-    let built =
-        RuntimeEnvBuilder::new().with_memory_pool(pool).with_object_store_registry(Arc::new(NoStores)).build_arc();
+pub(super) fn sealed_runtime(core: &Core, login: &str) -> Arc<RuntimeEnv> {
+    let built = RuntimeEnvBuilder::new()
+        .with_memory_pool(core.session_memory.of_login(login))
+        .with_disk_manager_builder(core.temporary.disk(core.config.session_temporary_bytes))
+        .with_object_store_registry(Arc::new(NoStores))
+        .build_arc();
     built.unwrap_or_default()
 }
 
@@ -77,6 +81,15 @@ pub(super) fn all_settings(settings: &Settings) -> Result<Answer, SessionError> 
     rows(schema, vec![batch])
 }
 
+/// A query as planned at one moment: at the same one it would be planned the same.
+#[derive(Debug, Clone)]
+pub(super) struct PlannedQuery {
+    moment: Arc<Moment>,
+    plan: LogicalPlan,
+    /// The columns under the names that clients see.
+    columns: SchemaRef,
+}
+
 /// The query inside an `explain` or a `copy ... to stdout`.
 fn inner_query(ast: &Ast) -> Result<Ast, SessionError> {
     match ast {
@@ -114,21 +127,29 @@ impl Session {
         &self,
         statement: &Statement,
         parameter_types: &[Option<DataType>],
-    ) -> Result<(Vec<DataType>, Option<SchemaRef>), SessionError> {
+    ) -> Result<(Vec<DataType>, SchemaRef, Option<PlannedQuery>), SessionError> {
         let ast = statement.ast()?;
         let query = inner_query(ast)?;
         if Self::is_catalog_query(&query) {
             let (parameters, columns) = self.pg_catalog().await?.describe(&query, parameter_types).map_err(shown)?;
-            return Ok((parameters, Some(columns)));
+            return Ok((parameters, columns, None));
         }
-        let (query, names) = column_names::stand_in(query);
-        let plan = self.plan(query).await?;
-        let parameters = parameters_of(&plan, parameter_types)?;
+        let planned = self.planned(query).await?;
+        let parameters = parameters_of(&planned.plan, parameter_types)?;
         let columns = match ast {
             Ast::Explain { .. } => super::explain::schema(),
-            _ => column_names::shown(&Arc::new(plan.schema().as_arrow().clone()), &names),
+            _ => Arc::clone(&planned.columns),
         };
-        Ok((parameters, Some(columns)))
+        Ok((parameters, columns, Some(planned)))
+    }
+
+    async fn planned(&self, query: Ast) -> Result<PlannedQuery, SessionError> {
+        let moment = self.shared.moment();
+        let (query, names) = column_names::stand_in(query);
+        let plan = self.plan(query).await?;
+        // The plan's schema carries the comments and presentation of columns; the physical one may not.
+        let columns = column_names::shown(&announced(&plan, &self.relations), &names);
+        Ok(PlannedQuery { moment, plan, columns })
     }
 
     /// Plans a query over the session's catalog.
@@ -141,10 +162,10 @@ impl Session {
 
     pub(super) async fn run_query(
         &self,
-        statement: &Statement,
+        prepared: &Prepared,
         parameters: &[ScalarValue],
     ) -> Result<Answer, SessionError> {
-        let ast = statement.ast()?;
+        let ast = prepared.statement.ast()?;
         let query = inner_query(ast)?;
         if Self::is_catalog_query(&query) {
             let answer = self.pg_catalog().await?.query(&query, parameters).map_err(shown)?;
@@ -157,14 +178,16 @@ impl Session {
             }
             return rows(answer.schema, answer.batches);
         }
-        let (query, names) = column_names::stand_in(query);
-        let plan = with_parameters(self.plan(query).await?, parameters)?;
+        let planned = match &prepared.query {
+            Some(planned) if Arc::ptr_eq(&planned.moment, &self.shared.moment()) => planned.clone(),
+            _ => self.planned(query).await?,
+        };
+        let plan = with_parameters(planned.plan, parameters)?;
         if let Ast::Explain { analyze, verbose, options, .. } = ast {
             return self.explain(plan, *analyze, *verbose, options.as_deref()).await;
         }
         let physical = self.runnable(&plan).await?;
-        // The plan's schema carries the comments and presentation of columns; the physical one may not.
-        let schema = column_names::shown(&Arc::new(plan.schema().as_arrow().clone()), &names);
+        let schema = planned.columns;
         let stream = execute_stream(physical, self.state.0.task_ctx())?;
         Ok(match ast {
             Ast::Copy { options, .. } => Answer::CopyOut { schema, stream, options: options.clone() },
@@ -232,10 +255,20 @@ fn parameters_of(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Ve
         .collect())
 }
 
-/// Parameters that the statement casts: `$1::numeric` is a number, as in PostgreSQL.
+/// Parameters that the statement casts, or limits its rows by: `$1::numeric` is a number, `limit $1` a bigint, as in PostgreSQL.
 fn cast_parameters(plan: &LogicalPlan) -> Result<BTreeMap<String, DataType>, SessionError> {
     let mut casts = BTreeMap::new();
     plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            for count in [&limit.skip, &limit.fetch].into_iter().flatten() {
+                count.apply(|inner| {
+                    if let Expr::Placeholder(parameter) = inner {
+                        casts.insert(parameter.id.clone(), DataType::Int64);
+                    }
+                    Ok(TreeNodeRecursion::Continue)
+                })?;
+            }
+        }
         for expression in node.expressions() {
             expression.apply(|inner| {
                 if let Expr::Cast(cast) = inner

@@ -30,15 +30,15 @@ const fn settable(name: &'static str, default: &'static str, description: &'stat
 pub const SERVER_VERSION: &str = concat!("15.8 (Ratehouse ", env!("CARGO_PKG_VERSION"), ")");
 
 /// All parameters.
-pub const PARAMETERS: [Parameter; 33] = [
+pub const PARAMETERS: [Parameter; 58] = [
     settable("application_name", "", "Sets the application name to be reported in statistics and logs."),
     settable("bytea_output", "hex", "Sets the output format for bytea."),
     settable("client_encoding", "UTF8", "Sets the client's character set encoding."),
     settable("client_min_messages", "notice", "Sets the message levels that are sent to the client."),
-    settable("datestyle", "ISO, MDY", "Sets the display format for date and time values."),
+    settable("DateStyle", "ISO, MDY", "Sets the display format for date and time values."),
     settable(
         "default_transaction_isolation",
-        "repeatable read",
+        "read committed",
         "Sets the transaction isolation level of each new transaction.",
     ),
     settable("default_transaction_read_only", "off", "Sets the default read-only status of new transactions."),
@@ -53,8 +53,7 @@ pub const PARAMETERS: [Parameter; 33] = [
         "0",
         "Sets the maximum allowed idle time between queries, when not in a transaction.",
     ),
-    settable("intervalstyle", "postgres", "Sets the display format for interval values."),
-    settable("jit", "off", "Allow JIT compilation."),
+    settable("IntervalStyle", "postgres", "Sets the display format for interval values."),
     settable("lock_timeout", "0", "Sets the maximum allowed duration of any wait for a lock."),
     settable(
         "ratehouse.snapshot",
@@ -65,10 +64,38 @@ pub const PARAMETERS: [Parameter; 33] = [
     settable("search_path", "public", "Sets the schema search order for names that are not schema-qualified."),
     settable("statement_timeout", "60s", "Sets the maximum allowed duration of any statement."),
     settable("standard_conforming_strings", "on", "Causes '...' strings to treat backslashes literally."),
-    settable("synchronous_commit", "on", "Sets the current transaction's synchronization level."),
-    settable("timezone", "UTC", "Sets the time zone for displaying and interpreting time stamps."),
-    settable("transaction_isolation", "repeatable read", "Sets the current transaction's isolation level."),
+    settable("TimeZone", "UTC", "Sets the time zone for displaying and interpreting time stamps."),
+    settable("transaction_isolation", "read committed", "Sets the current transaction's isolation level."),
     settable("transaction_read_only", "off", "Sets the current transaction's read-only status."),
+    // Taken and kept, so that drivers and dumps find what they set; nothing here depends on them.
+    settable("array_nulls", "on", "Enable input of NULL elements in arrays."),
+    settable("backslash_quote", "safe_encoding", "Sets whether \"\\'\" is allowed in string literals."),
+    settable("check_function_bodies", "on", "Check routine bodies during CREATE FUNCTION and CREATE PROCEDURE."),
+    settable("cursor_tuple_fraction", "0.1", "Sets the planner's estimate of the fraction of a cursor's rows."),
+    settable("default_table_access_method", "heap", "Sets the default table access method for new tables."),
+    settable("default_tablespace", "", "Sets the default tablespace to create tables and indexes in."),
+    settable("default_transaction_deferrable", "off", "Sets the default deferrable status of new transactions."),
+    settable("enable_hashjoin", "on", "Enables the planner's use of hash join plans."),
+    settable("enable_mergejoin", "on", "Enables the planner's use of merge join plans."),
+    settable("enable_nestloop", "on", "Enables the planner's use of nested-loop join plans."),
+    settable("enable_seqscan", "on", "Enables the planner's use of sequential-scan plans."),
+    settable("escape_string_warning", "on", "Warn about backslash escapes in ordinary string literals."),
+    settable("geqo", "on", "Enables genetic query optimization."),
+    settable("jit", "off", "Allow JIT compilation."),
+    settable("lc_messages", "C", "Sets the language in which messages are displayed."),
+    settable("lc_monetary", "C", "Sets the locale for formatting monetary amounts."),
+    settable("lc_numeric", "C", "Sets the locale for formatting numbers."),
+    settable("lc_time", "C", "Sets the locale for formatting date and time values."),
+    settable(
+        "max_parallel_workers_per_gather",
+        "2",
+        "Sets the maximum number of parallel processes per executor node.",
+    ),
+    settable("quote_all_identifiers", "off", "When generating SQL fragments, quote all identifiers."),
+    settable("synchronize_seqscans", "on", "Enable synchronized sequential scans."),
+    settable("synchronous_commit", "on", "Sets the current transaction's synchronization level."),
+    settable("transaction_deferrable", "off", "Whether to defer a read-only serializable transaction."),
+    settable("work_mem", "4MB", "Sets the maximum memory to be used for query workspaces."),
     settable(
         "xmloption",
         "content",
@@ -80,13 +107,15 @@ pub const PARAMETERS: [Parameter; 33] = [
     fixed("lc_collate", "C", "Shows the collation order locale."),
     fixed("lc_ctype", "C", "Shows the character classification and case conversion locale."),
     fixed("max_identifier_length", "63", "Shows the maximum identifier length."),
+    fixed("max_index_keys", "32", "Shows the maximum number of index keys."),
     fixed("server_encoding", "UTF8", "Shows the server (database) character set encoding."),
     fixed("server_version", SERVER_VERSION, "Shows the server version."),
     fixed("server_version_num", "150008", "Shows the server version as an integer."),
     fixed("session_authorization", "", "Shows the current session user name."),
+    fixed("ssl", "on", "Shows whether connections may be encrypted."),
+    fixed("wal_level", "replica", "Sets the level of information written to the WAL."),
 ];
 
-/// The values that one session has set.
 /// What was set since the session began.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Values {
@@ -102,6 +131,7 @@ impl Values {
     }
 }
 
+/// The parameters of one session.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     values: Values,
@@ -115,11 +145,14 @@ impl Settings {
         Self { values: Values::default(), startup: BTreeMap::new(), login: login.to_owned(), default_timeout }
     }
 
-    fn parameter(name: &str) -> Result<&'static Parameter, SessionError> {
-        let name = name.to_ascii_lowercase();
+    /// The parameter of that name, in any case.
+    ///
+    /// # Errors
+    /// `42704` when there is none.
+    pub(crate) fn parameter(name: &str) -> Result<&'static Parameter, SessionError> {
         PARAMETERS
             .iter()
-            .find(|p| p.name == name)
+            .find(|p| p.name.eq_ignore_ascii_case(name))
             .ok_or_else(|| SessionError::new("42704", format!("unrecognized configuration parameter \"{name}\"")))
     }
 
@@ -130,10 +163,13 @@ impl Settings {
             return Some(self.login.clone());
         }
         let set = self.values.get(parameter.name).or_else(|| self.startup.get(parameter.name));
-        if let (None, "statement_timeout") = (set, parameter.name) {
-            return Some(shown(self.default_timeout));
+        match (set, parameter.name) {
+            (Some(value), _) => Some(value.clone()),
+            (None, "statement_timeout") => Some(shown(self.default_timeout)),
+            (None, "transaction_isolation") => self.get("default_transaction_isolation"),
+            (None, "transaction_read_only") => self.get("default_transaction_read_only"),
+            (None, _) => Some(parameter.default.to_owned()),
         }
-        Some(set.cloned().unwrap_or_else(|| parameter.default.to_owned()))
     }
 
     /// Sets a value.
@@ -195,6 +231,11 @@ impl Settings {
         Ok(())
     }
 
+    /// Whether the transaction may change nothing.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.get("transaction_read_only").as_deref() == Some("on")
+    }
+
     /// How long a statement may run; none is for ever.
     pub(crate) fn statement_timeout(&self) -> Option<Duration> {
         let set = self.values.get("statement_timeout").or_else(|| self.startup.get("statement_timeout"));
@@ -224,8 +265,19 @@ fn accepted(parameter: &'static Parameter, value: &str) -> Result<String, Sessio
             "UTF8" | "UNICODE" => "UTF8".to_owned(),
             _ => return Err(invalid()),
         },
-        "timezone" => zone(value).ok_or_else(invalid)?,
-        "datestyle" => {
+        "transaction_isolation" | "default_transaction_isolation" => {
+            const LEVELS: [&str; 4] = ["read uncommitted", "read committed", "repeatable read", "serializable"];
+            let lower = value.to_ascii_lowercase();
+            LEVELS.into_iter().find(|level| *level == lower).ok_or_else(invalid)?.to_owned()
+        }
+        "transaction_read_only" | "default_transaction_read_only" => match value.to_ascii_lowercase().as_str() {
+            "on" | "true" | "yes" | "1" => "on",
+            "off" | "false" | "no" | "0" => "off",
+            _ => return Err(invalid()),
+        }
+        .to_owned(),
+        "TimeZone" => zone(value).ok_or_else(invalid)?,
+        "DateStyle" => {
             let lower = value.to_ascii_lowercase();
             if lower.contains("sql") || lower.contains("german") || lower.contains("postgres") {
                 return Err(invalid().hint("dates are shown in ISO form"));

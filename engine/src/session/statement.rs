@@ -1,9 +1,13 @@
 //! Statements: parsed text, with the few forms that the SQL grammar does not know.
 
-use datafusion::sql::sqlparser::ast::{ContextModifier, Expr, ObjectName, Reset, Set, Statement as Ast, Value};
+use datafusion::sql::sqlparser::ast::{
+    ContextModifier, Expr, ObjectName, Reset, Set, Statement as Ast, TransactionAccessMode, TransactionMode, Value,
+};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::dialect;
+use super::settings::Settings;
 use super::users::UserStatement;
 use crate::security::SessionError;
 use crate::security::errors::from_parser;
@@ -46,13 +50,12 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Statement>, SessionError> {
         .try_with_sql(&crate::pg_catalog::with_plain_operators(sql))
         .and_then(|mut parser| parser.parse_statements())
         .map_err(|error| from_parser(&error))?;
-    Ok(statements
-        .into_iter()
-        .map(|ast| {
-            let text = ast.to_string();
-            Statement { form: Form::Sql(Box::new(ast)), text }
-        })
-        .collect())
+    let adapted = |mut ast: Ast| {
+        dialect::adapt(&mut ast)?;
+        let text = ast.to_string();
+        Ok(Statement { form: Form::Sql(Box::new(ast)), text })
+    };
+    statements.into_iter().map(adapted).collect()
 }
 
 impl Statement {
@@ -90,6 +93,11 @@ impl Statement {
         matches!(&self.form, Form::Sql(ast) if matches!(ast.as_ref(), Ast::Commit { .. } | Ast::Rollback { .. }))
     }
 
+    /// Its first word, as errors name it.
+    pub(super) fn verb(&self) -> String {
+        self.text.split_whitespace().next().unwrap_or_default().to_uppercase()
+    }
+
     /// The command tag of a statement that returns no rows.
     pub(super) fn tag(&self) -> String {
         let Form::Sql(ast) = &self.form else { return "CALL".to_owned() };
@@ -110,8 +118,13 @@ impl Statement {
         .to_owned()
     }
 
-    /// The name that `show` asks for.
+    /// The name that `show` asks for, in its usual spelling.
     pub(super) fn shown_name(&self) -> String {
+        let name = self.asked_name();
+        Settings::parameter(&name).map_or(name, |parameter| parameter.name.to_owned())
+    }
+
+    fn asked_name(&self) -> String {
         let Form::Sql(ast) = &self.form else { return String::new() };
         let Ast::ShowVariable { variable } = ast.as_ref() else { return String::new() };
         let words: Vec<String> = variable.iter().map(|ident| ident.value.to_lowercase()).collect();
@@ -134,10 +147,14 @@ impl Statement {
         }
     }
 
-    /// What `set` assigns, if it assigns anything.
-    pub(super) fn assignment(&self) -> Result<Option<Assignment>, SessionError> {
-        let Ast::Set(set) = self.ast()? else { return Err(SessionError::unsupported("this statement")) };
-        let assignment = |name: String, value, is_local| Some(Assignment { name, value, is_local });
+    /// What `set` assigns, if it assigns anything; or what `begin` does for its block.
+    pub(super) fn assignments(&self) -> Result<Vec<Assignment>, SessionError> {
+        let set = match self.ast()? {
+            Ast::Set(set) => set,
+            Ast::StartTransaction { modes, .. } => return Ok(of_modes(modes, false)),
+            _ => return Err(SessionError::unsupported("this statement")),
+        };
+        let assignment = |name: String, value, is_local| vec![Assignment { name, value, is_local }];
         Ok(match set {
             Set::SingleAssignment { scope, variable, values, .. } => {
                 let is_local = *scope == Some(ContextModifier::Local);
@@ -150,8 +167,8 @@ impl Statement {
                 assignment("client_encoding".to_owned(), Some(charset_name.value.clone()), false)
             }
             Set::SetNamesDefault {} => assignment("client_encoding".to_owned(), None, false),
-            // Every transaction reads one snapshot: no weaker level can be told from it.
-            Set::SetTransaction { .. } | Set::SetRole { role_name: None, .. } => None,
+            Set::SetTransaction { modes, session, .. } => of_modes(modes, *session),
+            Set::SetRole { role_name: None, .. } => Vec::new(),
             Set::SetRole { .. } | Set::SetSessionAuthorization(_) => {
                 return Err(SessionError::new("42501", "permission denied to set role"));
             }
@@ -160,6 +177,24 @@ impl Statement {
             }
         })
     }
+}
+
+/// A block reads one snapshot and its conflicts end it, which is at least what every level asks for: levels are kept to be shown.
+fn of_modes(modes: &[TransactionMode], for_session: bool) -> Vec<Assignment> {
+    modes
+        .iter()
+        .map(|mode| {
+            let (name, value) = match mode {
+                TransactionMode::IsolationLevel(level) => ("transaction_isolation", level.to_string().to_lowercase()),
+                TransactionMode::AccessMode(mode) => {
+                    let is_read_only = *mode == TransactionAccessMode::ReadOnly;
+                    ("transaction_read_only", if is_read_only { "on" } else { "off" }.to_owned())
+                }
+            };
+            let prefix = if for_session { "default_" } else { "" };
+            Assignment { name: format!("{prefix}{name}"), value: Some(value), is_local: !for_session }
+        })
+        .collect()
 }
 
 fn parameter_name(name: &ObjectName) -> String {

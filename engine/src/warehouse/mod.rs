@@ -10,6 +10,7 @@ mod rate_slices;
 mod refresh;
 mod slice_files;
 mod stores;
+mod temporary;
 mod upkeep;
 
 pub use landed::{Landed, Progress};
@@ -30,7 +31,8 @@ use crate::error::Error;
 use crate::lake::{ColumnStats, DataFile, FileIndex, FileList, IndexedFile, Lake, LakeTable, Tier, scan_runtime};
 use crate::rating::{RateBook, RefFacts};
 use crate::security::{Principal, Role, Tree};
-use crate::session::{Session, Shared};
+use crate::session::{LateralRows, Session, SessionMemory, Shared};
+use temporary::Temporary;
 
 /// The tier that new files go to.
 pub const HOT: &str = "hot";
@@ -56,6 +58,8 @@ pub(crate) struct Core {
     pub(crate) secret: [u8; 32],
     /// Plans and runs scans of the lake; sessions never see it.
     pub(crate) private: SessionContext,
+    pub(crate) session_memory: SessionMemory,
+    pub(crate) temporary: Temporary,
     index: FileIndex,
     tree: Mutex<Option<(SnapshotId, Arc<Tree>)>>,
     book: Mutex<Option<(SnapshotId, Arc<RateBook>)>>,
@@ -143,9 +147,11 @@ impl Warehouse {
         let lake = Lake::open(&tiers(&catalog)?)?;
         let pool: Arc<dyn MemoryPool> =
             Arc::new(TrackConsumersPool::new(FairSpillPool::new(config.memory_bytes), std::num::NonZeroUsize::MIN));
-        let runtime = scan_runtime(&lake, pool)?;
+        let temporary = Temporary::create(directory)?;
+        let runtime = scan_runtime(&lake, pool, temporary.disk(config.temporary_bytes))?;
         let builder = SessionStateBuilder::new().with_default_features().with_runtime_env(runtime);
         let state = engine_state(builder, &config);
+        let Config { memory_bytes, session_memory_bytes, .. } = config;
         let core = Core {
             catalog,
             lake,
@@ -153,6 +159,8 @@ impl Warehouse {
             root,
             secret,
             private: SessionContext::new_with_state(state),
+            session_memory: SessionMemory::new(memory_bytes, session_memory_bytes),
+            temporary,
             index: FileIndex::new(0, []),
             tree: Mutex::new(None),
             book: Mutex::new(None),
@@ -229,6 +237,7 @@ pub(crate) fn engine_state(builder: SessionStateBuilder, config: &Config) -> Ses
     let options = settings.options_mut();
     options.sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
     options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.collect_spans = true;
     options.execution.time_zone = Some("UTC".to_owned());
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = false;
@@ -241,7 +250,12 @@ pub(crate) fn engine_state(builder: SessionStateBuilder, config: &Config) -> Ses
         .into_iter()
         .filter(|rule| rule.name() != "ProjectionPushdown")
         .collect();
-    let mut state = ratehouse_udfs::install(builder.with_config(settings)).with_physical_optimizer_rules(rules).build();
+    let mut logical = datafusion::optimizer::Optimizer::new().rules;
+    logical.insert(0, Arc::new(LateralRows));
+    let mut state = ratehouse_udfs::install(builder.with_config(settings))
+        .with_optimizer_rules(logical)
+        .with_physical_optimizer_rules(rules)
+        .build();
     for rewrite in ratehouse_udfs::function_rewrites() {
         // Refused only by registries that take no rewrites; this one does.
         let _ = datafusion::execution::FunctionRegistry::register_function_rewrite(&mut state, rewrite);

@@ -69,6 +69,7 @@ impl Core {
         let memory = self.config.landing_memory_bytes / 100 * ROLL_UPS_SHARE;
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.private.runtime_env())
             .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory)))
+            .with_disk_manager_builder(self.temporary.disk(self.config.temporary_bytes))
             .build_arc()?;
         Ok(RatingOptions { threads: self.config.threads, runtime })
     }

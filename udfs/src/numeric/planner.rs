@@ -2,12 +2,12 @@
 
 use super::{NumericOperator, Operation};
 use crate::decimal::{PRECISION, SCALE, parse_decimal};
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, TypePlanner};
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, lit};
-use datafusion::sql::sqlparser::ast::{self, ExactNumberInfo};
+use datafusion::sql::sqlparser::ast::{self, ExactNumberInfo, TimezoneInfo};
 use std::sync::Arc;
 
 /// Replaces an arithmetic operator that has a decimal on one side, and a decimal, an integer, NULL, an untyped
@@ -125,6 +125,13 @@ impl TypePlanner for NumericTypePlanner {
             | ast::DataType::Decimal(ExactNumberInfo::None)
             | ast::DataType::Dec(ExactNumberInfo::None) => {
                 Some(Arc::new(Field::new("", DataType::Decimal128(PRECISION, SCALE), true)))
+            }
+            ast::DataType::Timestamp(_, zone) => {
+                let zone = match zone {
+                    TimezoneInfo::None | TimezoneInfo::WithoutTimeZone => None,
+                    TimezoneInfo::WithTimeZone | TimezoneInfo::Tz => Some("UTC".into()),
+                };
+                Some(Arc::new(Field::new("", DataType::Timestamp(TimeUnit::Microsecond, zone), true)))
             }
             _ => None,
         })

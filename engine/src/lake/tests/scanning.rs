@@ -1,6 +1,8 @@
 //! A scan reads the files it was given, all of them and each row once.
 
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::UnboundedMemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::displayable;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use parquet::arrow::ArrowWriter;
@@ -47,7 +49,7 @@ pub(super) async fn four_files(place: &Place) -> Vec<Arc<DataFile>> {
 }
 
 pub(super) fn context(place: &Place, files: &[Arc<DataFile>]) -> SessionContext {
-    let runtime = scan_runtime(&place.lake, Arc::new(UnboundedMemoryPool::default())).expect("a runtime");
+    let runtime = runtime(&place.lake);
     let context = SessionContext::new_with_config_rt(SessionConfig::new().with_target_partitions(2), runtime);
     context.register_table("charges", place.lake.provider(LakeTable::Charges, files.into())).expect("it registers");
     context
@@ -73,6 +75,10 @@ pub(super) async fn plan(context: &SessionContext, sql: &str) -> String {
 pub(super) fn spoil(place: &Place, file: &DataFile) {
     let length = usize::try_from(file.bytes).expect("a length");
     std::fs::write(place.path_of(&file.path), vec![0; length]).expect("the file is replaced");
+}
+
+fn runtime(lake: &Lake) -> Arc<RuntimeEnv> {
+    scan_runtime(lake, Arc::new(UnboundedMemoryPool::default()), DiskManagerBuilder::default()).expect("a runtime")
 }
 
 #[tokio::test]
@@ -118,7 +124,7 @@ async fn large_files_are_read_by_several_partitions() {
         .expect("the rows are taken");
     let files: FileList =
         finish(writer).await.iter().map(|file| listed(1, LakeTable::ChargesMonthly, file, OCTOBER)).collect();
-    let runtime = scan_runtime(&place.lake, Arc::new(UnboundedMemoryPool::default())).expect("a runtime");
+    let runtime = runtime(&place.lake);
     let config = SessionConfig::new().with_target_partitions(2).with_repartition_file_min_size(1).with_batch_size(100);
     let context = SessionContext::new_with_config_rt(config, runtime);
     context.register_table("monthly", place.lake.provider(LakeTable::ChargesMonthly, files)).expect("it registers");
@@ -159,7 +165,7 @@ async fn columns_that_older_files_lack_are_null() {
 #[tokio::test]
 async fn nothing_but_the_lake_can_be_read() {
     let place = Place::new();
-    let runtime = scan_runtime(&place.lake, Arc::new(UnboundedMemoryPool::default())).expect("a runtime");
+    let runtime = runtime(&place.lake);
     let store = |url: &str| runtime.object_store_registry.get_store(&Url::parse(url).expect("a URL")).is_ok();
     assert!(store("wh://main/hot/x"));
     assert!(!store("wh://other/hot/x") && !store("file:///etc/passwd") && !store("s3://bucket/x"));

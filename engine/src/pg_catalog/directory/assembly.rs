@@ -2,7 +2,7 @@
 
 use super::super::facts::{RelationFact, RelationKind};
 use super::super::oids::{
-    CLASS_AUTHID, CLASS_DATABASE, CLASS_NAMESPACE, CLASS_PROC, CLASS_RELATION, OidSource, PUBLIC,
+    CLASS_AUTHID, CLASS_DATABASE, CLASS_NAMESPACE, CLASS_PROC, CLASS_RELATION, OidSource, PUBLIC, RELATION,
 };
 use super::super::static_data::{SYSTEM_RELATIONS, StaticTable, TABLES};
 use super::{ConstraintEntry, ConstraintKind, DescriptionKey, Directory, IndexEntry, RelationEntry, RelationSource};
@@ -39,7 +39,7 @@ impl Directory {
         });
         for position in order {
             let fact = &self.facts.relations[position];
-            let oid = oids.assign("relation", &fact.schema, &fact.name);
+            let oid = oids.assign(RELATION, &fact.schema, &fact.name);
             self.relation_oids[position] = oid;
             self.relations.push(RelationEntry {
                 oid,
@@ -70,7 +70,7 @@ impl Directory {
             }
             for (name, is_primary, columns) in keys {
                 let schema = &self.facts.relations[position].schema;
-                let index = oids.assign("relation", schema, &name);
+                let index = oids.assign(RELATION, schema, &name);
                 self.relations.push(RelationEntry {
                     oid: index,
                     schema: schema.clone(),

@@ -1,4 +1,4 @@
-//! Logs of records, by hash: in memory as long as the pool allows, then in a temporary file.
+//! Logs of records, by hash: in memory as long as the pool allows, then compressed in a temporary file.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SpillFile, SpillWriter};
+use zstd::bulk::{Compressor, Decompressor};
 
 use super::groups::Record;
 use crate::rating::error::RatingError;
@@ -15,12 +16,14 @@ use crate::rating::error::RatingError;
 pub(crate) const LOGS: usize = 512;
 const CHUNK_BYTES: usize = 32 << 10;
 const NAME: &str = "roll-ups";
+/// The fastest of Zstandard's levels that packs: most bytes are the zeros of decimals.
+const LEVEL: i32 = 1;
 
-/// A stretch of the temporary file.
+/// A chunk in the temporary file.
 #[derive(Debug, Clone, Copy)]
 struct Extent {
     offset: u64,
-    bytes: usize,
+    packed_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +37,8 @@ struct Spill {
     file: Arc<dyn SpillFile>,
     writer: Box<dyn SpillWriter>,
     bytes: u64,
+    packer: Compressor<'static>,
+    packed: Vec<u8>,
 }
 
 /// One worker's logs, while rows come.
@@ -98,14 +103,17 @@ impl LogWriter {
             None => {
                 let file = self.runtime.disk_manager.create_tmp_file(NAME)?;
                 let writer = file.open_writer()?;
-                self.spill.insert(Spill { file, writer, bytes: 0 })
+                let packer = Compressor::new(LEVEL)?;
+                self.spill.insert(Spill { file, writer, bytes: 0, packer, packed: Vec::with_capacity(2 * CHUNK_BYTES) })
             }
         };
         for log in &mut self.logs {
             for chunk in log.full.drain(..) {
-                spill.writer.write_all(&chunk)?;
-                log.spilled.push(Extent { offset: spill.bytes, bytes: chunk.len() });
-                spill.bytes += u64::try_from(chunk.len()).unwrap_or_default();
+                spill.packed.clear();
+                let packed_bytes = spill.packer.compress_to_buffer(&chunk, &mut spill.packed)?;
+                spill.writer.write_all(&spill.packed)?;
+                log.spilled.push(Extent { offset: spill.bytes, packed_bytes });
+                spill.bytes += u64::try_from(packed_bytes).unwrap_or_default();
                 self.memory.shrink(chunk.capacity().min(self.memory.size()));
             }
         }
@@ -147,11 +155,14 @@ impl Logs {
             let path =
                 spilled.path().ok_or_else(|| std::io::Error::other("the temporary files must be local to rate"))?;
             let mut file = File::open(path)?;
-            let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+            let mut unpacker = Decompressor::new()?;
+            let (mut packed, mut chunk) = (Vec::new(), Vec::with_capacity(CHUNK_BYTES));
             for extent in &log.spilled {
-                chunk.resize(extent.bytes, 0);
+                packed.resize(extent.packed_bytes, 0);
                 file.seek(SeekFrom::Start(extent.offset))?;
-                file.read_exact(&mut chunk)?;
+                file.read_exact(&mut packed)?;
+                chunk.clear();
+                unpacker.decompress_to_buffer(&packed, &mut chunk)?;
                 each(&chunk)?;
             }
         }

@@ -7,6 +7,7 @@
 //! | `pg_type` | `json`, `name`, `oid`, `int4`, `"char"`, `regclass`, `text[]`, ... | the announced type |
 //! | `pg_scale` | `trim:N` | trailing zeros are dropped down to N digits after the point |
 //! | `pg_scale` | `fixed:N` | exactly N digits, announced as `numeric(38,N)` |
+//! | `pg_typmod` | a number | the announced type modifier |
 //! | `pg_table`, `pg_column` | numbers | the table's object id and the column's number in it |
 
 use arrow::datatypes::{DataType, Field, IntervalUnit};
@@ -54,10 +55,11 @@ impl ColumnType {
             }
         };
         let number = |key: &str| field.metadata().get(key).and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
+        let modifier = field.metadata().get("pg_typmod").and_then(|text| text.parse().ok());
         let mut column = Self {
             oid,
             size,
-            modifier: -1,
+            modifier: modifier.unwrap_or(-1),
             scale: default_scale(field.data_type()),
             table: number("pg_table"),
             number: i16::try_from(number("pg_column")).unwrap_or(0),

@@ -1,0 +1,133 @@
+//! PostgreSQL's forms that the engine's planner does not take, as forms that it does.
+//!
+//! - `fetch first n rows only` is `limit n`;
+//! - `U&'...'` and `N'...'` are texts, already decoded by the parser;
+//! - a number in `rollup (1, 2)`, `cube` and `grouping sets` is the column at that place, as it is in a plain `group by`.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Fetch, GroupByExpr, LimitClause, Query, Select, SelectItem, Statement as Ast, Value, VisitMut, VisitorMut,
+};
+
+use crate::security::SessionError;
+
+/// Rewrites a statement in place.
+///
+/// # Errors
+/// `0A000` for `with ties`, `42601` for a limit that is given twice, `42P10` for a place that the select list does not have.
+pub(super) fn adapt(statement: &mut Ast) -> Result<(), SessionError> {
+    match statement.visit(&mut Adapter) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Adapter;
+
+impl VisitorMut for Adapter {
+    type Break = SessionError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SessionError> {
+        into_flow(fetch_to_limit(query))
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SessionError> {
+        into_flow(name_grouped_places(select))
+    }
+
+    fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<SessionError> {
+        if let Expr::Value(value) = expression
+            && let Value::UnicodeStringLiteral(text) | Value::NationalStringLiteral(text) = &mut value.value
+        {
+            value.value = Value::SingleQuotedString(std::mem::take(text));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn into_flow(result: Result<(), SessionError>) -> ControlFlow<SessionError> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
+fn fetch_to_limit(query: &mut Query) -> Result<(), SessionError> {
+    let Some(fetch) = query.fetch.take() else { return Ok(()) };
+    let Fetch { with_ties: false, percent: false, quantity } = fetch else {
+        return Err(SessionError::unsupported("fetch ... with ties"));
+    };
+    let count = quantity.unwrap_or_else(|| Expr::value(Value::Number("1".to_owned(), false)));
+    match &mut query.limit_clause {
+        None => {
+            query.limit_clause =
+                Some(LimitClause::LimitOffset { limit: Some(count), offset: None, limit_by: Vec::new() });
+        }
+        Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = Some(count),
+        Some(_) => return Err(SessionError::new("42601", "multiple LIMIT clauses not allowed")),
+    }
+    Ok(())
+}
+
+fn name_grouped_places(select: &mut Select) -> Result<(), SessionError> {
+    let Select { projection, group_by: GroupByExpr::Expressions(groups, _), .. } = select else { return Ok(()) };
+    for group in groups {
+        if let Expr::Rollup(sets) | Expr::Cube(sets) | Expr::GroupingSets(sets) = group {
+            for member in sets.iter_mut().flatten() {
+                if let Some(named) = at_place(member, projection)? {
+                    *member = named;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The select list's expression at the place that a whole number names.
+fn at_place(member: &Expr, projection: &[SelectItem]) -> Result<Option<Expr>, SessionError> {
+    let Expr::Value(value) = member else { return Ok(None) };
+    let Value::Number(digits, _) = &value.value else { return Ok(None) };
+    let item = digits.parse::<usize>().ok().and_then(|place| projection.get(place.checked_sub(1)?));
+    match item {
+        Some(SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. }) => {
+            Ok(Some(expression.clone()))
+        }
+        Some(_) => Err(SessionError::unsupported("a place in grouping sets next to a wildcard")),
+        None => Err(SessionError::new("42P10", format!("GROUP BY position {digits} is not in select list"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session::statement::parse;
+
+    fn adapted(sql: &str) -> String {
+        parse(sql).expect("SQL")[0].text().to_owned()
+    }
+
+    #[test]
+    fn fetch_first_is_a_limit() {
+        assert_eq!(
+            adapted("select a from t order by a offset 1 rows fetch first 2 rows only"),
+            "SELECT a FROM t ORDER BY a LIMIT 2 OFFSET 1 ROWS"
+        );
+        assert_eq!(adapted("select a from t fetch next row only"), "SELECT a FROM t LIMIT 1");
+        assert_eq!(parse("select a from t fetch first 2 rows with ties").expect_err("ties").sqlstate, "0A000");
+        assert_eq!(parse("select a from t limit 1 fetch first 2 rows only").expect_err("two").sqlstate, "42601");
+    }
+
+    #[test]
+    fn places_in_grouping_sets_are_columns() {
+        assert_eq!(
+            adapted("select a, b + 1 as c, sum(d) from t group by rollup (1, 2)"),
+            "SELECT a, b + 1 AS c, sum(d) FROM t GROUP BY ROLLUP (a, b + 1)"
+        );
+        assert_eq!(parse("select a from t group by cube (2)").expect_err("one column").sqlstate, "42P10");
+    }
+
+    #[test]
+    fn texts_with_prefixes_are_texts() {
+        assert_eq!(adapted(r"select U&'\0041', N'b'"), "SELECT 'A', 'b'");
+    }
+}
