@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{Column, JoinType, TableReference};
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
 
-use super::relation_catalog::Relations;
+use super::views;
 use crate::pg_catalog::{PgType, relation_oid};
 use crate::security::policy::RELATIONS;
 
@@ -26,10 +26,10 @@ struct Origin {
 }
 
 /// The plan's columns, with metadata that says where they are read from and how wide they are.
-pub(super) fn announced(plan: &LogicalPlan, relations: &Relations) -> SchemaRef {
+pub(super) fn announced(plan: &LogicalPlan) -> SchemaRef {
     let schema = plan.schema().as_arrow();
     let announce = |(at, field): (usize, &Arc<Field>)| {
-        let Some(origin) = origin(plan, at, relations) else { return Arc::clone(field) };
+        let Some(origin) = origin(plan, at) else { return Arc::clone(field) };
         let mut metadata = field.metadata().clone();
         metadata.extend(announcement(origin, field.data_type()));
         Arc::new(field.as_ref().clone().with_metadata(metadata))
@@ -50,7 +50,7 @@ fn announcement(origin: Origin, data_type: &DataType) -> HashMap<String, String>
     metadata
 }
 
-fn origin(plan: &LogicalPlan, at: usize, relations: &Relations) -> Option<Origin> {
+fn origin(plan: &LogicalPlan, at: usize) -> Option<Origin> {
     match plan {
         LogicalPlan::TableScan(scan) => {
             let (schema, relation) = known(&scan.table_name)?;
@@ -58,43 +58,39 @@ fn origin(plan: &LogicalPlan, at: usize, relations: &Relations) -> Option<Origin
             Some(Origin { schema, relation, column: scan.source.schema().index_of(name).ok()? })
         }
         LogicalPlan::SubqueryAlias(alias) => match known(&alias.alias) {
-            Some((schema, relation)) if relations.is_planned_view(schema, relation, &alias.input) => {
+            Some((schema, relation)) if views::is_column_of(alias.input.schema().field(at), schema, relation) => {
                 Some(Origin { schema, relation, column: at })
             }
-            _ => origin(&alias.input, at, relations),
+            _ => origin(&alias.input, at),
         },
-        LogicalPlan::Projection(projection) => through(projection.expr.get(at)?, &projection.input, relations),
+        LogicalPlan::Projection(projection) => through(projection.expr.get(at)?, &projection.input),
         LogicalPlan::Aggregate(aggregate) => match aggregate.group_expr.get(at)? {
             Expr::GroupingSet(_) => None,
-            group => through(group, &aggregate.input, relations),
+            group => through(group, &aggregate.input),
         },
         LogicalPlan::Join(join) => {
             let left = join.left.schema().fields().len();
             match join.join_type {
-                JoinType::RightSemi | JoinType::RightAnti => origin(&join.right, at, relations),
-                _ if at < left => origin(&join.left, at, relations),
-                JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
-                    origin(&join.right, at - left, relations)
-                }
+                JoinType::RightSemi | JoinType::RightAnti => origin(&join.right, at),
+                _ if at < left => origin(&join.left, at),
+                JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => origin(&join.right, at - left),
                 _ => None,
             }
         }
-        LogicalPlan::Window(window) if at < window.input.schema().fields().len() => {
-            origin(&window.input, at, relations)
-        }
-        LogicalPlan::Filter(filter) => origin(&filter.input, at, relations),
-        LogicalPlan::Sort(sort) => origin(&sort.input, at, relations),
-        LogicalPlan::Limit(limit) => origin(&limit.input, at, relations),
-        LogicalPlan::Distinct(Distinct::All(input)) => origin(input, at, relations),
-        LogicalPlan::Distinct(Distinct::On(on)) => through(on.select_expr.get(at)?, &on.input, relations),
+        LogicalPlan::Window(window) if at < window.input.schema().fields().len() => origin(&window.input, at),
+        LogicalPlan::Filter(filter) => origin(&filter.input, at),
+        LogicalPlan::Sort(sort) => origin(&sort.input, at),
+        LogicalPlan::Limit(limit) => origin(&limit.input, at),
+        LogicalPlan::Distinct(Distinct::All(input)) => origin(input, at),
+        LogicalPlan::Distinct(Distinct::On(on)) => through(on.select_expr.get(at)?, &on.input),
         _ => None,
     }
 }
 
-fn through(expression: &Expr, input: &LogicalPlan, relations: &Relations) -> Option<Origin> {
+fn through(expression: &Expr, input: &LogicalPlan) -> Option<Origin> {
     match expression {
-        Expr::Alias(alias) => through(&alias.expr, input, relations),
-        Expr::Column(column) => origin(input, position(input, column)?, relations),
+        Expr::Alias(alias) => through(&alias.expr, input),
+        Expr::Column(column) => origin(input, position(input, column)?),
         _ => None,
     }
 }

@@ -148,7 +148,7 @@ impl Session {
         let (query, names) = column_names::stand_in(query);
         let plan = self.plan(query).await?;
         // The plan's schema carries the comments and presentation of columns; the physical one may not.
-        let columns = column_names::shown(&announced(&plan, &self.relations), &names);
+        let columns = column_names::shown(&announced(&plan), &names);
         Ok(PlannedQuery { moment, plan, columns })
     }
 

@@ -8,7 +8,6 @@ use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, 
 use datafusion::datasource::ViewTable;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::LogicalPlan;
 
 use super::catalog_relations::CATALOG_RELATIONS;
 use super::lake_source::{LakeSource, Shape};
@@ -28,7 +27,7 @@ pub(crate) const DATABASE: &str = "ratehouse";
 pub(crate) struct Relations {
     shared: Arc<Shared>,
     /// Planned views of the current moment, by schema and name.
-    views: Mutex<HashMap<(String, String), Arc<ViewTable>>>,
+    views: Mutex<HashMap<(String, String), Arc<dyn TableProvider>>>,
     state: OnceLock<Weak<parking::State>>,
     with_row_ids: bool,
 }
@@ -133,7 +132,7 @@ impl Relations {
     async fn view(&self, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let key = (schema.to_owned(), name.to_owned());
         if let Some(view) = self.views.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(Some(Arc::clone(view) as _));
+            return Ok(Some(Arc::clone(view)));
         }
         let Some(view) = views::named(schema, name, self.shared.moment().scope.is_root) else { return Ok(None) };
         let state =
@@ -142,17 +141,9 @@ impl Relations {
             })?;
         let plan = Box::pin(state.0.create_logical_plan(view.sql)).await?;
         let plan = views::with_comments(plan, view)?;
-        let table = Arc::new(ViewTable::new(plan, None));
+        let table: Arc<dyn TableProvider> = Arc::new(ViewTable::new(plan, None));
         self.views.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&table));
         Ok(Some(table))
-    }
-
-    /// Whether a plan is that of a view, which the engine puts in the place of its name.
-    pub(super) fn is_planned_view(&self, schema: &str, name: &str, plan: &LogicalPlan) -> bool {
-        let key = (schema.to_owned(), name.to_owned());
-        let views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Some(view), LogicalPlan::Projection(found)) = (views.get(&key), plan) else { return false };
-        matches!(view.logical_plan(), LogicalPlan::Projection(planned) if Arc::ptr_eq(&planned.input, &found.input))
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use arrow::datatypes::Field;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ident};
 
@@ -61,7 +62,15 @@ pub(crate) fn named(schema: &str, name: &str, is_root: bool) -> Option<&'static 
     matching().find(|view| is_root && view.root_only).or_else(|| matching().find(|view| !view.root_only))
 }
 
-/// Gives a view's columns their comments.
+/// Key of what says, in a column's metadata, which view it is a column of.
+const VIEW: &str = "ratehouse.view";
+
+/// Whether a field is a column of that view.
+pub(super) fn is_column_of(field: &Field, schema: &str, name: &str) -> bool {
+    field.metadata().get(VIEW).and_then(|view| view.split_once('.')) == Some((schema, name))
+}
+
+/// Gives a view's columns their comments and its name.
 pub(crate) fn with_comments(plan: LogicalPlan, view: &View) -> Result<LogicalPlan> {
     let columns: Vec<Expr> = plan
         .schema()
@@ -71,6 +80,7 @@ pub(crate) fn with_comments(plan: LogicalPlan, view: &View) -> Result<LogicalPla
             let comment = view.columns.get(field.name().as_str()).copied().unwrap_or_default();
             let mut metadata = field.metadata().clone();
             metadata.insert(COMMENT.to_owned(), comment.to_owned());
+            metadata.insert(VIEW.to_owned(), format!("{}.{}", view.schema, view.name));
             ident(field.name())
                 .alias_with_metadata(field.name(), Some(datafusion::common::metadata::FieldMetadata::from(metadata)))
         })
