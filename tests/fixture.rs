@@ -29,6 +29,15 @@ impl Fixture {
         Self { warehouse, directory }
     }
 
+    /// The same warehouse again: same rows, same secret. Statements run on one thread, so that rows come in one order.
+    pub(crate) fn copy_of(&self) -> Self {
+        let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        copy_directory(self.directory.path(), directory.path());
+        std::fs::write(directory.path().join("ratehouse.toml"), "threads = 1\n").expect("a file");
+        let warehouse = Warehouse::open(directory.path()).expect("a warehouse");
+        Self { warehouse, directory }
+    }
+
     /// The root with nodes below it: `node,parent,kind` a line.
     pub(crate) async fn with_nodes(lines: &str) -> Self {
         let fixture = Self::empty();
@@ -181,6 +190,21 @@ impl Fixture {
 
     pub(crate) async fn land_path(&self, path: &Path) -> Result<Vec<Landed>, Error> {
         self.warehouse.land(&[path.display().to_string()], None, "admin", &|_| {}).await
+    }
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("a directory").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            // Temporary files are of the process that has it open.
+            if entry.file_name() != "tmp" {
+                std::fs::create_dir(&target).expect("a new directory");
+                copy_directory(&entry.path(), &target);
+            }
+        } else {
+            std::fs::copy(entry.path(), &target).expect("a copy");
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod crash;
 mod demo;
 mod ducklake;
 mod fixture;
+mod interference;
 mod invoices;
 mod landing;
 mod landing_samples;

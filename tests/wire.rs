@@ -325,6 +325,21 @@ async fn forms_of_postgresql_that_the_engine_does_not_know_are_understood() {
         shown("select to_char(charge_date, 'YYYY-MM'), to_char(1234.5, 'FM9,990.00') from charges limit 1").await,
         "2025-10|1,234.50"
     );
+    // Texts that are dates, written as casts or only compared.
+    assert_eq!(
+        shown(
+            "select count(*) from charges where charge_period_start >= '2025-10-05 00:00' \
+             and charge_period_end < timestamptz '2025-10-05 02:00' and charge_date <> '10/06/2025'"
+        )
+        .await,
+        "1"
+    );
+    // Time is that of the statement, in a block that of its beginning.
+    assert_eq!(shown("select charge_date < current_date and charge_period_end < now() from charges").await, "t");
+    assert_eq!(shown("begin; select count(distinct now()) from charges").await, "1");
+    let first = shown("select now() from charges").await;
+    assert_eq!(shown("select now() from charges").await, first);
+    assert_ne!(shown("commit; select now() from charges").await, first);
     let failed = |sql: &'static str| {
         let client = &client;
         async move { client.simple_query(sql).await.expect_err(sql) }
@@ -360,7 +375,7 @@ async fn drivers_are_told_which_column_of_which_relation_they_read() {
                 };
                 let sql = "select relname || '.' || attname from pg_attribute join pg_class on pg_class.oid = attrelid \
                            where attrelid = $1 and attnum = $2";
-                let row = client.query_one(sql, &[&i64::from(table), &number]).await.expect("one column");
+                let row = client.query_one(sql, &[&table, &number]).await.expect("one column");
                 origins.push(row.get::<_, String>(0));
             }
             origins.join(", ")

@@ -140,6 +140,10 @@ impl backend::Prepared for Planned {
         &self.prepared.parameters
     }
 
+    fn parameter_oids(&self) -> &[u32] {
+        &self.prepared.parameter_oids
+    }
+
     fn columns(&self) -> Option<SchemaRef> {
         self.prepared.columns.clone()
     }

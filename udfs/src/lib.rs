@@ -6,6 +6,7 @@
 //! DataFusion's replace them.
 
 pub mod aggregate;
+pub mod datetime;
 pub mod decimal;
 pub mod json;
 pub mod math;
@@ -84,7 +85,7 @@ pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     builder.aggregate_functions().get_or_insert_default().extend(aggregate_functions());
     builder.window_functions().get_or_insert_default().extend(window_functions());
     builder.expr_planners().get_or_insert_default().splice(0..0, expr_planners());
-    builder.with_type_planner(type_planner())
+    builder.with_type_planner(type_planner()).with_analyzer_rule(Arc::new(datetime::DateTimeCasts))
 }
 
 #[cfg(test)]

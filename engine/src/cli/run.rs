@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ratehouse::billing::{Document, DocumentFormat, Renderer, write_document};
 use ratehouse::serve::Served;
-use ratehouse::wire::config::{ServeConfig, Tls};
+use ratehouse::wire::config::{Encryption, ServeConfig, Tls};
 use ratehouse::{Error, NewWarehouse, Warehouse};
 
 use super::args::{Arguments, Command, DocumentForm, UserCommand};
@@ -42,6 +42,13 @@ async fn dispatch(command: Command) -> Result<(), Error> {
         Command::Serve { directory, listen, tls_cert, tls_key } => {
             let warehouse = Warehouse::open(&directory)?;
             let mut config = ServeConfig::new(listen, tokio::runtime::Handle::current());
+            let settings = warehouse.config();
+            config.limits.connections_max = settings.connections_max;
+            config.limits.connections_per_login_max = settings.connections_per_login_max;
+            config.limits.idle_timeout = settings.idle_timeout;
+            if settings.require_encryption {
+                config.encryption = Encryption::Required;
+            }
             if let (Some(certificate), Some(key)) = (tls_cert, tls_key) {
                 let tls = Tls::from_pem_files(&certificate, &key).map_err(|error| Error::Refused(error.to_string()))?;
                 config.tls = Some(tls);

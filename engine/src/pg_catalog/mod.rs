@@ -89,6 +89,17 @@ pub struct CatalogAnswer {
     pub effects: Vec<SideEffect>,
 }
 
+/// A catalog statement's parameters and columns.
+#[derive(Debug)]
+pub struct Described {
+    /// The Arrow type of each parameter.
+    pub parameters: Vec<DataType>,
+    /// The PostgreSQL type of each parameter.
+    pub parameter_oids: Vec<u32>,
+    /// The result's columns.
+    pub columns: SchemaRef,
+}
+
 impl PgCatalog {
     /// Catalogs that show these facts.
     pub fn new(facts: CatalogFacts) -> Self {
@@ -143,13 +154,13 @@ impl PgCatalog {
         &self,
         statement: &Statement,
         parameter_types: &[Option<DataType>],
-    ) -> Result<(Vec<DataType>, SchemaRef), CatalogQueryError> {
+    ) -> Result<Described, CatalogQueryError> {
         let mut state = self.state();
         let (session, connection) = self.opened(&mut state)?;
         let compiled = compile::compile(session, statement, &declared(parameter_types))?;
         connection.prepare(&compiled.sql).map_err(CatalogQueryError::from_sqlite)?;
         let parameters = compiled.parameters.iter().map(|oid| types::parameter_type(*oid)).collect();
-        Ok((parameters, result::schema(&compiled.columns)))
+        Ok(Described { parameters, parameter_oids: compiled.parameters, columns: result::schema(&compiled.columns) })
     }
 
     /// Runs a statement.

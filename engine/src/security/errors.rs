@@ -313,6 +313,17 @@ fn from_execution(text: &str) -> SessionError {
     if lower.contains("divide by zero") || lower.contains("division by zero") {
         return SessionError::new("22012", "division by zero");
     }
+    if let Some(data_type) = quoted_type(text) {
+        let sqlstate =
+            if matches!(data_type, "date" | "time") || data_type.starts_with("timestamp") { "22007" } else { "22P02" };
+        return SessionError::new(sqlstate, format!("invalid input syntax for type {data_type}"));
+    }
+    if lower.contains("date/time field value out of range") {
+        return SessionError::new("22008", "date/time field value out of range");
+    }
+    if lower.contains("time zone not recognized") {
+        return SessionError::new("22023", "time zone not recognized");
+    }
     if lower.contains("overflow") || lower.contains("out of range") {
         return SessionError::new("22003", "numeric value out of range");
     }
@@ -321,6 +332,13 @@ fn from_execution(text: &str) -> SessionError {
     }
     tracing::warn!(text, "execution error");
     SessionError::new("22023", "invalid argument value")
+}
+
+/// The type of which our own casts say that a text is none; they repeat no text.
+fn quoted_type(text: &str) -> Option<&'static str> {
+    const TYPES: [&str; 5] = ["numeric", "date", "time", "timestamp", "timestamp with time zone"];
+    let named = text.strip_prefix("invalid input syntax for type ")?;
+    TYPES.into_iter().find(|data_type| *data_type == named)
 }
 
 #[cfg(test)]

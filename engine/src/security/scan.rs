@@ -30,9 +30,10 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::memory::LazyMemoryExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::work_table::WorkTableExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
-use futures::ready;
+use futures::{StreamExt, TryStreamExt, ready, stream};
 
 /// Plans the rows of one relation for one caller.
 #[async_trait]
@@ -45,6 +46,12 @@ pub trait ScopedSource: fmt::Debug + Send + Sync {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)>;
+
+    /// How many partitions the leaf shows to a statement that has so many threads. It must not depend on the rows: a plan
+    /// tells of it.
+    fn partitions(&self, threads: usize) -> usize {
+        threads
+    }
 }
 
 /// A relation of a session, scoped to its principal.
@@ -87,7 +94,7 @@ impl TableProvider for ScopedTable {
 
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         limit: Option<usize>,
@@ -101,7 +108,8 @@ impl TableProvider for ScopedTable {
             Some(columns) => Arc::new(self.schema.project(columns)?),
             None => Arc::clone(&self.schema),
         };
-        Ok(Arc::new(ScopedScan::new(self.name, schema, inner, context)))
+        let partitions = self.source.partitions(state.config().target_partitions());
+        Ok(Arc::new(ScopedScan::new(self.name, schema, inner, context, partitions)))
     }
 }
 
@@ -155,8 +163,13 @@ pub struct ScopedScan {
 }
 
 impl ScopedScan {
-    fn new(name: &'static str, schema: SchemaRef, inner: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>) -> Self {
-        let partitions = inner.properties().partitioning.partition_count();
+    fn new(
+        name: &'static str,
+        schema: SchemaRef,
+        inner: Arc<dyn ExecutionPlan>,
+        context: Arc<TaskContext>,
+        partitions: usize,
+    ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(partitions),
@@ -209,9 +222,15 @@ impl ExecutionPlan for ScopedScan {
 
     fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let schema = self.schema();
-        let stream = self.inner.execute(partition, Arc::clone(&self.context))?;
+        let (inner, context) = (Arc::clone(&self.inner), Arc::clone(&self.context));
+        let shown = self.properties.partitioning.partition_count();
+        let parts = (partition..inner.properties().partitioning.partition_count()).step_by(shown);
+        let inner_schema = inner.schema();
+        // One after the other, each begun when the one before has ended.
+        let rows = stream::iter(parts).map(move |part| inner.execute(part, Arc::clone(&context))).try_flatten();
+        let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&inner_schema), rows));
         let gathered =
-            BatchCoalescer::new(stream.schema(), BATCH_ROWS).with_biggest_coalesce_batch_size(Some(BATCH_ROWS / 2));
+            BatchCoalescer::new(inner_schema, BATCH_ROWS).with_biggest_coalesce_batch_size(Some(BATCH_ROWS / 2));
         Ok(Box::pin(Relabelled { schema, stream, gathered, is_done: false }))
     }
 }

@@ -135,6 +135,10 @@ impl Changes {
 
 #[async_trait]
 impl ScopedSource for Changes {
+    fn partitions(&self, _threads: usize) -> usize {
+        1
+    }
+
     async fn plan(
         &self,
         projection: Option<&[usize]>,

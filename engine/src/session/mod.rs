@@ -75,10 +75,18 @@ pub struct Prepared {
     pub statement: Statement,
     /// The type of each parameter, in order.
     pub parameters: Vec<DataType>,
+    /// The object ids under which they are announced, where their types do not say it.
+    pub parameter_oids: Vec<u32>,
     /// The result's columns; none when it returns no rows.
     pub columns: Option<SchemaRef>,
     /// A query's plan, to be used as long as it would be planned the same.
     query: Option<PlannedQuery>,
+}
+
+impl Prepared {
+    fn new(statement: &Statement, parameters: Vec<DataType>, columns: Option<SchemaRef>) -> Self {
+        Self { statement: statement.clone(), parameters, parameter_oids: Vec::new(), columns, query: None }
+    }
 }
 
 /// What running a statement gives.
@@ -268,23 +276,22 @@ impl Session {
         if !statement.ends_transaction() {
             lock(&self.block).check_usable()?;
         }
-        let mut query = None;
-        let (parameters, columns) = match statement.kind()? {
+        Ok(match statement.kind()? {
             Kind::Query | Kind::Explain | Kind::CopyOut => {
                 self.begin_statement()?;
-                let (parameters, columns, planned) = self.describe(statement, parameter_types).await?;
-                query = planned;
-                (parameters, Some(columns))
+                self.describe(statement, parameter_types).await?
             }
-            Kind::Show => (Vec::new(), Some(query::one_text_column(&statement.shown_name()))),
+            Kind::Show => Prepared::new(statement, Vec::new(), Some(query::one_text_column(&statement.shown_name()))),
             Kind::Write => {
                 self.begin_statement()?;
-                (self.write_parameters(statement, parameter_types).await?, None)
+                let parameters = self.write_parameters(statement, parameter_types).await?;
+                Prepared::new(statement, parameters, None)
             }
-            Kind::Call => (procedures::parameters(statement, parameter_types), None),
-            Kind::CopyIn | Kind::Set | Kind::Reset | Kind::Transaction | Kind::Nothing => (Vec::new(), None),
-        };
-        Ok(Prepared { statement: statement.clone(), parameters, columns, query })
+            Kind::Call => Prepared::new(statement, procedures::parameters(statement, parameter_types), None),
+            Kind::CopyIn | Kind::Set | Kind::Reset | Kind::Transaction | Kind::Nothing => {
+                Prepared::new(statement, Vec::new(), None)
+            }
+        })
     }
 
     /// Runs a prepared statement. The snapshot and the grants are those of now.

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ParamValues;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result as EngineResult};
+use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan};
@@ -127,12 +128,13 @@ impl Session {
         &self,
         statement: &Statement,
         parameter_types: &[Option<DataType>],
-    ) -> Result<(Vec<DataType>, SchemaRef, Option<PlannedQuery>), SessionError> {
+    ) -> Result<Prepared, SessionError> {
         let ast = statement.ast()?;
         let query = inner_query(ast)?;
         if Self::is_catalog_query(&query) {
-            let (parameters, columns) = self.pg_catalog().await?.describe(&query, parameter_types).map_err(shown)?;
-            return Ok((parameters, columns, None));
+            let described = self.pg_catalog().await?.describe(&query, parameter_types).map_err(shown)?;
+            let prepared = Prepared::new(statement, described.parameters, Some(described.columns));
+            return Ok(Prepared { parameter_oids: described.parameter_oids, ..prepared });
         }
         let planned = self.planned(query).await?;
         let parameters = parameters_of(&planned.plan, parameter_types)?;
@@ -140,7 +142,7 @@ impl Session {
             Ast::Explain { .. } => super::explain::schema(),
             _ => Arc::clone(&planned.columns),
         };
-        Ok((parameters, columns, Some(planned)))
+        Ok(Prepared { query: Some(planned), ..Prepared::new(statement, parameters, Some(columns)) })
     }
 
     async fn planned(&self, query: Ast) -> Result<PlannedQuery, SessionError> {
@@ -195,9 +197,24 @@ impl Session {
         })
     }
 
+    /// The engine's state with what `now()` is to this statement, and with the session's time zone.
+    fn state_of_statement(&self) -> SessionState {
+        let mut state = self.state.0.clone();
+        let zone = self.setting("TimeZone").filter(|zone| zone != "UTC");
+        if zone.is_some() {
+            state.config_mut().options_mut().execution.time_zone = zone;
+        }
+        state.mark_start_execution();
+        // In a block, time stands still.
+        if let Some(at) = lock(&self.block).begun_at() {
+            state.execution_props_mut().query_execution_start_time = Some(at);
+        }
+        state
+    }
+
     /// Optimises and plans physically, and looks at the leaves.
     pub(super) async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, SessionError> {
-        let physical = self.state.0.create_physical_plan(plan).await?;
+        let physical = self.state_of_statement().create_physical_plan(plan).await?;
         if !leaves_are_scoped(&physical) {
             tracing::error!("a plan reads outside the session's scope");
             return Err(SessionError::new("58000", "internal error: the plan was refused"));

@@ -64,28 +64,32 @@ pub(crate) struct Parties {
 /// The hidden number of a reference row.
 pub(crate) const ROW_ID: &str = "_row_id";
 
+/// Snapshots are numbered for everybody together: to see them is to see how much the others do. They are the root's.
+const OF_THE_ROOT: &str = "snapshot_id";
+
 /// A catalog relation of one session.
 #[derive(Debug)]
 pub(crate) struct RowSource {
     shared: Arc<Shared>,
     kind: RowKind,
+    /// The columns that the session has, and their places in a row.
+    columns: Vec<(usize, &'static RefColumn)>,
 }
 
 impl RowSource {
     pub(crate) fn new(shared: Arc<Shared>, kind: RowKind) -> Self {
-        Self { shared, kind }
-    }
-
-    fn columns(&self) -> &'static [RefColumn] {
-        match self.kind {
+        let all = match kind {
             RowKind::Reference(table) | RowKind::ReferenceWithIds(table) => table.columns,
             RowKind::Catalog(relation) => relation.columns,
-        }
+        };
+        let is_root = shared.moment().scope.is_root;
+        let columns = all.iter().enumerate().filter(|(_, column)| is_root || column.name != OF_THE_ROOT).collect();
+        Self { shared, kind, columns }
     }
 
     /// The relation's columns.
     pub(crate) fn schema(&self) -> SchemaRef {
-        let mut fields: Vec<_> = self.columns().iter().map(field).collect();
+        let mut fields: Vec<_> = self.columns.iter().map(|(_, column)| field(column)).collect();
         if matches!(self.kind, RowKind::ReferenceWithIds(_)) {
             fields.push(arrow::datatypes::Field::new(ROW_ID, DataType::Int64, false));
         }
@@ -94,9 +98,9 @@ impl RowSource {
 
     fn batch(&self, moment: &Moment) -> Result<RecordBatch, Error> {
         let rows = self.shared.core.catalog.read(|tx| self.rows(tx, moment))?;
-        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns().len() + 1);
-        for (at, column) in self.columns().iter().enumerate() {
-            let values = rows.iter().map(|(_, values)| values.get(at).unwrap_or(&Value::Null));
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len() + 1);
+        for (at, column) in &self.columns {
+            let values = rows.iter().map(|(_, values)| values.get(*at).unwrap_or(&Value::Null));
             arrays.push(reference::to_array(column, values)?);
         }
         if matches!(self.kind, RowKind::ReferenceWithIds(_)) {
@@ -154,6 +158,10 @@ fn field(column: &RefColumn) -> arrow::datatypes::Field {
 
 #[async_trait]
 impl ScopedSource for RowSource {
+    fn partitions(&self, _threads: usize) -> usize {
+        1
+    }
+
     async fn plan(
         &self,
         projection: Option<&[usize]>,

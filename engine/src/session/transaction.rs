@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::settings::Values;
 use crate::catalog::SnapshotId;
 use crate::reference::Overlay;
@@ -24,6 +26,8 @@ pub enum TransactionState {
 /// The block of a session.
 #[derive(Debug, Default)]
 pub(crate) struct Block {
+    /// Since when it is open.
+    begun_at: Option<DateTime<Utc>>,
     open: bool,
     failed: bool,
     snapshot: Option<SnapshotId>,
@@ -68,9 +72,14 @@ impl Block {
     pub(crate) fn begin(&mut self, settings: &Values) -> bool {
         let was_open = self.open;
         if !was_open {
-            *self = Self { open: true, settings: settings.clone(), ..Self::default() };
+            *self = Self { begun_at: Some(Utc::now()), open: true, settings: settings.clone(), ..Self::default() };
         }
         !was_open
+    }
+
+    /// When the open block began.
+    pub(crate) fn begun_at(&self) -> Option<DateTime<Utc>> {
+        self.begun_at
     }
 
     /// The snapshot of the block's statements: that of its first one.

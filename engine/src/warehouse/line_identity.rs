@@ -44,7 +44,7 @@ impl LineIdentity {
             if PLACE.contains(&field.name().as_str()) || column.null_count() == rows {
                 continue;
             }
-            add(column, &mut hashers)?;
+            add(field.name(), column, &mut hashers)?;
         }
         let mut keys = Vec::with_capacity(rows);
         let mut numbers = Vec::with_capacity(rows);
@@ -82,15 +82,18 @@ impl LineIdentity {
     }
 }
 
-/// Adds a column to the rows' hashes: a mark, then the value's bytes with their length.
-fn add(column: &ArrayRef, hashers: &mut [SipHasher13]) -> Result<(), ArrowError> {
+/// Adds a column to the rows' hashes: what names it, then the value's bytes with their length; nothing for null, so that
+/// the hash of a line does not depend on the lines beside it.
+fn add(name: &str, column: &ArrayRef, hashers: &mut [SipHasher13]) -> Result<(), ArrowError> {
+    let mut mark = SipHasher13::new();
+    mark.write(name.as_bytes());
+    let mark = mark.finish();
     macro_rules! each {
         ($array:expr, $write:expr) => {{
             let array = $array;
             for (row, hasher) in hashers.iter_mut().enumerate() {
-                if array.is_null(row) {
-                    hasher.write_u8(0);
-                } else {
+                if array.is_valid(row) {
+                    hasher.write_u64(mark);
                     $write(hasher, array.value(row));
                 }
             }
@@ -98,7 +101,7 @@ fn add(column: &ArrayRef, hashers: &mut [SipHasher13]) -> Result<(), ArrowError>
     }
     match column.data_type() {
         DataType::Utf8View => each!(column.as_string_view(), |hasher: &mut SipHasher13, text: &str| {
-            hasher.write_usize(text.len() + 1);
+            hasher.write_usize(text.len());
             hasher.write(text.as_bytes());
         }),
         DataType::Decimal128(..) => each!(column.as_primitive::<Decimal128Type>(), |hasher: &mut SipHasher13, n| {
@@ -111,11 +114,51 @@ fn add(column: &ArrayRef, hashers: &mut [SipHasher13]) -> Result<(), ArrowError>
             each!(column.as_primitive::<Date32Type>(), |hasher: &mut SipHasher13, n| hasher.write_i32(n));
         }
         DataType::Boolean => {
-            each!(column.as_boolean(), |hasher: &mut SipHasher13, on: bool| hasher.write_u8(1 + u8::from(on)));
+            each!(column.as_boolean(), |hasher: &mut SipHasher13, on: bool| hasher.write_u8(u8::from(on)));
         }
         other => {
             return Err(ArrowError::SchemaError(format!("usage has a column of type {other}")));
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringViewArray;
+    use arrow::datatypes::{Field, Schema};
+
+    use super::*;
+
+    fn keys(resources: Vec<Option<&str>>, skus: Vec<Option<&str>>) -> Vec<i64> {
+        let rows = resources.len();
+        let text = |name| Field::new(name, DataType::Utf8View, true);
+        let schema = Schema::new(vec![
+            text("resource_id"),
+            text("sku_id"),
+            Field::new("delivery_id", DataType::Int64, true),
+            Field::new("line_key", DataType::Int64, true),
+            Field::new("line_no", DataType::Int32, true),
+        ]);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringViewArray::from(resources)),
+            Arc::new(StringViewArray::from(skus)),
+            Arc::new(Int64Array::from(vec![0; rows])),
+            Arc::new(Int64Array::from(vec![0; rows])),
+            Arc::new(Int32Array::from(vec![0; rows])),
+        ];
+        let batch = RecordBatch::try_new(Arc::new(schema), columns).expect("a batch");
+        let filled = LineIdentity::default().fill(&batch, 1).expect("keys");
+        filled["line_key"].as_primitive::<arrow::datatypes::Int64Type>().values().to_vec()
+    }
+
+    #[test]
+    fn a_lines_key_does_not_depend_on_the_lines_beside_it() {
+        let alone = keys(vec![None], vec![Some("a")]);
+        let beside = keys(vec![None, Some("vm")], vec![Some("a"), Some("a")]);
+        assert_eq!(alone[0], beside[0]);
+        assert_ne!(beside[0], beside[1]);
+        // The same text in another column is another line.
+        assert_ne!(keys(vec![Some("a")], vec![None]), alone);
+    }
 }

@@ -181,6 +181,11 @@ pub trait Prepared: Send + Sync {
     /// The type of every parameter, in order.
     fn parameters(&self) -> &[DataType];
 
+    /// The object ids under which parameters are announced where their types alone do not say it, such as `oid` or `name`.
+    fn parameter_oids(&self) -> &[u32] {
+        &[]
+    }
+
     /// The result's columns; `None` when the statement returns no rows.
     fn columns(&self) -> Option<SchemaRef>;
 

@@ -17,6 +17,7 @@ use super::execute::Outlet;
 use super::message::{Bind, Target, format_of};
 use super::portal::{Hold, Portal, PortalState, PreparedStatement, UNNAMED, unknown_portal, unknown_statement};
 use super::rows::{self, Rows, Scroll};
+use super::types::oid;
 use super::types::parameter::ParameterType;
 use super::types::presentation::to_arrow;
 use super::types::row::columns_of;
@@ -78,7 +79,9 @@ impl Connection {
             )?;
         let mut parameters = Vec::with_capacity(prepared.parameters().len());
         for (index, data_type) in prepared.parameters().iter().enumerate() {
-            parameters.push(ParameterType::new(oids.get(index).copied().unwrap_or(0), data_type)?);
+            let declared = oids.get(index).copied().filter(|oid| !matches!(*oid, 0 | oid::UNKNOWN));
+            let announced = declared.or_else(|| prepared.parameter_oids().get(index).copied()).unwrap_or(0);
+            parameters.push(ParameterType::new(announced, data_type)?);
         }
         if let Some(schema) = prepared.columns() {
             // What cannot be sent is refused now, not at the first row.

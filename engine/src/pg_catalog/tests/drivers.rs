@@ -82,7 +82,7 @@ fn foreign_keys_by_position_as_odbc_and_jdbc_ask() {
 
 #[test]
 fn parameters_take_their_types_from_what_they_meet() {
-    let (types, _) = catalog()
+    let types = catalog()
         .describe(
             &parsed(
                 "select $1::int4, relname from pg_class where oid = $2 and relname = $3 and relhasindex = $4
@@ -90,7 +90,8 @@ fn parameters_take_their_types_from_what_they_meet() {
             ),
             &[],
         )
-        .expect("described");
+        .expect("described")
+        .parameters;
     assert_eq!(
         types,
         [

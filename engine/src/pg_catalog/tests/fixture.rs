@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::super::types::{BOOL, DATE, FLOAT8, INT4, INT8, JSON, NUMERIC, TEXT, TEXT_ARRAY, TIMESTAMPTZ};
 use super::super::{
-    BackendFact, CatalogAnswer, CatalogFacts, CatalogQueryError, ColumnFact, ForeignKeyFact, FunctionFact,
+    BackendFact, CatalogAnswer, CatalogFacts, CatalogQueryError, ColumnFact, Described, ForeignKeyFact, FunctionFact,
     FunctionKind, PgCatalog, PgType, Privilege, RelationFact, RelationKind, RoleFact, SchemaFact, SettingFact,
     with_plain_operators,
 };
@@ -198,7 +198,7 @@ pub(super) fn parsed(sql: &str) -> Statement {
 
 pub(super) fn run(catalog: &PgCatalog, sql: &str) -> Result<CatalogAnswer, CatalogQueryError> {
     let statement = parsed(sql);
-    let (parameters, schema) = catalog.describe(&statement, &[])?;
+    let Described { parameters, columns: schema, .. } = catalog.describe(&statement, &[])?;
     let nulls: Vec<ScalarValue> =
         parameters.iter().map(|data_type| ScalarValue::try_from(data_type).expect("a parameter type")).collect();
     let answer = catalog.query(&statement, &nulls)?;
@@ -235,7 +235,8 @@ fn cell(array: &dyn Array, row: usize) -> String {
 
 /// Names and PostgreSQL types of the result columns.
 pub(super) fn columns(sql: &str) -> Vec<String> {
-    let (_, schema) = catalog().describe(&parsed(sql), &[]).unwrap_or_else(|error| panic!("{}: {sql}", error.message));
+    let Described { columns: schema, .. } =
+        catalog().describe(&parsed(sql), &[]).unwrap_or_else(|error| panic!("{}: {sql}", error.message));
     schema.fields().iter().map(|field| format!("{}:{}", field.name(), field.metadata()["pg_type"])).collect()
 }
 

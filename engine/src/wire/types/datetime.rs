@@ -3,10 +3,8 @@
 //! Text is ISO 8601 as `DateStyle ISO` writes it (`2026-03-01 00:59:59.5+01`, years before 1 as `0044-03-15 BC`); binary is days
 //! or microseconds since 2000-01-01. Everything is microseconds inside: Postgres has no finer unit, nanoseconds are cut.
 
-use std::str::FromStr;
-
 use bytes::{BufMut, BytesMut};
-use chrono::{FixedOffset, NaiveDate, NaiveDateTime, Offset, TimeZone};
+pub(crate) use ratehouse_udfs::datetime::{Zone, parse_date, parse_time, parse_timestamp, parse_timestamptz};
 
 use crate::wire::backend::Failure;
 
@@ -16,56 +14,6 @@ const EPOCH_DAYS: i64 = 10_957;
 pub(crate) const DAY_US: i64 = 86_400_000_000;
 /// Microseconds from 1970-01-01 to 2000-01-01.
 pub(crate) const EPOCH_US: i64 = EPOCH_DAYS * DAY_US;
-
-/// The `TimeZone` setting of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Zone {
-    /// No offset, ever.
-    Utc,
-    /// A zone of the IANA database.
-    Named(chrono_tz::Tz),
-    /// The same offset all year.
-    Fixed(FixedOffset),
-}
-
-impl Zone {
-    /// Reads the setting; an unknown text is UTC, as the session refuses such a setting.
-    pub(crate) fn of_setting(text: &str) -> Self {
-        if ["utc", "etc/utc", "gmt", "z"].contains(&text.to_ascii_lowercase().as_str()) {
-            return Self::Utc;
-        }
-        let same_name = |zone: &&chrono_tz::Tz| zone.name().eq_ignore_ascii_case(text);
-        if let Some(named) = chrono_tz::TZ_VARIANTS.iter().find(same_name) {
-            return Self::Named(*named);
-        }
-        // `SET TIME ZONE -3` is kept by PostgreSQL as `<-03>+03`: the sign in the brackets is the one that users mean.
-        let inner = text.strip_prefix('<').and_then(|rest| rest.split('>').next()).unwrap_or(text);
-        parse_offset(inner).and_then(FixedOffset::east_opt).map_or(Self::Utc, Self::Fixed)
-    }
-
-    /// Seconds east of UTC at an instant.
-    fn offset_at(self, instant_us: i64) -> i64 {
-        match self {
-            Self::Utc => 0,
-            Self::Fixed(offset) => i64::from(offset.local_minus_utc()),
-            Self::Named(zone) => chrono::DateTime::from_timestamp_micros(instant_us)
-                .map_or(0, |at| i64::from(zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc())),
-        }
-    }
-
-    /// The instant of a local time; the earlier one where clocks are set back, the shifted one where they are set forward.
-    fn instant_of(self, local: NaiveDateTime) -> i64 {
-        let utc = local.and_utc().timestamp_micros();
-        match self {
-            Self::Utc => utc,
-            Self::Fixed(offset) => utc - i64::from(offset.local_minus_utc()) * 1_000_000,
-            Self::Named(zone) => match zone.from_local_datetime(&local).earliest() {
-                Some(found) => found.timestamp_micros(),
-                None => utc - self.offset_at(utc - 3_600_000_000) * 1_000_000,
-            },
-        }
-    }
-}
 
 /// Writes a day since 1970 as text.
 pub(crate) fn write_date(days: i64, out: &mut BytesMut) {
@@ -193,122 +141,4 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
-}
-
-/// Reads a date: the day of `2026-03-01`, `20260301` or of a whole timestamp.
-pub(crate) fn parse_date(text: &str) -> Result<i32, Failure> {
-    let wrong = || Failure::new("22007", "invalid input syntax for type date");
-    let (date, _) = split_date(text.trim()).ok_or_else(wrong)?;
-    let days = date?.signed_duration_since(NaiveDate::default()).num_days();
-    i32::try_from(days).map_err(|_| Failure::new("22008", "date out of range"))
-}
-
-/// Reads a time of day as microseconds since midnight.
-pub(crate) fn parse_time(text: &str) -> Result<i64, Failure> {
-    let wrong = || Failure::new("22007", "invalid input syntax for type time");
-    let (time, rest) = split_time(text.trim()).ok_or_else(wrong)?;
-    if rest.trim().is_empty() { Ok(time?) } else { Err(wrong()) }
-}
-
-/// Reads a timestamp as microseconds since 1970; a zone in the text is ignored, as Postgres does.
-pub(crate) fn parse_timestamp(text: &str) -> Result<i64, Failure> {
-    let (local, _) = parse_local(text, "timestamp")?;
-    Ok(local.and_utc().timestamp_micros())
-}
-
-/// Reads an instant as microseconds since 1970; a text without a zone is local time of `zone`.
-pub(crate) fn parse_timestamptz(text: &str, zone: Zone) -> Result<i64, Failure> {
-    let (local, rest) = parse_local(text, "timestamp with time zone")?;
-    let rest = rest.trim();
-    if rest.is_empty() {
-        return Ok(zone.instant_of(local));
-    }
-    if let Some(offset) = parse_offset(rest) {
-        return Ok(local.and_utc().timestamp_micros() - i64::from(offset) * 1_000_000);
-    }
-    match chrono_tz::Tz::from_str(rest) {
-        Ok(named) => Ok(Zone::Named(named).instant_of(local)),
-        Err(_) if ["z", "utc", "gmt"].contains(&rest.to_ascii_lowercase().as_str()) => Ok(Zone::Utc.instant_of(local)),
-        Err(_) => Err(Failure::new("22023", "time zone not recognized")),
-    }
-}
-
-fn parse_local<'a>(text: &'a str, ty: &str) -> Result<(NaiveDateTime, &'a str), Failure> {
-    let wrong = || Failure::new("22007", format!("invalid input syntax for type {ty}"));
-    let (date, rest) = split_date(text.trim()).ok_or_else(wrong)?;
-    let date = date?;
-    let rest = rest.strip_prefix(['T', 't']).unwrap_or(rest).trim_start();
-    let (time, rest) = if rest.starts_with(|first: char| first.is_ascii_digit()) {
-        split_time(rest).ok_or_else(wrong)?
-    } else {
-        (Ok(0), rest)
-    };
-    let local = date.and_time(chrono::NaiveTime::MIN) + chrono::TimeDelta::microseconds(time?);
-    Ok((local, rest))
-}
-
-type Split<'a, T> = Option<(Result<T, Failure>, &'a str)>;
-
-fn split_date(text: &str) -> Split<'_, NaiveDate> {
-    let (year, rest) = split_digits(text)?;
-    let (year, month, day, rest) = match rest.strip_prefix('-') {
-        Some(rest) if year.len() >= 4 => {
-            let (month, rest) = split_digits(rest)?;
-            let (day, rest) = split_digits(rest.strip_prefix('-')?)?;
-            (year, month, day, rest)
-        }
-        None if year.len() == 8 => (&year[..4], &year[4..6], &year[6..8], rest),
-        _ => return None,
-    };
-    let out_of_range = || Failure::new("22008", "date/time field value out of range");
-    let found = || NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
-    Some((found().ok_or_else(out_of_range), rest))
-}
-
-fn split_time(text: &str) -> Split<'_, i64> {
-    let (hours, rest) = split_digits(text)?;
-    let (minutes, rest) = split_digits(rest.strip_prefix(':')?)?;
-    let (seconds, rest) = match rest.strip_prefix(':') {
-        Some(rest) => split_digits(rest)?,
-        None => ("0", rest),
-    };
-    let (fraction, rest) = match rest.strip_prefix('.') {
-        Some(rest) => split_digits(rest)?,
-        None => ("", rest),
-    };
-    let digits = format!("{fraction:0<6}");
-    let value = |text: &str| text.parse::<i64>().ok();
-    let (h, m, s, us) = (value(hours)?, value(minutes)?, value(seconds)?, value(&digits[..6])?);
-    let total = ((h * 60 + m) * 60 + s) * 1_000_000 + us;
-    if m > 59 || s > 60 || total > DAY_US {
-        return Some((Err(Failure::new("22008", "date/time field value out of range")), rest));
-    }
-    Some((Ok(total), rest))
-}
-
-fn split_digits(text: &str) -> Option<(&str, &str)> {
-    let end = text.find(|found: char| !found.is_ascii_digit()).unwrap_or(text.len());
-    (1..=10).contains(&end).then(|| text.split_at(end))
-}
-
-/// Seconds east of UTC of `+02`, `-0330`, `+05:30`.
-fn parse_offset(text: &str) -> Option<i32> {
-    let (sign, rest) = match text.as_bytes().first()? {
-        b'+' => (1, &text[1..]),
-        b'-' => (-1, &text[1..]),
-        _ => return None,
-    };
-    let digits: String = rest.chars().filter(|found| *found != ':').collect();
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let part = |range: std::ops::Range<usize>| digits.get(range).map_or(Some(0), |text| text.parse::<i32>().ok());
-    let (hours, minutes, seconds) = match digits.len() {
-        1 => (part(0..1)?, 0, 0),
-        2 => (part(0..2)?, 0, 0),
-        4 => (part(0..2)?, part(2..4)?, 0),
-        6 => (part(0..2)?, part(2..4)?, part(4..6)?),
-        _ => return None,
-    };
-    (hours <= 15 && minutes < 60 && seconds < 60).then_some(sign * ((hours * 60 + minutes) * 60 + seconds))
 }

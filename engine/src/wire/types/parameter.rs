@@ -6,6 +6,8 @@
 use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit, TimeUnit};
 use datafusion::scalar::ScalarValue;
 
+use ratehouse_udfs::datetime::DateTimeError;
+
 use super::datetime::{self, Zone};
 use super::interval::Interval;
 use super::list::{bytea, item_type, list, split_array, split_binary_array};
@@ -108,10 +110,10 @@ fn from_text(type_oid: u32, text: &str, target: &DataType, zone: Zone) -> Result
                 _ => failure,
             })?
             .to_scalar(target)?,
-        oid::DATE => ScalarValue::Date32(Some(datetime::parse_date(text)?)),
-        oid::TIME => ScalarValue::Time64Microsecond(Some(datetime::parse_time(text)?)),
-        oid::TIMESTAMP => timestamp(datetime::parse_timestamp(text)?, false),
-        oid::TIMESTAMPTZ => timestamp(datetime::parse_timestamptz(text, zone)?, true),
+        oid::DATE => ScalarValue::Date32(Some(datetime::parse_date(text).map_err(of_datetime)?)),
+        oid::TIME => ScalarValue::Time64Microsecond(Some(datetime::parse_time(text).map_err(of_datetime)?)),
+        oid::TIMESTAMP => timestamp(datetime::parse_timestamp(text).map_err(of_datetime)?, false),
+        oid::TIMESTAMPTZ => timestamp(datetime::parse_timestamptz(text, zone).map_err(of_datetime)?, true),
         oid::INTERVAL => interval(Interval::from_text(text)?)?,
         oid::BYTEA => ScalarValue::Binary(Some(bytea(text).ok_or_else(wrong)?)),
         oid::UUID => ScalarValue::Utf8(Some(uuid::Uuid::parse_str(trimmed).map_err(|_| wrong())?.to_string())),
@@ -245,4 +247,13 @@ fn cast(value: ScalarValue, target: &DataType) -> Result<ScalarValue, Failure> {
             Err(Failure::new("42804", format!("a parameter of type {} cannot stand for {target}", value.data_type())))
         }
     }
+}
+
+fn of_datetime(error: DateTimeError) -> Failure {
+    let sqlstate = match error {
+        DateTimeError::Syntax(_) => "22007",
+        DateTimeError::OutOfRange => "22008",
+        DateTimeError::UnknownZone => "22023",
+    };
+    Failure::new(sqlstate, error.to_string())
 }

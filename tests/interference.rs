@@ -1,0 +1,146 @@
+//! Two warehouses that differ only in what a login may not see answer every statement of that login with the same bytes.
+//!
+//! `RATEHOUSE_PAIRS=100000 RATEHOUSE_SEED=7 cargo test interference` tries more, or others.
+
+mod queries;
+mod tap;
+mod worlds;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use ratehouse::serve::Served;
+use ratehouse::wire::config::ServeConfig;
+use ratehouse::wire::{Server, serve};
+use tokio::runtime::Runtime;
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::fixture::Fixture;
+use queries::{Schema, Statements};
+use tap::Tapped;
+use worlds::{CANARY, Pair};
+
+/// Statements of all logins together.
+const PAIRS: usize = 1_000;
+
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+async fn served(fixture: &Fixture, work: &Runtime) -> Server {
+    let config = ServeConfig::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), work.handle().clone());
+    serve(Arc::new(Served(fixture.warehouse.clone())), config).await.expect("a free port")
+}
+
+async fn schema_of(tapped: &Tapped) -> Schema {
+    let sql = "select table_schema || '.' || table_name, column_name, data_type from information_schema.columns \
+               where table_schema in ('public', 'focus', 'ref', 'ops') order by 1, ordinal_position";
+    let messages = tapped.client.simple_query(sql).await.expect("the catalog answers");
+    let schema = Schema::new(messages.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            let text = |at| row.get(at).unwrap_or_default().to_owned();
+            Some((text(0), text(1), text(2)))
+        }
+        _ => None,
+    }));
+    tapped.take();
+    schema
+}
+
+/// What a server sent as messages; rows that have no order are sorted.
+///
+/// Rows of roll-ups lie in the order in which a landing met their texts, whosever they are. That order tells of nothing
+/// but itself; so do the rows that were sent before a statement failed.
+fn messages(bytes: &[u8], is_ordered: bool) -> Vec<&[u8]> {
+    let mut messages = Vec::new();
+    let mut rest = bytes;
+    while let [_, a, b, c, d, ..] = rest {
+        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize + 1;
+        let (message, after) = rest.split_at(length.min(rest.len()));
+        messages.push(message);
+        rest = after;
+    }
+    if messages.iter().any(|message| message.starts_with(b"E")) {
+        messages.retain(|message| !message.starts_with(b"D"));
+    } else if !is_ordered {
+        let first = messages.iter().position(|message| message.starts_with(b"D")).unwrap_or_default();
+        let rows = messages[first..].iter().take_while(|message| message.starts_with(b"D")).count();
+        messages[first..first + rows].sort_unstable();
+    }
+    messages
+}
+
+/// The printable parts of what a server sent.
+fn readable(bytes: &[u8]) -> String {
+    let text: String =
+        bytes.iter().map(|byte| if (32..127).contains(byte) { char::from(*byte) } else { '·' }).collect();
+    text.chars().take(1_500).collect()
+}
+
+async fn compare(pair: &Pair, pairs: usize, seed: u64) {
+    let _ = tracing_subscriber::fmt().with_env_filter("error").with_test_writer().try_init();
+    // Threads that serve no sockets, as in the program.
+    let work = Runtime::new().expect("threads can be started");
+    let servers = [served(&pair.one, &work).await, served(&pair.other, &work).await];
+    let each = pairs.div_ceil(pair.logins.len());
+    let mut answered = 0;
+    let mut internal = Vec::new();
+    for (number, login) in (0_u64..).zip(pair.logins) {
+        let [one, other] = [Tapped::connect(&servers[0], login).await, Tapped::connect(&servers[1], login).await];
+        let schema = schema_of(&one).await;
+        schema_of(&other).await;
+        assert!(schema.len() > 2, "{login} sees something");
+        let mut statements = Statements { schema: &schema, rng: StdRng::seed_from_u64(seed ^ (number << 32)) };
+        for turn in 0..each {
+            let sql = statements.next();
+            let extended = turn % 4 == 3;
+            let (a, b) = if extended {
+                (one.extended(&sql).await, other.extended(&sql).await)
+            } else {
+                (one.simple(&sql).await, other.simple(&sql).await)
+            };
+            // The id under which the log has an internal error is random.
+            if a.windows(6).any(|window| window == b"CXX000") && a.len() == b.len() {
+                internal.push(sql);
+                continue;
+            }
+            let is_ordered = sql.contains("order by");
+            assert!(
+                messages(&a, is_ordered) == messages(&b, is_ordered),
+                "{}: {login} can tell the worlds apart (seed {seed}, extended {extended}):\n{sql}\n-- one\n{}\n-- other\n{}",
+                pair.name,
+                readable(&a),
+                readable(&b)
+            );
+            assert!(!a.is_empty(), "{login}: no answer to {sql}");
+            // The statement may name the canary, its answer may only repeat it.
+            assert!(
+                sql.contains(CANARY) || !a.windows(CANARY.len()).any(|window| window == CANARY.as_bytes()),
+                "{login} reads a hidden row:\n{sql}\n{}",
+                readable(&a)
+            );
+            answered += usize::from(a.contains(&b'D'));
+        }
+    }
+    assert!(internal.is_empty(), "{} internal errors, such as:\n{}", internal.len(), internal.join("\n"));
+    // Statements that all fail would show nothing.
+    assert!(answered * 3 > pairs, "only {answered} of {pairs} statements were answered with rows");
+    for server in servers {
+        server.shutdown().await;
+    }
+    tokio::task::spawn_blocking(move || drop(work)).await.expect("the threads end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reseller_cannot_tell_what_is_beside_or_above_it() {
+    compare(&worlds::beside_a_reseller().await, number("RATEHOUSE_PAIRS", PAIRS), number("RATEHOUSE_SEED", 1) as u64)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_cannot_tell_what_is_beside_or_above_it() {
+    compare(&worlds::above_a_customer().await, number("RATEHOUSE_PAIRS", PAIRS), number("RATEHOUSE_SEED", 2) as u64)
+        .await;
+}

@@ -1,0 +1,170 @@
+//! Pairs of warehouses that differ only in what an observer may not see.
+
+use crate::fixture::{Fixture, Line, run};
+
+/// A word that only hidden rows hold.
+pub(super) const CANARY: &str = "SECRET";
+
+/// Who looks, and at which pair of worlds.
+pub(super) struct Pair {
+    pub(super) name: &'static str,
+    pub(super) logins: &'static [&'static str],
+    pub(super) one: Fixture,
+    pub(super) other: Fixture,
+}
+
+/// A card for everything of an edge.
+struct Terms(&'static str, &'static str, &'static str);
+
+const ABOVE: Terms = Terms("wholesale-north", "dist", "north");
+const BESIDE: [Terms; 2] = [Terms("wholesale-south", "dist", "south"), Terms("retail-south", "south", "core")];
+
+async fn price(fixture: &Fixture, Terms(card, seller, buyer): &Terms, percent: &str) {
+    fixture.card(card, seller, buyer, "markup_pct", percent).await;
+}
+
+/// The tree of [`Fixture::chain`] with logins of every role at a reseller and at a customer, and the cards of that
+/// reseller. The customer pays by list cost, so that what its reseller pays is not in any of its prices.
+async fn base() -> Fixture {
+    let fixture = Fixture::with_nodes(
+        "north,dist,reseller\nsouth,dist,reseller\nacme,north,customer\nbolt,north,customer\ncore,south,customer",
+    )
+    .await;
+    fixture.accounts("a-acme,acme\na-bolt,bolt\na-core,core\na-north,north").await;
+    fixture.card("retail-bolt", "north", "bolt", "markup_pct", "50").await;
+    fixture
+        .copy("rate_cards", "card_id,seller_node_id,buyer_node_id,currency,name\nlist-acme,north,acme,USD,x\n")
+        .await;
+    fixture.copy("rate_card_versions", "card_id,version\nlist-acme,1\n").await;
+    fixture
+        .copy("rate_rules", "card_id,version,rule_id,method,value,base\nlist-acme,1,all,discount_pct,5,list\n")
+        .await;
+    fixture.activate("list-acme", "1").await;
+    for role in ["admin", "finance"] {
+        fixture.user(&format!("{role}@north"), "north", role).await;
+    }
+    fixture.user("portal@acme", "acme", "portal").await;
+    for role in ["engineering", "executive", "sales_ops", "accounting", "auditor", "portal"] {
+        fixture.user(&format!("{role}@north"), "north", role).await;
+    }
+    for role in ["admin", "finance", "engineering", "executive", "accounting"] {
+        fixture.user(&format!("{role}@acme"), "acme", role).await;
+    }
+    fixture
+}
+
+/// What the provider billed for what acme consumed. A keyed hash of the whole line identifies a charge, so these are the
+/// same in every world: what the key hides is not for bytes to compare.
+const COSTS: [&str; 3] = ["100", "70", "6"];
+
+/// What acme consumed.
+fn acme<'a>(cost: [&'a str; 3]) -> Vec<Line<'a>> {
+    let line = |resource, sku, list, cost, tags| Line {
+        resource,
+        sku,
+        list,
+        tags,
+        billed: cost,
+        effective: cost,
+        ..Line::usage("a-acme", cost)
+    };
+    vec![
+        line("vm-1", "M1", "120", cost[0], r#"{"team": "red"}"#),
+        line("vm-2", "M2", "80.5", cost[1], r#"{"team": "blue", "n": "1"}"#),
+        Line { service: "Storage", service_category: "Storage", unit: "GB", ..line("disk", "S1", "7.25", cost[2], "") },
+    ]
+}
+
+fn hidden<'a>(account: &'a str, cost: &'a str, text: &'a str) -> Line<'a> {
+    Line { resource: text, description: text, service: text, sku: text, tags: "not json", ..Line::usage(account, cost) }
+}
+
+async fn land(fixture: &Fixture, name: &str, lines: &[Line<'_>]) {
+    fixture.land(name, lines).await;
+}
+
+/// Below `north` nothing differs; beside and above it everything does.
+pub(super) async fn beside_a_reseller() -> Pair {
+    let base = base().await;
+    price(&base, &ABOVE, "10").await;
+    let (one, other) = (base.copy_of(), base.copy_of());
+    let north = [acme(COSTS), vec![Line::usage("a-bolt", "200"), Line::usage("a-north", "10")]].concat();
+
+    for terms in &BESIDE {
+        price(&one, terms, "20").await;
+    }
+    land(&one, "october.csv", &[north.clone(), vec![Line::usage("a-core", "400")]].concat()).await;
+    run(&one.admin(), "call close_period('2025-10')").await;
+
+    // Other prices, other logins and nodes, more commits, more rows with values that break expressions.
+    let admin = other.admin();
+    for terms in &BESIDE {
+        price(&other, terms, "77").await;
+    }
+    other.nodes("secret-east,dist,reseller\nsecret-core2,south,customer\nsecret-e1,secret-east,customer").await;
+    other.accounts("a-secret,secret-e1\na-secret2,secret-core2").await;
+    other.card("secret-card", "dist", "secret-east", "markup_pct", "3").await;
+    other.card("secret-retail", "secret-east", "secret-e1", "markup_pct", "4").await;
+    other.card("secret-core", "south", "secret-core2", "markup_pct", "5").await;
+    other.user("secret", "secret-east", "finance").await;
+    let names: Vec<String> = (0..40).map(|number| format!("{CANARY}-{number}")).collect();
+    let mut rows = north;
+    rows.extend(names.iter().map(|name| hidden("a-core", "-0.000000000000000001", name)));
+    rows.extend(names.iter().map(|name| hidden("a-secret", "99999999999999", name)));
+    rows.push(hidden("a-secret2", "0", "0"));
+    land(&other, "october.csv", &rows).await;
+    let september = Line {
+        period: "2025-09",
+        from: "2025-09-05T00:00:00Z",
+        to: "2025-09-05T01:00:00Z",
+        ..hidden("a-core", "5", CANARY)
+    };
+    land(&other, "september.csv", &[september]).await;
+    run(&admin, "call close_period('2025-09')").await;
+    run(&admin, "call close_period('2025-10')").await;
+    run(&admin, "call issue_invoices('2025-09')").await;
+    Pair {
+        name: "beside and above a reseller",
+        logins: &[
+            "admin@north",
+            "finance@north",
+            "engineering@north",
+            "executive@north",
+            "sales_ops@north",
+            "accounting@north",
+            "auditor@north",
+            "portal@north",
+        ],
+        one,
+        other,
+    }
+}
+
+/// What acme sees is the same; its reseller's purchase prices and its siblings are not.
+pub(super) async fn above_a_customer() -> Pair {
+    let base = base().await;
+    let (one, other) = (base.copy_of(), base.copy_of());
+    price(&one, &ABOVE, "10").await;
+    land(&one, "october.csv", &[acme(COSTS), vec![Line::usage("a-bolt", "200")]].concat()).await;
+    run(&one.admin(), "call close_period('2025-10')").await;
+
+    let admin = other.admin();
+    price(&other, &ABOVE, "55").await;
+    run(&admin, "insert into ref.charge_policies (node_id, buyer_node_id, charge_category, policy) values ('dist', 'north', 'Tax', 'pass')").await;
+    other.user("secret@north", "north", "finance").await;
+    other.nodes("secret-acme,north,customer").await;
+    other.card("secret-card", "north", "secret-acme", "markup_pct", "4").await;
+    other.accounts("a-secret,secret-acme").await;
+    let mut rows = acme(COSTS);
+    let names: Vec<String> = (0..30).map(|number| format!("{CANARY}-{number}")).collect();
+    rows.extend(names.iter().map(|name| hidden("a-bolt", "12345678901234", name)));
+    rows.push(hidden("a-secret", "1", "9999-99-99"));
+    land(&other, "october.csv", &rows).await;
+    run(&admin, "call close_period('2025-10')").await;
+    Pair {
+        name: "beside and above a customer",
+        logins: &["portal@acme", "admin@acme", "finance@acme", "engineering@acme", "executive@acme", "accounting@acme"],
+        one,
+        other,
+    }
+}

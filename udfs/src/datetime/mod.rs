@@ -1,0 +1,12 @@
+//! Dates and times in text: one reading for casts, comparisons and parameters.
+
+mod cast;
+mod parse;
+mod zone;
+
+#[cfg(test)]
+mod tests;
+
+pub use cast::DateTimeCasts;
+pub use parse::{DateTimeError, parse_date, parse_time, parse_timestamp, parse_timestamptz};
+pub use zone::Zone;
