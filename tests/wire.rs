@@ -334,6 +334,19 @@ async fn forms_of_postgresql_that_the_engine_does_not_know_are_understood() {
         .await,
         "1"
     );
+    // Timestamps as text are on the clock of the session.
+    assert_eq!(
+        shown("set timezone = 'Asia/Kolkata'; select cast(charge_period_start as text), to_char(charge_period_end, 'HH24:MI OF') from charges; reset timezone").await,
+        "2025-10-05 05:30:00+05:30|06:30 +05:30"
+    );
+    let statement = client
+        .prepare("select 1, -7 as a, 3000000000 from charges where service_name = any($1)")
+        .await
+        .expect("it is right");
+    let types: Vec<&str> = statement.columns().iter().map(|column| column.type_().name()).collect();
+    assert_eq!(types, ["int4", "int4", "int8"]);
+    let found = client.query(&statement, &[&vec!["Machines", "none"]]).await.expect("an array is taken");
+    assert_eq!(found.len(), 1);
     // Time is that of the statement, in a block that of its beginning.
     assert_eq!(shown("select charge_date < current_date and charge_period_end < now() from charges").await, "t");
     assert_eq!(shown("begin; select count(distinct now()) from charges").await, "1");

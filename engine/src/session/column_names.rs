@@ -8,7 +8,9 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, Select, SelectItem, SetExpr, Statement as Ast};
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType, Expr, Ident, Query, Select, SelectItem, SetExpr, Statement as Ast, UnaryOperator, Value,
+};
 
 /// Begins the names that stand in while a query is planned.
 const STAND_IN: &str = "__column_";
@@ -20,16 +22,41 @@ pub(super) fn stand_in(mut query: Ast) -> (Ast, Vec<String>) {
         && let Some(select) = outermost(query)
     {
         for item in &mut select.projection {
+            if let SelectItem::ExprWithAlias { expr, .. } = item {
+                into_integer(expr);
+            }
             if let SelectItem::UnnamedExpr(expression) = item
                 && !matches!(expression, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
             {
                 let alias = Ident::with_quote('"', format!("{STAND_IN}{}", shown.len()));
                 shown.push(name_of(expression).unwrap_or_else(|| "?column?".to_owned()));
+                into_integer(expression);
                 *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias };
             }
         }
     }
     (query, shown)
+}
+
+/// A whole number in the select list is an `integer` where it fits, as in Postgres; to the engine it is a `bigint`.
+fn into_integer(expression: &mut Expr) {
+    let literal = match &*expression {
+        Expr::Value(value) => &value.value,
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
+            Expr::Value(value) => &value.value,
+            _ => return,
+        },
+        _ => return,
+    };
+    if matches!(literal, Value::Number(digits, _) if digits.parse::<i32>().is_ok()) {
+        *expression = Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(expression.clone()),
+            data_type: DataType::Integer(None),
+            array: false,
+            format: None,
+        };
+    }
 }
 
 /// The select whose columns name the result's.
@@ -98,7 +125,7 @@ fn name_of(expression: &Expr) -> Option<String> {
             _ => None,
         },
         Expr::Value(value) => match &value.value {
-            datafusion::sql::sqlparser::ast::Value::Boolean(_) => Some("bool".to_owned()),
+            Value::Boolean(_) => Some("bool".to_owned()),
             _ => None,
         },
         _ => None,

@@ -2,12 +2,14 @@
 //!
 //! - `fetch first n rows only` is `limit n`;
 //! - `U&'...'` and `N'...'` are texts, already decoded by the parser;
+//! - `x = any ($1)` compares with an array of texts, where nothing else says what the parameter is;
 //! - a number in `rollup (1, 2)`, `cube` and `grouping sets` is the column at that place, as it is in a plain `group by`.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Fetch, GroupByExpr, LimitClause, Query, Select, SelectItem, Statement as Ast, Value, VisitMut, VisitorMut,
+    ArrayElemTypeDef, CastKind, DataType, Expr, Fetch, GroupByExpr, LimitClause, Query, Select, SelectItem,
+    Statement as Ast, Value, VisitMut, VisitorMut,
 };
 
 use crate::security::SessionError;
@@ -42,6 +44,9 @@ impl VisitorMut for Adapter {
         {
             value.value = Value::SingleQuotedString(std::mem::take(text));
         }
+        if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expression {
+            type_parameter(right);
+        }
         ControlFlow::Continue(())
     }
 }
@@ -50,6 +55,23 @@ fn into_flow(result: Result<(), SessionError>) -> ControlFlow<SessionError> {
     match result {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => ControlFlow::Break(error),
+    }
+}
+
+fn type_parameter(array: &mut Expr) {
+    let is_parameter = |value: &Expr| matches!(value, Expr::Value(v) if matches!(v.value, Value::Placeholder(_)));
+    let inner = match array {
+        Expr::Nested(inner) => inner.as_mut(),
+        other => other,
+    };
+    if is_parameter(inner) {
+        *inner = Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(inner.clone()),
+            data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None)),
+            array: false,
+            format: None,
+        };
     }
 }
 

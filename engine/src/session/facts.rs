@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, Schema};
 
 use super::relation_catalog::DATABASE;
 use super::settings::{PARAMETERS, SERVER_VERSION};
@@ -71,7 +71,7 @@ impl Session {
                 primary_key: primary_key(relation.schema, relation.name, reference),
                 unique: Vec::new(),
                 foreign_keys: foreign_keys(relation.schema, relation.name),
-                definition: None,
+                definition: self.definition(relation.schema, relation.name, &table.schema()),
                 privileges,
             });
         }
@@ -97,6 +97,17 @@ impl Session {
             comment: Some("Ratehouse billing warehouse".to_owned()),
             clock: || chrono::Utc::now().timestamp_micros(),
         })
+    }
+
+    /// The text of a view: the root reads what it is made of, others only what it gives.
+    fn definition(&self, schema: &str, name: &str, columns: &Schema) -> Option<String> {
+        let is_root = self.shared.moment().scope.is_root;
+        let view = super::views::named(schema, name, is_root)?;
+        if is_root {
+            return Some(view.sql.to_owned());
+        }
+        let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).collect();
+        Some(format!(" SELECT {}\n   FROM {schema}.{name};", names.join(",\n    ")))
     }
 
     fn role_facts(&self) -> Result<Vec<RoleFact>, SessionError> {

@@ -284,8 +284,8 @@ fn accepted(parameter: &'static Parameter, value: &str) -> Result<String, Sessio
             }
             "ISO, MDY".to_owned()
         }
-        "standard_conforming_strings" | "row_security" if !is_on(value) => return Err(invalid()),
-        "standard_conforming_strings" | "row_security" => "on".to_owned(),
+        "standard_conforming_strings" if !is_on(value) => return Err(invalid()),
+        "standard_conforming_strings" => "on".to_owned(),
         _ => value.to_owned(),
     })
 }

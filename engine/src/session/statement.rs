@@ -158,7 +158,9 @@ impl Statement {
         Ok(match set {
             Set::SingleAssignment { scope, variable, values, .. } => {
                 let is_local = *scope == Some(ContextModifier::Local);
-                assignment(parameter_name(variable), setting_value(values)?, is_local)
+                let name = parameter_name(variable);
+                let value = if name == "search_path" { path_value(values)? } else { setting_value(values)? };
+                assignment(name, value, is_local)
             }
             Set::SetTimeZone { local, value } => {
                 assignment("timezone".to_owned(), setting_value(std::slice::from_ref(value))?, *local)
@@ -203,6 +205,24 @@ fn parameter_name(name: &ObjectName) -> String {
         "time zone" => "timezone".to_owned(),
         _ => name,
     }
+}
+
+/// A list of schemas; names that need quotes keep them.
+fn path_value(values: &[Expr]) -> Result<Option<String>, SessionError> {
+    let is_plain = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let mut names = Vec::new();
+    for value in values {
+        let Some(name) = setting_value(std::slice::from_ref(value))? else { return Ok(None) };
+        let name = match value {
+            Expr::Identifier(ident) if ident.quote_style.is_none() => name.to_lowercase(),
+            _ => name,
+        };
+        names.push(if is_plain(&name) { name } else { format!("\"{}\"", name.replace('"', "\"\"")) });
+    }
+    Ok(Some(names.join(", ")))
 }
 
 fn setting_value(values: &[Expr]) -> Result<Option<String>, SessionError> {

@@ -1,6 +1,6 @@
-//! Casts from text to dates and times, as PostgreSQL does them.
+//! Casts from text to dates and times and from timestamps to text, as PostgreSQL does them.
 //!
-//! Arrow's parser knows fewer forms (no `2026-10-01 10:00`) and puts the text into its error.
+//! Arrow's parser knows fewer forms (no `2026-10-01 10:00`) and puts the text into its error; it shows timestamps with a `T`.
 
 use super::parse::{DateTimeError, parse_date, parse_time, parse_timestamp, parse_timestamptz};
 use super::zone::Zone;
@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
 
-/// Rewrites casts from text to dates and times, written or implied: it runs after the types of a plan agree.
+/// Rewrites casts from text to dates and times and from timestamps to text, written or implied: it runs after the types of a plan agree.
 #[derive(Debug, Default)]
 pub struct DateTimeCasts;
 
@@ -56,6 +56,14 @@ impl TreeNodeRewriter for Casts<'_> {
         let is_text = |data_type| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         if ToDateTime::makes(field.data_type()) && expr.get_type(self.schema).is_ok_and(is_text) {
             let function = ScalarUDF::from(ToDateTime::new(field.data_type().clone()));
+            return Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(
+                Arc::new(function),
+                vec![*expr],
+            ))));
+        }
+        let is_instant = |data_type| matches!(data_type, DataType::Timestamp(..));
+        if is_text(field.data_type().clone()) && expr.get_type(self.schema).is_ok_and(is_instant) {
+            let function = ScalarUDF::from(super::show::TimestampText::new(field.data_type().clone()));
             return Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(
                 Arc::new(function),
                 vec![*expr],

@@ -2,6 +2,7 @@
 
 mod cast;
 mod parse;
+mod show;
 mod zone;
 
 #[cfg(test)]

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Shows that the tests of interference find leaks: plants one defect at a time and expects them to fail.
+
+    python3 tests/mutants.py [--only NAME] [--pairs 500]
+
+Each defect is a change of one place in a copy of the sources, built and tested there; a build takes minutes, so this runs on
+demand. Exit status 0: every defect was found and the unchanged sources pass; 1: one was not.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# Name, file below engine/src, text that is there once, what takes its place.
+DEFECTS = [
+    ("a scan without the scope's filter", "session/lake_source.rs",
+     "rows: kept(row_filter(&moment.scope))?, columns: self.columns() }]", "rows: base()?, columns: self.columns() }]"),
+    ("reference rows of everybody", "session/scope_rows.rs",
+     '"nodes" | "accounts" => within_then(text("node_id")),', '"nodes" | "accounts" => true,'),
+    ("cards of everybody", "session/scope_rows.rs",
+     "is_shown && (moment.scope.is_root || within(seller))", "is_shown"),
+    ("documents of everybody", "session/scope_rows.rs",
+     "moment.scope.is_root || moment.tree.is_within_throughout(seller, own, &begin(from), &begin(to))", "true"),
+    ("logins of everybody in pg_roles", "session/facts.rs",
+     ".filter(|row| text(row, 0) == *own || moment.tree.is_within_now(&text(row, 1), &moment.scope.node_id, &now))", ""),
+    ("snapshot ids for everybody", "session/row_source.rs",
+     "is_root || column.name != OF_THE_ROOT", "is_root || !OF_THE_ROOT.is_empty()"),
+    ("a plan that shows what is inside a scan", "security/scan.rs",
+     'write!(f, "ScopedScan: {}", self.name)', 'write!(f, "ScopedScan: {} {:?}", self.name, self.inner)'),
+    ("the caller's expressions below the scope's filter", "security/scan.rs",
+     "        Expr::IsNull(inner) | Expr::IsNotNull(inner) => column_type(inner).is_some(),\n        _ => false,",
+     "        Expr::IsNull(inner) | Expr::IsNotNull(inner) => column_type(inner).is_some(),\n        _ => true,"),
+    ("partitions by the number of files", "security/scan.rs",
+     "let partitions = self.source.partitions(state.config().target_partitions());",
+     "let _ = state;\n        let partitions = inner.properties().partitioning.partition_count();"),
+    ("values in errors", "security/errors.rs",
+     'SessionError::new("22P02", "invalid input syntax or value")\n}', "SessionError::new(\"22P02\", text.to_owned())\n}"),
+    ("a hash of a line and the lines beside it", "warehouse/line_identity.rs",
+     "if array.is_valid(row) {\n                    hasher.write_u64(mark);",
+     "if !array.is_valid(row) {\n                    hasher.write_u8(0);\n                } else {\n                    hasher.write_u64(mark);"),
+    ("every relation for every role", "session/relation_catalog.rs",
+     "        let Some(granted) = self.granted().find(|r| r.schema == schema && r.name == name) else {",
+     "        let Some(granted) = RELATIONS.iter().find(|r| r.schema == schema && r.name == name) else {"),
+]
+
+
+def plant(sources, defect):
+    _, file, old, new = defect
+    path = sources / "engine" / "src" / file
+    text = path.read_text()
+    if text.count(old) != 1:
+        sys.exit(f"{file}: the text of a defect is there {text.count(old)} times: {old!r}")
+    path.write_text(text.replace(old, new))
+    return path, text
+
+
+def fails(sources, pairs):
+    """Whether the tests fail, and how."""
+    command = ["cargo", "test", "--offline", "-q", "-p", "ratehouse", "-p", "ratehouse-udfs", "--test", "main", "interference"]
+    done = subprocess.run(command, cwd=sources, env={**os.environ, "RATEHOUSE_PAIRS": str(pairs)}, capture_output=True, text=True)
+    output = done.stdout + done.stderr
+    if "could not compile" in output:
+        sys.exit(output)
+    found = [line for line in output.splitlines() if "can tell the worlds apart" in line or "reads a hidden row" in line]
+    return done.returncode != 0, (found or output.strip().splitlines()[-1:])[0]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", help="defects whose name holds this text")
+    parser.add_argument("--pairs", type=int, default=500)
+    parser.add_argument("--sources", type=pathlib.Path, default=ROOT / "target" / "mutants")
+    arguments = parser.parse_args()
+    sources = arguments.sources
+    shutil.rmtree(sources, ignore_errors=True)
+    shutil.copytree(ROOT, sources, ignore=shutil.ignore_patterns("target", ".git"))
+    chosen = [defect for defect in DEFECTS if not arguments.only or arguments.only in defect[0]]
+    missed = []
+    for defect in chosen:
+        path, text = plant(sources, defect)
+        failed, how = fails(sources, arguments.pairs)
+        path.write_text(text)
+        print(f"{'found ' if failed else 'MISSED'} {defect[0]}: {how}", flush=True)
+        if not failed:
+            missed.append(defect[0])
+    failed, how = fails(sources, arguments.pairs)
+    print(f"{'BROKEN' if failed else 'passes'} unchanged: {how}")
+    print(f"{len(chosen) - len(missed)} of {len(chosen)} defects found")
+    return 1 if missed or failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
