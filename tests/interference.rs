@@ -106,7 +106,7 @@ async fn compare(pair: &Pair, pairs: usize, seed: u64) {
                 internal.push(sql);
                 continue;
             }
-            let is_ordered = sql.contains("order by");
+            let is_ordered = sql.contains("order by 1");
             assert!(
                 messages(&a, is_ordered) == messages(&b, is_ordered),
                 "{}: {login} can tell the worlds apart (seed {seed}, extended {extended}):\n{sql}\n-- one\n{}\n-- other\n{}",

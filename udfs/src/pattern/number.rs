@@ -191,7 +191,7 @@ impl<'a> Processor<'a> {
             last_relevant: None,
         };
         if pattern.has_plus || pattern.has_minus {
-            this.sign_wrote = !(pattern.has_plus && !pattern.has_minus);
+            this.sign_wrote = !pattern.has_plus || pattern.has_minus;
         } else {
             if !is_negative && pattern.fills {
                 this.has_brackets = false;
@@ -242,15 +242,14 @@ impl<'a> Processor<'a> {
             "PL" if !self.is_negative => out.push('+'),
             "," | "G" | "MI" | "PL" if !fills => out.push(' '),
             "SG" => out.push(self.sign()),
+            "TH" if self.number.first() == Some(&b'#') || self.is_negative || self.pattern.has_point => {}
+            "TH" if !self.number.last().is_some_and(u8::is_ascii_digit) => {
+                return plan_err!("to_char has no number for the suffix {word}");
+            }
             "TH" => {
-                if !(self.number.first() == Some(&b'#') || self.is_negative || self.pattern.has_point) {
-                    if !self.number.last().is_some_and(u8::is_ascii_digit) {
-                        return plan_err!("to_char has no number for the suffix {word}");
-                    }
-                    let digits = String::from_utf8_lossy(&self.number);
-                    let case = if word == "TH" { Ordinal::Upper } else { Ordinal::Lower };
-                    out.push_str(case.of(&digits));
-                }
+                let digits = String::from_utf8_lossy(&self.number);
+                let case = if word == "TH" { Ordinal::Upper } else { Ordinal::Lower };
+                out.push_str(case.of(&digits));
             }
             _ => {}
         }
