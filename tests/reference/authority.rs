@@ -151,7 +151,7 @@ async fn a_version_is_active_when_every_role_approved_and_its_proposer_is_none_o
     run(&second, &call("approve")).await;
     assert_eq!(rows(&finance, STATUS).await, ["active"]);
     let acts =
-        "select action, login, role, justification from ops.approvals where object_id = 'card/1' order by snapshot_id";
+        "select action, login, role, justification from ops.approvals where object_id = 'card/1' order by \"at\"";
     assert_eq!(
         rows(&finance, acts).await,
         [

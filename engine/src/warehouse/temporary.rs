@@ -1,10 +1,11 @@
 //! Temporary files of queries and landings, in a place of the warehouse's own.
 //!
 //! `DIR/tmp/` has one directory for each process that has the warehouse open, readable by its owner
-//! only. It is locked while its process lives, so the next one removes what a killed one left.
+//! only. It is locked while its process lives, so a later one removes what a killed one left.
 
 use std::fs::{self, DirBuilder, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use uuid::Uuid;
@@ -62,12 +63,18 @@ fn private_directory(path: &Path) -> std::io::Result<()> {
     builder.create(path)
 }
 
-/// Removes directories whose lock nobody holds. One that is just being made has no lock yet and stays.
+/// Between making a directory and locking it nobody holds its lock.
+const BEING_MADE: Duration = Duration::from_secs(60);
+
+/// Removes directories whose lock nobody holds.
 fn remove_abandoned(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if File::open(path.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok()) {
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let is_abandoned = |lock: File| {
+            let age = lock.metadata().and_then(|metadata| metadata.modified()).map(|at| at.elapsed());
+            lock.try_lock().is_ok() && matches!(age, Ok(Ok(age)) if age > BEING_MADE)
+        };
+        if File::open(path.join(LOCK)).is_ok_and(is_abandoned) {
             let _ = fs::remove_dir_all(&path);
         }
     }
@@ -75,6 +82,8 @@ fn remove_abandoned(folder: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]
@@ -83,7 +92,8 @@ mod tests {
         let first = Temporary::create(warehouse.path()).expect("the first");
         let killed = warehouse.path().join(FOLDER).join("killed");
         private_directory(&killed).expect("a directory");
-        fs::write(killed.join(LOCK), "").expect("a lock that nobody holds");
+        let lock = File::create(killed.join(LOCK)).expect("a lock that nobody holds");
+        lock.set_modified(SystemTime::now() - 2 * BEING_MADE).expect("it is old");
         fs::write(killed.join("spilled"), "rows").expect("a file");
         let second = Temporary::create(warehouse.path()).expect("the second");
         assert!(!killed.exists() && first.path.exists() && second.path.exists());
