@@ -6,18 +6,11 @@ mod queries;
 mod tap;
 mod worlds;
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use ratehouse::serve::Served;
-use ratehouse::wire::config::ServeConfig;
-use ratehouse::wire::{Server, serve};
-use tokio::runtime::Runtime;
 use tokio_postgres::SimpleQueryMessage;
 
-use crate::fixture::Fixture;
+use crate::wire::served;
 use queries::{Schema, Statements};
 use tap::Tapped;
 use worlds::{CANARY, Pair};
@@ -27,11 +20,6 @@ const PAIRS: usize = 1_000;
 
 fn number(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-async fn served(fixture: &Fixture, work: &Runtime) -> Server {
-    let config = ServeConfig::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), work.handle().clone());
-    serve(Arc::new(Served(fixture.warehouse.clone())), config).await.expect("a free port")
 }
 
 async fn schema_of(tapped: &Tapped) -> Schema {
@@ -81,9 +69,7 @@ fn readable(bytes: &[u8]) -> String {
 
 async fn compare(pair: &Pair, pairs: usize, seed: u64) {
     let _ = tracing_subscriber::fmt().with_env_filter("error").with_test_writer().try_init();
-    // Threads that serve no sockets, as in the program.
-    let work = Runtime::new().expect("threads can be started");
-    let servers = [served(&pair.one, &work).await, served(&pair.other, &work).await];
+    let servers = [served(&pair.one).await, served(&pair.other).await];
     let each = pairs.div_ceil(pair.logins.len());
     let mut answered = 0;
     let mut internal = Vec::new();
@@ -130,7 +116,6 @@ async fn compare(pair: &Pair, pairs: usize, seed: u64) {
     for server in servers {
         server.shutdown().await;
     }
-    tokio::task::spawn_blocking(move || drop(work)).await.expect("the threads end");
 }
 
 #[tokio::test(flavor = "multi_thread")]

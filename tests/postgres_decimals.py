@@ -17,6 +17,7 @@ Exceptions, each checked and counted rather than left out:
 """
 
 import argparse
+import contextlib
 import csv
 import os
 import pathlib
@@ -172,6 +173,10 @@ class Ratehouse:
                 rows.append(line)
         return rows
 
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
     def by_id(self, expression, count, refused):
         """Values by id. Rows that are expected to be errors are asked for one by one, the runs between them at once."""
         values, start = {}, 1
@@ -194,6 +199,23 @@ class Ratehouse:
             return {str(low): "error"}
         middle = (low + high) // 2
         return {**self.between(expression, low, middle), **self.between(expression, middle + 1, high)}
+
+
+@contextlib.contextmanager
+def side_by_side(binaries):
+    """PostgreSQL and Ratehouse, for expressions over values that a query spells out."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        operands = f"{folder}/operands.csv"
+        with open(operands, "w") as file:
+            file.write("id\n1\n")
+        with contextlib.closing(Ratehouse(operands)) as ratehouse, Postgres(binaries, folder) as postgres:
+            yield postgres, ratehouse
+
+
+def quoted(text):
+    """A literal."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def rounded(fraction):
@@ -279,8 +301,7 @@ def main():
             postgres.sql("create table operands (id bigint, g bigint, a numeric(38,18), b numeric(38,18), c numeric(38,18))")
             postgres.sql(f"copy operands from '{operands_path}' (format csv, header)")
             report = compare(postgres, ratehouse, operands)
-        ratehouse.process.stdin.close()
-        ratehouse.process.wait()
+        ratehouse.close()
     print(
         f"{report.compared} values compared with PostgreSQL {version} (seed {arguments.seed}): "
         f"{report.differences} differences; {report.beyond} beyond 38 digits after the point, "

@@ -15,12 +15,10 @@ Exceptions:
 """
 
 import argparse
-import os
 import random
 import sys
-import tempfile
 
-from postgres_decimals import Postgres, Ratehouse, postgres_15
+from postgres_decimals import postgres_15, quoted, side_by_side
 
 # A query is one line, and so is each row of an answer: this stands for the line break.
 BREAK = "¶"
@@ -74,10 +72,6 @@ def document(rng, repeats):
         at = rng.randrange(len(text))
         text = text[:at] + rng.choice(["", rng.choice(BREAKERS)]) + text[at + rng.randrange(2):]
     return text
-
-
-def quoted(text):
-    return "'" + text.replace("'", "''") + "'"
 
 
 def questions():
@@ -139,17 +133,9 @@ def main():
     if binaries is None:
         return 0
     rng = random.Random(arguments.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        operands = f"{folder}/operands.csv"
-        with open(operands, "w") as file:
-            file.write("id\n1\n")
-        ratehouse = Ratehouse(operands)
-        with Postgres(binaries, folder) as postgres:
-            version = postgres.sql("show server_version")[0]
-            compared, found, differences = compare(postgres, ratehouse, arguments.documents, rng)
-        ratehouse.process.stdin.close()
-        ratehouse.process.wait()
+    with side_by_side(binaries) as (postgres, ratehouse):
+        version = postgres.sql("show server_version")[0]
+        compared, found, differences = compare(postgres, ratehouse, arguments.documents, rng)
     print(
         f"{compared} values compared with PostgreSQL {version} (seed {arguments.seed}), {found} of them not null: "
         f"{differences} differences"

@@ -12,12 +12,10 @@ Exceptions:
 """
 
 import argparse
-import os
 import random
 import sys
-import tempfile
 
-from postgres_decimals import Postgres, Ratehouse, postgres_15
+from postgres_decimals import postgres_15, quoted, side_by_side
 
 NUMBER_PIECES = ["9", "9", "9", "99", "999", "0", "00", ",", "G", " ", "x", '"a\\"b"', "L", "th", "TH"]
 SIGNS = [("", ""), ("", ""), ("S", ""), ("", "S"), ("", "MI"), ("MI", ""), ("PL", ""), ("", "PL"), ("SG", ""), ("", "PR"), ("", "SG")]
@@ -66,10 +64,6 @@ def moments(rng):
         yield f"{year:04}-{day} {time}"
 
 
-def quoted(text):
-    return "'" + text.replace("'", "''") + "'"
-
-
 def theirs(postgres, values, kind, pattern):
     rows = ", ".join(f"({at}, {quoted(value)})" for at, value in enumerate(values))
     lines = postgres.sql(f"select id::text || ':' || total(v::{kind}, {quoted(pattern)}) from (values {rows}) as given(id, v)")
@@ -95,35 +89,27 @@ def main():
         return 0
     rng = random.Random(arguments.seed)
     compared = refused = differences = 0
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        operands = f"{folder}/operands.csv"
-        with open(operands, "w") as file:
-            file.write("id\n1\n")
-        ratehouse = Ratehouse(operands)
-        with Postgres(binaries, folder) as postgres:
-            version = postgres.sql("show server_version")[0]
-            for kind in ["numeric", "timestamp"]:
-                postgres.sql(
-                    f"create function total(v {kind}, p text) returns text language plpgsql as $$ begin "
-                    f"return to_char(v, p); exception when others then return '!'; end $$"
-                )
-            for _ in range(arguments.patterns):
-                kind, values, pattern = rng.choice([
-                    ("numeric", list(numbers(rng)), number_pattern(rng)),
-                    ("timestamp", list(moments(rng)), date_pattern(rng)),
-                ])
-                expected = theirs(postgres, values, kind, pattern)
-                shown = ours(ratehouse, values, "decimal(38, 12)" if kind == "numeric" else kind, pattern)
-                for at, text in expected.items():
-                    compared += 1
-                    refused += text == "!"
-                    if shown.get(at) != text:
-                        differences += 1
-                        if differences <= 20:
-                            print(f"DIFFERENT {values[int(at)]} by {pattern!r}: PostgreSQL {text!r}, Ratehouse {shown.get(at)!r}")
-        ratehouse.process.stdin.close()
-        ratehouse.process.wait()
+    with side_by_side(binaries) as (postgres, ratehouse):
+        version = postgres.sql("show server_version")[0]
+        for kind in ["numeric", "timestamp"]:
+            postgres.sql(
+                f"create function total(v {kind}, p text) returns text language plpgsql as $$ begin "
+                f"return to_char(v, p); exception when others then return '!'; end $$"
+            )
+        for _ in range(arguments.patterns):
+            kind, values, pattern = rng.choice([
+                ("numeric", list(numbers(rng)), number_pattern(rng)),
+                ("timestamp", list(moments(rng)), date_pattern(rng)),
+            ])
+            expected = theirs(postgres, values, kind, pattern)
+            shown = ours(ratehouse, values, "decimal(38, 12)" if kind == "numeric" else kind, pattern)
+            for at, text in expected.items():
+                compared += 1
+                refused += text == "!"
+                if shown.get(at) != text:
+                    differences += 1
+                    if differences <= 20:
+                        print(f"DIFFERENT {values[int(at)]} by {pattern!r}: PostgreSQL {text!r}, Ratehouse {shown.get(at)!r}")
     print(
         f"{compared} values compared with PostgreSQL {version} (seed {arguments.seed}), {refused} of them refused: "
         f"{differences} differences"

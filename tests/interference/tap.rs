@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ratehouse::wire::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use crate::fixture::PASSWORD;
+use crate::wire::connect;
 
 /// A logged-in client behind a listener that passes bytes on and keeps those of the server.
 pub(super) struct Tapped {
@@ -41,16 +42,7 @@ impl Tapped {
                 }
             }
         });
-        let connecting = tokio_postgres::Config::new()
-            .host("127.0.0.1")
-            .port(port)
-            .user(login)
-            .password(PASSWORD)
-            .dbname("ratehouse")
-            .connect(NoTls)
-            .await;
-        let (client, connection) = connecting.unwrap_or_else(|error| panic!("{login}: {error}"));
-        tokio::spawn(connection);
+        let client = connect(port, login, PASSWORD).await.unwrap_or_else(|error| panic!("{login}: {error}"));
         let this = Self { client, kept };
         // Nonces and cancel keys are random.
         this.take();

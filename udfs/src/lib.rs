@@ -6,6 +6,7 @@
 //! DataFusion's replace them.
 
 pub mod aggregate;
+mod columnar;
 pub mod datetime;
 pub mod decimal;
 pub mod json;
@@ -67,7 +68,7 @@ pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
 /// Returns the planner of type names.
 #[must_use]
 pub fn type_planner() -> Arc<dyn TypePlanner> {
-    Arc::new(numeric::NumericTypePlanner)
+    Arc::new(numeric::SqlTypes)
 }
 
 /// Returns the rewrites of expressions; register them with the session state, see [`install`].

@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
+use ratehouse_udfs::datetime::DateTimeError;
 
 use crate::catalog::CatalogError;
 
@@ -167,6 +168,9 @@ fn from_root(error: &DataFusionError) -> SessionError {
             SessionError::new("58030", "stored data could not be read")
         }
         DataFusionError::External(source) => {
+            if let Some(error) = source.downcast_ref::<DateTimeError>() {
+                return SessionError::new(error.sqlstate(), error.to_string());
+            }
             source.downcast_ref::<SessionError>().cloned().unwrap_or_else(|| internal(error))
         }
         _ => internal(error),
@@ -313,16 +317,8 @@ fn from_execution(text: &str) -> SessionError {
     if lower.contains("divide by zero") || lower.contains("division by zero") {
         return SessionError::new("22012", "division by zero");
     }
-    if let Some(data_type) = quoted_type(text) {
-        let sqlstate =
-            if matches!(data_type, "date" | "time") || data_type.starts_with("timestamp") { "22007" } else { "22P02" };
-        return SessionError::new(sqlstate, format!("invalid input syntax for type {data_type}"));
-    }
-    if lower.contains("date/time field value out of range") {
-        return SessionError::new("22008", "date/time field value out of range");
-    }
-    if lower.contains("time zone not recognized") {
-        return SessionError::new("22023", "time zone not recognized");
+    if lower == NOT_NUMERIC {
+        return SessionError::new("22P02", NOT_NUMERIC);
     }
     if lower.contains("overflow") || lower.contains("out of range") {
         return SessionError::new("22003", "numeric value out of range");
@@ -334,12 +330,8 @@ fn from_execution(text: &str) -> SessionError {
     SessionError::new("22023", "invalid argument value")
 }
 
-/// The type of which our own casts say that a text is none; they repeat no text.
-fn quoted_type(text: &str) -> Option<&'static str> {
-    const TYPES: [&str; 5] = ["numeric", "date", "time", "timestamp", "timestamp with time zone"];
-    let named = text.strip_prefix("invalid input syntax for type ")?;
-    TYPES.into_iter().find(|data_type| *data_type == named)
-}
+/// What our own cast to decimals says of a text that is none.
+const NOT_NUMERIC: &str = "invalid input syntax for type numeric";
 
 #[cfg(test)]
 mod tests {

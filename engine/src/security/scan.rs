@@ -30,10 +30,10 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::memory::LazyMemoryExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::work_table::WorkTableExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
-use futures::{StreamExt, TryStreamExt, ready, stream};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt, ready};
 
 /// Plans the rows of one relation for one caller.
 #[async_trait]
@@ -221,17 +221,14 @@ impl ExecutionPlan for ScopedScan {
     }
 
     fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let schema = self.schema();
         let (inner, context) = (Arc::clone(&self.inner), Arc::clone(&self.context));
         let shown = self.properties.partitioning.partition_count();
         let parts = (partition..inner.properties().partitioning.partition_count()).step_by(shown);
-        let inner_schema = inner.schema();
+        let gathered =
+            BatchCoalescer::new(inner.schema(), BATCH_ROWS).with_biggest_coalesce_batch_size(Some(BATCH_ROWS / 2));
         // One after the other, each begun when the one before has ended.
         let rows = stream::iter(parts).map(move |part| inner.execute(part, Arc::clone(&context))).try_flatten();
-        let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&inner_schema), rows));
-        let gathered =
-            BatchCoalescer::new(inner_schema, BATCH_ROWS).with_biggest_coalesce_batch_size(Some(BATCH_ROWS / 2));
-        Ok(Box::pin(Relabelled { schema, stream, gathered, is_done: false }))
+        Ok(Box::pin(Relabelled { schema: self.schema(), rows: rows.boxed(), gathered, is_done: false }))
     }
 }
 
@@ -244,7 +241,7 @@ const BATCH_ROWS: usize = 8192;
 /// every owner of every delivery.
 struct Relabelled {
     schema: SchemaRef,
-    stream: SendableRecordBatchStream,
+    rows: BoxStream<'static, Result<RecordBatch>>,
     gathered: BatchCoalescer,
     is_done: bool,
 }
@@ -267,7 +264,7 @@ impl futures::Stream for Relabelled {
             if self.is_done {
                 return Poll::Ready(None);
             }
-            match ready!(self.stream.as_mut().poll_next(context)) {
+            match ready!(self.rows.as_mut().poll_next(context)) {
                 Some(batch) => self.gathered.push_batch(batch?)?,
                 None => {
                     self.is_done = true;

@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Ident, Query, Select, SelectItem, SetExpr, Statement as Ast, UnaryOperator, Value,
+    DataType, Expr, Ident, Query, Select, SelectItem, SetExpr, Statement as Ast, UnaryOperator, Value,
 };
+
+use super::dialect;
 
 /// Begins the names that stand in while a query is planned.
 const STAND_IN: &str = "__column_";
@@ -49,13 +51,7 @@ fn into_integer(expression: &mut Expr) {
         _ => return,
     };
     if matches!(literal, Value::Number(digits, _) if digits.parse::<i32>().is_ok()) {
-        *expression = Expr::Cast {
-            kind: CastKind::Cast,
-            expr: Box::new(expression.clone()),
-            data_type: DataType::Integer(None),
-            array: false,
-            format: None,
-        };
+        dialect::cast(expression, DataType::Integer(None));
     }
 }
 

@@ -59,20 +59,19 @@ fn into_flow(result: Result<(), SessionError>) -> ControlFlow<SessionError> {
 }
 
 fn type_parameter(array: &mut Expr) {
-    let is_parameter = |value: &Expr| matches!(value, Expr::Value(v) if matches!(v.value, Value::Placeholder(_)));
     let inner = match array {
         Expr::Nested(inner) => inner.as_mut(),
         other => other,
     };
-    if is_parameter(inner) {
-        *inner = Expr::Cast {
-            kind: CastKind::Cast,
-            expr: Box::new(inner.clone()),
-            data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None)),
-            array: false,
-            format: None,
-        };
+    if matches!(inner, Expr::Value(value) if matches!(value.value, Value::Placeholder(_))) {
+        cast(inner, DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None)));
     }
+}
+
+/// Puts a cast around an expression.
+pub(super) fn cast(expression: &mut Expr, data_type: DataType) {
+    let expr = Box::new(expression.clone());
+    *expression = Expr::Cast { kind: CastKind::Cast, expr, data_type, array: false, format: None };
 }
 
 fn fetch_to_limit(query: &mut Query) -> Result<(), SessionError> {

@@ -60,9 +60,7 @@ impl Session {
             relations.push(RelationFact {
                 schema: relation.schema.to_owned(),
                 name: relation.name.to_owned(),
-                kind: match super::views::named(relation.schema, relation.name, false)
-                    .or_else(|| super::views::named(relation.schema, relation.name, true))
-                {
+                kind: match super::views::any(relation.schema, relation.name) {
                     Some(_) => RelationKind::View,
                     None => RelationKind::Table,
                 },
@@ -157,11 +155,7 @@ fn comment_of(schema: &str, name: &str) -> Option<String> {
         .iter()
         .find(|r| r.schema == schema && r.name == name)
         .map(|r| r.comment);
-    let from_view = || {
-        super::views::named(schema, name, false)
-            .or_else(|| super::views::named(schema, name, true))
-            .map(|view| view.comment)
-    };
+    let from_view = || super::views::any(schema, name).map(|view| view.comment);
     let of_lake = match name {
         "charges" => {
             Some("One row per portion of a charge in the caller's subtree, with the caller's own cost and price.")
@@ -204,11 +198,7 @@ fn pg_type(field: &Field) -> PgType {
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => pg::INT2,
         DataType::Int32 | DataType::UInt16 => pg::INT4,
         DataType::Int64 | DataType::UInt32 => pg::INT8,
-        DataType::UInt64
-        | DataType::Decimal32(..)
-        | DataType::Decimal64(..)
-        | DataType::Decimal128(..)
-        | DataType::Decimal256(..) => pg::NUMERIC,
+        DataType::UInt64 | DataType::Decimal32(..) | DataType::Decimal64(..) => pg::NUMERIC,
         DataType::Float16 | DataType::Float32 => pg::FLOAT4,
         DataType::Float64 => pg::FLOAT8,
         DataType::Date32 | DataType::Date64 => pg::DATE,

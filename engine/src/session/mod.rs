@@ -79,7 +79,7 @@ pub struct Prepared {
     pub parameter_oids: Vec<u32>,
     /// The result's columns; none when it returns no rows.
     pub columns: Option<SchemaRef>,
-    /// A query's plan, to be used as long as it would be planned the same.
+    /// A query's plan, to be used as long as it would be planned the same; queries of the system catalogs have none.
     query: Option<PlannedQuery>,
 }
 

@@ -168,21 +168,10 @@ impl Session {
         parameters: &[ScalarValue],
     ) -> Result<Answer, SessionError> {
         let ast = prepared.statement.ast()?;
-        let query = inner_query(ast)?;
-        if Self::is_catalog_query(&query) {
-            let answer = self.pg_catalog().await?.query(&query, parameters).map_err(shown)?;
-            for effect in answer.effects {
-                if let SideEffect::Set { name, value, scope } = effect {
-                    let assigned = self.assign(&name, Some(&value), scope == SettingScope::Transaction);
-                    self.tell_catalog(&name);
-                    assigned?;
-                }
-            }
-            return rows(answer.schema, answer.batches);
-        }
         let planned = match &prepared.query {
             Some(planned) if Arc::ptr_eq(&planned.moment, &self.shared.moment()) => planned.clone(),
-            _ => self.planned(query).await?,
+            Some(_) => self.planned(inner_query(ast)?).await?,
+            None => return self.run_catalog_query(&inner_query(ast)?, parameters).await,
         };
         let plan = with_parameters(planned.plan, parameters)?;
         if let Ast::Explain { analyze, verbose, options, .. } = ast {
@@ -195,6 +184,18 @@ impl Session {
             Ast::Copy { options, .. } => Answer::CopyOut { schema, stream, options: options.clone() },
             _ => Answer::Rows { schema, stream },
         })
+    }
+
+    async fn run_catalog_query(&self, query: &Ast, parameters: &[ScalarValue]) -> Result<Answer, SessionError> {
+        let answer = self.pg_catalog().await?.query(query, parameters).map_err(shown)?;
+        for effect in answer.effects {
+            if let SideEffect::Set { name, value, scope } = effect {
+                let assigned = self.assign(&name, Some(&value), scope == SettingScope::Transaction);
+                self.tell_catalog(&name);
+                assigned?;
+            }
+        }
+        rows(answer.schema, answer.batches)
     }
 
     /// The engine's state with what `now()` is to this statement, and with the session's time zone.

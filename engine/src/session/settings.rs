@@ -270,12 +270,9 @@ fn accepted(parameter: &'static Parameter, value: &str) -> Result<String, Sessio
             let lower = value.to_ascii_lowercase();
             LEVELS.into_iter().find(|level| *level == lower).ok_or_else(invalid)?.to_owned()
         }
-        "transaction_read_only" | "default_transaction_read_only" => match value.to_ascii_lowercase().as_str() {
-            "on" | "true" | "yes" | "1" => "on",
-            "off" | "false" | "no" | "0" => "off",
-            _ => return Err(invalid()),
+        "transaction_read_only" | "default_transaction_read_only" => {
+            if truth(value).ok_or_else(invalid)? { "on" } else { "off" }.to_owned()
         }
-        .to_owned(),
         "TimeZone" => zone(value).ok_or_else(invalid)?,
         "DateStyle" => {
             let lower = value.to_ascii_lowercase();
@@ -284,14 +281,18 @@ fn accepted(parameter: &'static Parameter, value: &str) -> Result<String, Sessio
             }
             "ISO, MDY".to_owned()
         }
-        "standard_conforming_strings" if !is_on(value) => return Err(invalid()),
+        "standard_conforming_strings" if truth(value) != Some(true) => return Err(invalid()),
         "standard_conforming_strings" => "on".to_owned(),
         _ => value.to_owned(),
     })
 }
 
-fn is_on(value: &str) -> bool {
-    matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "yes" | "1")
+fn truth(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Some(true),
+        "off" | "false" | "no" | "0" => Some(false),
+        _ => None,
+    }
 }
 
 fn zone(value: &str) -> Option<String> {

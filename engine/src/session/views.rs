@@ -62,6 +62,11 @@ pub(crate) fn named(schema: &str, name: &str, is_root: bool) -> Option<&'static 
     matching().find(|view| is_root && view.root_only).or_else(|| matching().find(|view| !view.root_only))
 }
 
+/// The view of that name in any variant.
+pub(crate) fn any(schema: &str, name: &str) -> Option<&'static View> {
+    VIEWS.iter().find(|view| view.schema == schema && view.name == name)
+}
+
 /// Key of what says, in a column's metadata, which view it is a column of.
 const VIEW: &str = "ratehouse.view";
 

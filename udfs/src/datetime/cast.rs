@@ -4,13 +4,14 @@
 
 use super::parse::{DateTimeError, parse_date, parse_time, parse_timestamp, parse_timestamptz};
 use super::zone::Zone;
+use crate::columnar::{name_of_argument, shaped};
 use arrow::array::{ArrayRef, AsArray, StringViewArray};
 use arrow::array::{Date32Array, Time64MicrosecondArray, TimestampMicrosecondArray};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRewriter};
-use datafusion::common::{DFSchema, Result, ScalarValue, exec_err, internal_err};
+use datafusion::common::{DFSchema, DataFusionError, Result, internal_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
@@ -121,8 +122,7 @@ impl ScalarUDFImpl for ToDateTime {
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        // A cast has the name of what it casts.
-        Ok(args.iter().map(|arg| arg.schema_name().to_string()).collect())
+        Ok(name_of_argument(args))
     }
 
     fn signature(&self) -> &Signature {
@@ -150,19 +150,13 @@ impl ScalarUDFImpl for ToDateTime {
         let [text] = args.args.as_slice() else { return internal_err!("a cast has one argument") };
         let is_constant = matches!(text, ColumnarValue::Scalar(_));
         let texts = cast(&text.to_array(if is_constant { 1 } else { args.number_rows })?, &DataType::Utf8View)?;
-        let zone = args.config_options.execution.time_zone.as_deref().map_or(Zone::Utc, Zone::of_setting);
-        let read = match self.read(texts.as_string_view(), zone) {
-            Ok(read) => read,
-            Err(error) => return exec_err!("{error}"),
-        };
+        let read = self.read(texts.as_string_view(), Zone::of_session(&args.config_options));
+        let read = read.map_err(|error| DataFusionError::External(Box::new(error)))?;
         let read = match &self.to {
             // Microseconds are PostgreSQL's finest unit; a coarser or finer column takes them converted.
             DataType::Timestamp(TimeUnit::Microsecond, None) | DataType::Date32 => read,
             to => cast_with_options(&read, to, &CastOptions { safe: false, ..CastOptions::default() })?,
         };
-        if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&read, 0)?));
-        }
-        Ok(ColumnarValue::Array(read))
+        shaped(read, is_constant)
     }
 }

@@ -1,12 +1,10 @@
 //! Dates, times and timestamps in text, as PostgreSQL reads ISO 8601 and its relatives.
 
+use super::write::DAY_US;
 use super::zone::{Zone, parse_offset};
 use chrono::{NaiveDate, NaiveDateTime};
 use std::fmt;
 use std::str::FromStr;
-
-/// Microseconds in a day.
-const DAY_US: i64 = 86_400_000_000;
 
 /// Why a text is no date or time. It does not repeat the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +15,18 @@ pub enum DateTimeError {
     OutOfRange,
     /// There is no such time zone.
     UnknownZone,
+}
+
+impl DateTimeError {
+    /// PostgreSQL's code for it.
+    #[must_use]
+    pub fn sqlstate(self) -> &'static str {
+        match self {
+            Self::Syntax(_) => "22007",
+            Self::OutOfRange => "22008",
+            Self::UnknownZone => "22023",
+        }
+    }
 }
 
 impl fmt::Display for DateTimeError {

@@ -1,6 +1,7 @@
 //! Time zones as settings and texts name them.
 
 use chrono::{FixedOffset, NaiveDateTime, Offset, TimeZone};
+use datafusion::common::config::ConfigOptions;
 
 /// The `TimeZone` setting of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,12 @@ impl Zone {
         // `SET TIME ZONE -3` is kept by PostgreSQL as `<-03>+03`: the sign in the brackets is the one that users mean.
         let inner = text.strip_prefix('<').and_then(|rest| rest.split('>').next()).unwrap_or(text);
         parse_offset(inner).and_then(FixedOffset::east_opt).map_or(Self::Utc, Self::Fixed)
+    }
+
+    /// The zone of the session that an expression is evaluated for.
+    #[must_use]
+    pub fn of_session(options: &ConfigOptions) -> Self {
+        options.execution.time_zone.as_deref().map_or(Self::Utc, Self::of_setting)
     }
 
     /// Seconds east of UTC at an instant.

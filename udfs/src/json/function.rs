@@ -1,9 +1,10 @@
 //! The functions behind the operators, under PostgreSQL's names.
 
 use super::find::{element, member, path, shown};
+use crate::columnar::shaped;
 use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, StringViewBuilder};
 use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
-use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
+use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
@@ -212,9 +213,6 @@ impl ScalarUDFImpl for JsonFunction {
             }
         }
         let values = values.finish();
-        if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?));
-        }
-        Ok(ColumnarValue::Array(Arc::new(values)))
+        shaped(Arc::new(values), is_constant)
     }
 }

@@ -1,9 +1,9 @@
 //! Dropping digits of decimals.
 
+use crate::columnar::shaped;
 use crate::decimal::wide::U512;
 use crate::decimal::{ArithmeticError, power_of_ten};
 use crate::numeric::{Operand, compute};
-use arrow::array::Array;
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, i256};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
@@ -67,10 +67,7 @@ pub(super) fn drop_digits(args: &ScalarFunctionArgs, direction: Direction, zeroe
             compute::<Decimal256Type>(rows, nulls, result_type, |row| wide(value(row), dropped, zeroed, direction))?
         }
     };
-    if is_constant {
-        return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array as &dyn Array, 0)?));
-    }
-    Ok(ColumnarValue::Array(array))
+    shaped(array, is_constant)
 }
 
 /// Tells whether a truncated value moves one away from zero; `is_half` tells whether at least half a unit was dropped.

@@ -2,11 +2,12 @@
 
 use super::arguments::{Parsed, Text, text_type};
 use super::prorate::{check_instant, instant_type};
+use crate::columnar::shaped;
 use arrow::array::{Array, AsArray, Date32Builder};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
 use chrono::{DateTime, Datelike, NaiveDate, TimeZone};
 use chrono_tz::Tz;
-use datafusion::common::{Result, ScalarValue, exec_datafusion_err, plan_err};
+use datafusion::common::{Result, exec_datafusion_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::sync::Arc;
 
@@ -94,9 +95,6 @@ impl ScalarUDFImpl for BillingPeriod {
             }
         }
         let array = periods.finish();
-        if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array as &dyn Array, 0)?));
-        }
-        Ok(ColumnarValue::Array(Arc::new(array)))
+        shaped(Arc::new(array), is_constant)
     }
 }

@@ -3,11 +3,12 @@
 //! Which rate holds is the engine's business; this multiplies or divides by it.
 
 use super::arguments::{MONEY, amount_type};
+use crate::columnar::shaped;
 use crate::decimal::{ArithmeticError, ONE, Rounding, mul_div_round, within_precision};
 use crate::numeric::Operand;
 use arrow::array::{Array, AsArray, Decimal128Builder};
 use arrow::datatypes::DataType;
-use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
+use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::sync::Arc;
 
@@ -111,9 +112,6 @@ impl ScalarUDFImpl for FxConvert {
             converted.append_value(convert(amounts.at(row), rates.at(row), quotation)?);
         }
         let array = converted.finish();
-        if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array as &dyn Array, 0)?));
-        }
-        Ok(ColumnarValue::Array(Arc::new(array)))
+        shaped(Arc::new(array), is_constant)
     }
 }

@@ -1,10 +1,11 @@
 //! `div_round(a, b, scale [, mode])`.
 
 use super::arguments::{Parsed, Text, amount_type, parse_rounding, text_type};
+use crate::columnar::shaped;
 use crate::decimal::wide::U512;
 use crate::decimal::{ArithmeticError, PRECISION, Rounding, divide_rounded, within_precision};
 use crate::numeric::Operand;
-use arrow::array::{Array, Decimal128Builder};
+use arrow::array::Decimal128Builder;
 use arrow::datatypes::{DataType, Field, FieldRef, i256};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::{
@@ -107,10 +108,7 @@ impl ScalarUDFImpl for DivRound {
             }
         }
         let array = quotients.finish();
-        if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array as &dyn Array, 0)?));
-        }
-        Ok(ColumnarValue::Array(Arc::new(array)))
+        shaped(Arc::new(array), is_constant)
     }
 }
 

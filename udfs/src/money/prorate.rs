@@ -1,11 +1,12 @@
 //! `prorate(amount, period_start, period_end, active_start, active_end, convention)`.
 
 use super::arguments::{MONEY, Parsed, Text, amount_type, text_type};
+use crate::columnar::shaped;
 use crate::decimal::{ArithmeticError, Rounding, mul_div_round};
 use crate::numeric::Operand;
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Builder};
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
-use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
+use datafusion::common::{Result, exec_datafusion_err, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -193,9 +194,6 @@ impl ScalarUDFImpl for Prorate {
             }
         }
         let array = shares.finish();
-        if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array as &dyn Array, 0)?));
-        }
-        Ok(ColumnarValue::Array(Arc::new(array)))
+        shaped(Arc::new(array), is_constant)
     }
 }

@@ -2,11 +2,12 @@
 
 use super::arguments::{MONEY, Parsed, Text, amount_type, parse_rounding, round_to, text_type};
 use super::currency::Currency;
+use crate::columnar::shaped;
 use crate::decimal::{Rounding, SCALE};
 use crate::numeric::Operand;
-use arrow::array::{Array, Decimal128Builder};
+use arrow::array::Decimal128Builder;
 use arrow::datatypes::{DataType, i256};
-use datafusion::common::{Result, ScalarValue, exec_datafusion_err, plan_err};
+use datafusion::common::{Result, exec_datafusion_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::sync::Arc;
 
@@ -97,10 +98,7 @@ impl ScalarUDFImpl for RoundMoney {
             rounded.append_option(result);
         }
         let array = rounded.finish();
-        if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array as &dyn Array, 0)?));
-        }
-        Ok(ColumnarValue::Array(Arc::new(array)))
+        shaped(Arc::new(array), is_constant)
     }
 }
 

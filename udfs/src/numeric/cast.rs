@@ -5,12 +5,13 @@
 //! themselves.
 
 use super::operand::compute;
+use crate::columnar::{name_of_argument, shaped};
 use crate::decimal::{DecimalParseError, Rounding, parse_f64_at, parse_text_at};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, ScalarValue, exec_err, internal_err};
+use datafusion::common::{DFSchema, Result, exec_err, internal_err};
 use datafusion::functions::math::round;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
@@ -84,8 +85,7 @@ impl ScalarUDFImpl for ToNumeric {
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        // A cast has the name of what it casts.
-        Ok(args.iter().map(|arg| arg.schema_name().to_string()).collect())
+        Ok(name_of_argument(args))
     }
 
     fn signature(&self) -> &Signature {
@@ -148,9 +148,6 @@ impl ScalarUDFImpl for ToNumeric {
         };
         let values = values?;
         let result = compute::<Decimal128Type>(rows, nulls, result_type, |row| Ok(values[row]))?;
-        if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
-        }
-        Ok(ColumnarValue::Array(result))
+        shaped(result, is_constant)
     }
 }

@@ -29,4 +29,4 @@ pub use cast::NumericCasts;
 pub(crate) use operand::{Operand, compute};
 pub use operation::Operation;
 pub use operator::NumericOperator;
-pub use planner::{NumericPlanner, NumericTypePlanner};
+pub use planner::{NumericPlanner, SqlTypes};

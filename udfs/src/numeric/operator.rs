@@ -3,6 +3,7 @@
 use super::operand::{Operand, compute};
 use super::types::{Numeric, result_type};
 use super::{Operation, product, sum};
+use crate::columnar::shaped;
 use crate::decimal::{ArithmeticError, divide, within_precision};
 use arrow::array::ArrayRef;
 use arrow::buffer::NullBuffer;
@@ -101,10 +102,7 @@ impl ScalarUDFImpl for NumericOperator {
         let nulls = NullBuffer::union(left.nulls(), right.nulls());
         let pair = Pair { left: &left, right: &right, rows, nulls, result_type: result_type.clone() };
         let array = pair.evaluate(self.operation)?;
-        if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?));
-        }
-        Ok(ColumnarValue::Array(array))
+        shaped(array, is_constant)
     }
 }
 

@@ -112,13 +112,12 @@ impl ExprPlanner for NumericPlanner {
     }
 }
 
-/// Plans the type `numeric` without precision as `Decimal128(38, 18)`, the type of stored money.
-///
-/// DataFusion takes it as scale 10, which would cut digits that PostgreSQL keeps.
+/// Plans the types whose names mean less to DataFusion: `numeric` without precision is `Decimal128(38, 18)`, the type of
+/// stored money, not scale 10; timestamps count microseconds, so that they reach as far as PostgreSQL's, not nanoseconds.
 #[derive(Debug, Default)]
-pub struct NumericTypePlanner;
+pub struct SqlTypes;
 
-impl TypePlanner for NumericTypePlanner {
+impl TypePlanner for SqlTypes {
     fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
         Ok(match sql_type {
             ast::DataType::Numeric(ExactNumberInfo::None)

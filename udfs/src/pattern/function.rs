@@ -3,6 +3,7 @@
 use super::digits::Digits;
 use super::moment::{Moment, MomentPattern};
 use super::number::NumberPattern;
+use crate::columnar::shaped;
 use arrow::array::{Array, AsArray, StringViewArray, StringViewBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float64Type, TimeUnit, TimestampMicrosecondType};
@@ -79,10 +80,7 @@ impl ScalarUDFImpl for ToChar {
         let [values, patterns] = arrays.as_slice() else { return internal_err!("to_char takes two arguments") };
         let patterns = cast(patterns, &DataType::Utf8View)?;
         let shown = show_all(values.as_ref(), patterns.as_string_view(), zone.unwrap_or(Tz::UTC))?;
-        if is_scalar {
-            return Ok(ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from_array(&shown, 0)?));
-        }
-        Ok(ColumnarValue::Array(Arc::new(shown)))
+        shaped(Arc::new(shown), is_scalar)
     }
 }
 

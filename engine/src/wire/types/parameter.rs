@@ -250,10 +250,5 @@ fn cast(value: ScalarValue, target: &DataType) -> Result<ScalarValue, Failure> {
 }
 
 fn of_datetime(error: DateTimeError) -> Failure {
-    let sqlstate = match error {
-        DateTimeError::Syntax(_) => "22007",
-        DateTimeError::OutOfRange => "22008",
-        DateTimeError::UnknownZone => "22023",
-    };
-    Failure::new(sqlstate, error.to_string())
+    Failure::new(error.sqlstate(), error.to_string())
 }
