@@ -31,10 +31,14 @@ pub struct Config {
     pub connections_max: usize,
     /// Connections of one login (`connections_per_login_max`).
     pub connections_per_login_max: usize,
+    /// Connections of the logins of one node (`connections_per_node_max`).
+    pub connections_per_node_max: usize,
     /// How long a connection may sit idle (`idle_timeout_s`).
     pub idle_timeout: Duration,
     /// Whether clients must encrypt even on a loopback address (`require_encryption`).
     pub require_encryption: bool,
+    /// Whether clients must show a certificate of `--tls-client-ca` (`require_client_certificate`).
+    pub require_client_certificate: bool,
     /// Days that replaced files are kept for readers of the past (`keep_replaced_days`).
     pub keep_replaced_days: u32,
 }
@@ -51,8 +55,10 @@ struct File {
     statement_timeout_s: Option<u64>,
     connections_max: Option<usize>,
     connections_per_login_max: Option<usize>,
+    connections_per_node_max: Option<usize>,
     idle_timeout_s: Option<u64>,
     require_encryption: Option<bool>,
+    require_client_certificate: Option<bool>,
     keep_replaced_days: Option<u32>,
 }
 
@@ -82,10 +88,12 @@ impl Config {
             landing_memory_bytes: file.landing_memory_mib.unwrap_or(512).max(16).saturating_mul(MIB),
             threads: environment("RATEHOUSE_THREADS")?.or(file.threads).unwrap_or(cores).clamp(1, 256),
             statement_timeout: Duration::from_secs(file.statement_timeout_s.unwrap_or(60)),
-            connections_max: file.connections_max.unwrap_or(100).clamp(1, 100_000),
+            connections_max: file.connections_max.unwrap_or(1_000).clamp(1, 100_000),
             connections_per_login_max: file.connections_per_login_max.unwrap_or(50).clamp(1, 100_000),
+            connections_per_node_max: file.connections_per_node_max.unwrap_or(100).clamp(1, 100_000),
             idle_timeout: Duration::from_secs(file.idle_timeout_s.unwrap_or(8 * 60 * 60).max(1)),
             require_encryption: file.require_encryption.unwrap_or(false),
+            require_client_certificate: file.require_client_certificate.unwrap_or(false),
             keep_replaced_days: file.keep_replaced_days.unwrap_or(7),
         })
     }

@@ -66,6 +66,10 @@ struct Connected(Arc<Session>);
 
 #[async_trait]
 impl BackendSession for Connected {
+    fn node(&self) -> &str {
+        &self.0.principal().node_id
+    }
+
     fn parse(&self, sql: &str) -> Result<Arc<dyn backend::Statement>, Failure> {
         let mut statements = self.0.parse(sql).map_err(|error| failure_in(sql, error))?;
         match (statements.pop(), statements.is_empty()) {

@@ -87,6 +87,10 @@ pub(crate) enum Command {
         /// Private key, PEM.
         #[arg(long, requires = "tls_cert")]
         tls_key: Option<PathBuf>,
+        /// Certificates, PEM, of the authority that signs those of clients. A certificate that a client shows must be signed by
+        /// it and have the login as its common name; the password is asked for in any case.
+        #[arg(long, requires = "tls_cert")]
+        tls_client_ca: Option<PathBuf>,
     },
     /// Runs SQL in this process, under the same rules as a connection.
     ///

@@ -39,19 +39,24 @@ async fn dispatch(command: Command) -> Result<(), Error> {
             keep::show_password(&admin, &password, made_up);
             Ok(())
         }
-        Command::Serve { directory, listen, tls_cert, tls_key } => {
+        Command::Serve { directory, listen, tls_cert, tls_key, tls_client_ca } => {
             let warehouse = Warehouse::open(&directory)?;
             let mut config = ServeConfig::new(listen, tokio::runtime::Handle::current());
             let settings = warehouse.config();
             config.limits.connections_max = settings.connections_max;
             config.limits.connections_per_login_max = settings.connections_per_login_max;
+            config.limits.connections_per_node_max = settings.connections_per_node_max;
             config.limits.idle_timeout = settings.idle_timeout;
             if settings.require_encryption {
                 config.encryption = Encryption::Required;
             }
+            config.requires_client_certificate = settings.require_client_certificate;
+            if settings.require_client_certificate && tls_client_ca.is_none() {
+                return Err(Error::Refused("require_client_certificate is set: give --tls-client-ca".to_owned()));
+            }
             if let (Some(certificate), Some(key)) = (tls_cert, tls_key) {
-                let tls = Tls::from_pem_files(&certificate, &key).map_err(|error| Error::Refused(error.to_string()))?;
-                config.tls = Some(tls);
+                let tls = Tls::from_pem_files(&certificate, &key, tls_client_ca.as_deref());
+                config.tls = Some(tls.map_err(|error| Error::Refused(error.to_string()))?);
             } else if !listen.ip().is_loopback() {
                 return Err(Error::Refused(format!(
                     "{listen} is not a loopback address: give --tls-cert and --tls-key"

@@ -131,6 +131,9 @@ pub trait Backend: Send + Sync + 'static {
 /// One connection's session.
 #[async_trait]
 pub trait BackendSession: Send + Sync + 'static {
+    /// The node that the login belongs to.
+    fn node(&self) -> &str;
+
     /// Parses one statement. Errors are 42601 with a position.
     fn parse(&self, sql: &str) -> Result<Arc<dyn Statement>, Failure>;
 

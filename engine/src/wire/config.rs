@@ -9,10 +9,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::runtime::Handle;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 /// Everything the listener needs to know.
 #[derive(Clone)]
@@ -23,6 +24,8 @@ pub struct ServeConfig {
     pub tls: Option<Tls>,
     /// Whether clients may connect without encryption.
     pub encryption: Encryption,
+    /// Whether clients must show a certificate of the authority that [`Tls`] trusts; those they show must be right in any case.
+    pub requires_client_certificate: bool,
     /// Bounds on everything a client may use up.
     pub limits: Limits,
     /// Where statements are planned and run; not the runtime that serves the sockets.
@@ -32,7 +35,14 @@ pub struct ServeConfig {
 impl ServeConfig {
     /// Listens at an address with default limits and without a certificate.
     pub fn new(listen: SocketAddr, work: Handle) -> Self {
-        Self { listen, tls: None, encryption: Encryption::UnlessLoopback, limits: Limits::default(), work }
+        Self {
+            listen,
+            tls: None,
+            encryption: Encryption::UnlessLoopback,
+            requires_client_certificate: false,
+            limits: Limits::default(),
+            work,
+        }
     }
 
     /// Whether a connection in the clear is refused.
@@ -63,6 +73,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Connections of one login.
     pub connections_per_login_max: usize,
+    /// Connections of the logins of one node, so that one tenant cannot take every place.
+    pub connections_per_node_max: usize,
     /// Connections that have not finished their login.
     pub handshakes_max: usize,
     /// Bytes of a message after login; CopyData is streamed and not bounded.
@@ -86,9 +98,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections_max: 100,
+            connections_max: 1_000,
             connections_per_login_max: 50,
-            handshakes_max: 256,
+            connections_per_node_max: 100,
+            handshakes_max: 4_096,
             message_bytes_max: 1024 * 1024,
             statements_max: 256,
             portals_max: 64,
@@ -120,7 +133,7 @@ pub enum TlsError {
         /// The file.
         path: String,
         /// The reason.
-        source: tokio_rustls::rustls::pki_types::pem::Error,
+        source: pem::Error,
     },
     /// The file has no certificate in it.
     #[error("no certificate in {path}")]
@@ -131,27 +144,47 @@ pub enum TlsError {
     /// Key and certificate do not belong together, or are of a kind that is not supported.
     #[error("certificate and key cannot be used: {0}")]
     Unusable(#[from] tokio_rustls::rustls::Error),
+    /// The authority's certificates cannot be used to check those of clients.
+    #[error("certificates of clients cannot be checked: {0}")]
+    Authority(#[from] VerifierBuilderError),
 }
 
 impl Tls {
-    /// Reads a certificate chain and its key from PEM files. TLS 1.2 and 1.3 are offered.
-    pub fn from_pem_files(certificates: &Path, key: &Path) -> Result<Self, TlsError> {
-        let failed = |what, path: &Path| {
-            let path = path.display().to_string();
-            move |source| TlsError::Pem { what, path, source }
-        };
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificates)
-            .and_then(Iterator::collect)
-            .map_err(failed("a certificate", certificates))?;
+    /// Reads a certificate chain and its key from PEM files, and those of the authority that signs the certificates of clients,
+    /// if there is one. TLS 1.2 and 1.3 are offered.
+    pub fn from_pem_files(certificates: &Path, key: &Path, client_authority: Option<&Path>) -> Result<Self, TlsError> {
+        let chain = certificates_of(certificates)?;
         let key = PrivateKeyDer::from_pem_file(key).map_err(failed("a private key", key))?;
         let first = chain.first().ok_or_else(|| TlsError::Empty { path: certificates.display().to_string() })?;
         let certificate_pem = pem_of(first).into_bytes().into();
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let provider = Arc::new(ring::default_provider());
+        let clients = match client_authority {
+            None => WebPkiClientVerifier::no_client_auth(),
+            Some(path) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates_of(path)? {
+                    roots.add(certificate)?;
+                }
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                    .allow_unauthenticated()
+                    .build()?
+            }
+        };
+        let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(chain, key)?;
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificate_pem })
     }
+}
+
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(pem::Error) -> TlsError {
+    let path = path.display().to_string();
+    move |source| TlsError::Pem { what, path, source }
+}
+
+fn certificates_of(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(failed("a certificate", path))
 }
 
 fn pem_of(certificate: &CertificateDer<'_>) -> String {

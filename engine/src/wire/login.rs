@@ -18,14 +18,18 @@ use super::error::ConnectionEnd;
 use super::link::Link;
 use super::server::Shared;
 use super::settings::{Reported, is_utf8};
-use super::startup::{SessionRequest, parse_options};
+use super::startup::{Channel, SessionRequest, parse_options};
 use super::work::shutting_down;
 
 /// Start-up parameters that are not run-time parameters.
 const NOT_SETTINGS: &[&str] = &["user", "database", "options", "replication", "client_encoding"];
 
-/// A connection's place among all, and among those of its login; given back when dropped.
-pub(crate) type Places = (OwnedSemaphorePermit, LoginPlace);
+/// A connection's place among all, among those of its login, and among those of the login's node; given back when dropped.
+pub(crate) struct Places {
+    _listener: OwnedSemaphorePermit,
+    _login: Place,
+    _node: Place,
+}
 
 impl Shared {
     /// Logs a client in, up to the messages before ReadyForQuery. Everything but success ends the connection.
@@ -34,13 +38,13 @@ impl Shared {
         link: &mut Link,
         request: SessionRequest,
         peer: IpAddr,
-        encrypted: bool,
+        channel: &Channel,
     ) -> Result<Entered, ConnectionEnd> {
         let SessionRequest { key_length, negotiate, parameters } = request;
         if let Some((version, options)) = negotiate {
             link.put(&NegotiateProtocolVersion::new(version, options));
         }
-        if !encrypted && self.config.requires_encryption() {
+        if *channel == Channel::Clear && self.config.requires_encryption() {
             let failure = Failure::new("28000", "connections without encryption are not accepted");
             return Err(ConnectionEnd::Fatal(failure.with_hint("Connect with sslmode=require or stricter.")));
         }
@@ -49,18 +53,20 @@ impl Shared {
             let failure = Failure::new("28000", "no PostgreSQL user name specified in startup packet");
             return Err(ConnectionEnd::Fatal(failure));
         }
+        self.check_certificate(channel, &login)?;
         check_parameters(&parameters)?;
         let crowded = || ConnectionEnd::Fatal(Failure::new("53300", "sorry, too many clients already"));
         let place = Arc::clone(&self.connections).try_acquire_owned().map_err(|_| crowded())?;
 
+        let encrypted = *channel != Channel::Clear;
         let certificate = self.config.tls.as_ref().filter(|_| encrypted).map(|tls| &*tls.certificate_pem);
         let candidate = Candidate { login: &login, peer, certificate };
         authenticate(link, &*self.backend, &self.throttle, &candidate).await?;
 
-        let login_place = LoginPlace::take(&self.per_login, &login, self.config.limits.connections_per_login_max);
-        let crowded =
-            || ConnectionEnd::Fatal(Failure::new("53300", format!("too many connections for role \"{login}\"")));
-        let login_place = login_place.ok_or_else(crowded)?;
+        let limits = &self.config.limits;
+        let login_place = Place::take(&self.per_login, &login, limits.connections_per_login_max).ok_or_else(|| {
+            ConnectionEnd::Fatal(Failure::new("53300", format!("too many connections for role \"{login}\"")))
+        })?;
         let database = parameters.get("database").cloned().unwrap_or_else(|| login.clone());
         if !self.backend.serves_database(&database) {
             let failure = Failure::new("3D000", format!("database \"{database}\" does not exist"));
@@ -77,6 +83,9 @@ impl Shared {
             registry: Arc::clone(&self.registry),
         };
         let session = self.backend.session(facts).await.map_err(ConnectionEnd::Fatal)?;
+        let node_place = Place::take(&self.per_node, session.node(), limits.connections_per_node_max).ok_or_else(|| {
+            ConnectionEnd::Fatal(Failure::new("53300", "too many connections of your organization's logins"))
+        })?;
         apply_settings(&*session, &parameters).map_err(ConnectionEnd::Fatal)?;
         if self.closing.is_cancelled() {
             return Err(ConnectionEnd::Fatal(shutting_down()));
@@ -84,7 +93,23 @@ impl Shared {
         let mut reported = Reported::new(&login);
         reported.send_changes(&*session, link);
         link.put(&BackendKeyData::new(registration.pid, SecretKey::Bytes(registration.secret.clone())));
-        Ok(Entered { session, registration, reported, closing, places: (place, login_place) })
+        Ok(Entered { session, registration, reported, closing, places: Places { _listener: place, _login: login_place, _node: node_place } })
+    }
+}
+
+impl Shared {
+    /// A certificate that the client shows must name the login, besides its password.
+    fn check_certificate(&self, channel: &Channel, login: &str) -> Result<(), ConnectionEnd> {
+        let refuse = |message: String| Err(ConnectionEnd::Fatal(Failure::new("28000", message)));
+        match channel {
+            Channel::Encrypted { client: Some(client) } if client.0 != login => {
+                refuse(format!("certificate authentication failed for user \"{login}\""))
+            }
+            Channel::Clear | Channel::Encrypted { client: None } if self.config.requires_client_certificate => {
+                refuse("connection requires a valid client certificate".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -125,31 +150,34 @@ fn apply_settings(session: &dyn BackendSession, parameters: &BTreeMap<String, St
     Ok(())
 }
 
-/// A login's place among its own connections.
-pub(crate) struct LoginPlace {
-    counts: Arc<Mutex<HashMap<String, usize>>>,
-    login: String,
+/// Connections that are open, by the name of whose they are.
+pub(crate) type Counts = Arc<Mutex<HashMap<String, usize>>>;
+
+/// A place among the connections of one name.
+struct Place {
+    counts: Counts,
+    name: String,
 }
 
-impl LoginPlace {
-    fn take(counts: &Arc<Mutex<HashMap<String, usize>>>, login: &str, most: usize) -> Option<Self> {
+impl Place {
+    fn take(counts: &Counts, name: &str, most: usize) -> Option<Self> {
         let mut held = counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = held.entry(login.to_owned()).or_default();
+        let count = held.entry(name.to_owned()).or_default();
         if *count >= most {
             return None;
         }
         *count += 1;
-        Some(Self { counts: Arc::clone(counts), login: login.to_owned() })
+        Some(Self { counts: Arc::clone(counts), name: name.to_owned() })
     }
 }
 
-impl Drop for LoginPlace {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut held = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = held.get_mut(&self.login) {
+        if let Some(count) = held.get_mut(&self.name) {
             *count -= 1;
             if *count == 0 {
-                held.remove(&self.login);
+                held.remove(&self.name);
             }
         }
     }

@@ -2,10 +2,9 @@
 //!
 //! Every error before the end of the login is FATAL and ends the connection; no statement is read before.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,7 +18,7 @@ use super::config::ServeConfig;
 use super::connection::{Connection, ConnectionParts};
 use super::error::ConnectionEnd;
 use super::link::Link;
-use super::login::Places;
+use super::login::{Counts, Places};
 use super::startup::{self, Opening, Request};
 use super::throttle::Throttle;
 use super::work::Work;
@@ -39,7 +38,8 @@ pub(crate) struct Shared {
     pub(crate) throttle: Throttle,
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) handshakes: Arc<Semaphore>,
-    pub(crate) per_login: Arc<Mutex<HashMap<String, usize>>>,
+    pub(crate) per_login: Counts,
+    pub(crate) per_node: Counts,
     pub(crate) closing: CancellationToken,
     /// Held once by every connection's task, to wait for all of them.
     alive: Arc<Semaphore>,
@@ -61,6 +61,7 @@ pub async fn serve(backend: Arc<dyn Backend>, config: ServeConfig) -> io::Result
         connections: Arc::new(Semaphore::new(config.limits.connections_max)),
         handshakes: Arc::new(Semaphore::new(config.limits.handshakes_max)),
         per_login: Arc::default(),
+        per_node: Arc::default(),
         closing: CancellationToken::new(),
         alive: Arc::new(Semaphore::new(ALIVE_MAX as usize)),
         config,
@@ -146,7 +147,7 @@ impl Shared {
     async fn open_session(&self, socket: TcpStream, peer: IpAddr) -> Option<LoggedIn> {
         let tls = self.config.tls.as_ref();
         let opening = startup::open(socket, tls.map(|tls| &tls.acceptor)).await.ok()?;
-        let Opening { stream, encrypted, request } = opening;
+        let Opening { stream, channel, request } = opening;
         let mut link = Link::new(stream, self.config.limits.write_stall_timeout);
         let request = match request {
             Request::Cancel { pid, secret } => {
@@ -161,7 +162,7 @@ impl Shared {
             }
             Request::Session(request) => request,
         };
-        match self.log_in(&mut link, request, peer, encrypted).await {
+        match self.log_in(&mut link, request, peer, &channel).await {
             Ok(entered) => Some(LoggedIn {
                 connection: Connection::new(ConnectionParts {
                     link,

@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use x509_parser::parse_x509_certificate;
 
 use super::backend::Failure;
 use super::cancel::KeyLength;
@@ -28,8 +29,34 @@ const PROTOCOL_3_2: u32 = (3 << 16) | 2;
 /// A stream whose start-up packet has been read.
 pub(crate) struct Opening {
     pub(crate) stream: Box<dyn Stream>,
-    pub(crate) encrypted: bool,
+    pub(crate) channel: Channel,
     pub(crate) request: Request,
+}
+
+/// How the bytes of a connection travel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// Readable on the way.
+    Clear,
+    /// Over TLS.
+    Encrypted {
+        /// Whom the client's certificate names, if it showed one; it was signed by the authority that the listener trusts.
+        client: Option<ClientName>,
+    },
+}
+
+/// The common name of a client's certificate; empty where that has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClientName(pub(crate) String);
+
+impl ClientName {
+    fn of(certificate: &[u8]) -> Self {
+        let subject = parse_x509_certificate(certificate).map(|(_, found)| {
+            let name = found.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+            name.unwrap_or_default().to_owned()
+        });
+        Self(subject.unwrap_or_default())
+    }
 }
 
 /// What the client wants.
@@ -64,15 +91,17 @@ pub(crate) async fn open(mut socket: TcpStream, tls: Option<&TlsAcceptor>) -> Re
                 expect_bare(&packet)?;
                 socket.write_all(b"S").await?;
                 let mut stream = tls.accept(socket).await?;
+                let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                let channel = Channel::Encrypted { client: shown.map(|certificate| ClientName::of(certificate)) };
                 let packet = read_packet(&mut stream).await?;
-                return Ok(Opening { request: packet.request(), stream: Box::new(stream), encrypted: true });
+                return Ok(Opening { request: packet.request(), stream: Box::new(stream), channel });
             }
             (SSL_REQUEST, None) => {
                 expect_bare(&packet)?;
                 socket.write_all(b"N").await?;
                 // After a refusal the client may go on in the clear, or leave; it may not ask again and again.
                 let packet = read_packet(&mut socket).await?;
-                return Ok(Opening { request: packet.request(), stream: Box::new(socket), encrypted: false });
+                return Ok(Opening { request: packet.request(), stream: Box::new(socket), channel: Channel::Clear });
             }
             (GSSENC_REQUEST, _) if !gss_refused => {
                 expect_bare(&packet)?;
@@ -80,7 +109,7 @@ pub(crate) async fn open(mut socket: TcpStream, tls: Option<&TlsAcceptor>) -> Re
                 gss_refused = true;
             }
             _ => {
-                return Ok(Opening { request: packet.request(), stream: Box::new(socket), encrypted: false });
+                return Ok(Opening { request: packet.request(), stream: Box::new(socket), channel: Channel::Clear });
             }
         }
     }

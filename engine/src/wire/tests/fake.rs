@@ -36,6 +36,8 @@ pub(crate) struct FakeBackend {
     verifier: String,
     /// Statements prepared since the start, by any connection.
     pub(crate) prepared: Arc<AtomicU64>,
+    /// Sessions made since the start.
+    pub(crate) sessions: AtomicU64,
 }
 
 impl FakeBackend {
@@ -46,6 +48,7 @@ impl FakeBackend {
             context: SessionContext::new_with_config(config),
             verifier: make_verifier(PASSWORD, b"0123456789abcdef", 4096),
             prepared: Arc::default(),
+            sessions: AtomicU64::new(0),
         }
     }
 }
@@ -65,6 +68,7 @@ impl Backend for FakeBackend {
     }
 
     async fn session(&self, _facts: ConnectionFacts) -> Result<Arc<dyn BackendSession>, Failure> {
+        self.sessions.fetch_add(1, Ordering::SeqCst);
         let settings = [
             ("application_name", ""),
             ("datestyle", "ISO, MDY"),
@@ -105,6 +109,10 @@ impl FakeSession {
 }
 
 impl BackendSession for FakeSession {
+    fn node(&self) -> &str {
+        "root"
+    }
+
     fn parse(&self, sql: &str) -> Result<Arc<dyn Statement>, Failure> {
         let first = sql.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
         let own = [

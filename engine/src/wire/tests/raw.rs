@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::fake::{DATABASE, LOGIN, PASSWORD};
+use crate::wire::link::Stream;
 
 /// A message of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +29,7 @@ impl Reply {
 }
 
 pub(crate) struct Raw {
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Box<dyn Stream>,
     /// Body of BackendKeyData.
     pub(crate) key: Vec<u8>,
 }
@@ -87,7 +88,11 @@ fn client_final(password: &str, server_first: &str) -> String {
 
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self { socket: TcpStream::connect(address).await.expect("connect"), key: Vec::new() }
+        Self::over(TcpStream::connect(address).await.expect("connect"))
+    }
+
+    pub(crate) fn over(stream: impl Stream + 'static) -> Self {
+        Self { socket: Box::new(stream), key: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
