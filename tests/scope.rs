@@ -87,13 +87,13 @@ async fn a_node_that_moved_keeps_its_old_rows_and_its_new_parent_does_not_get_th
     let fixture = moved().await;
     let select = "select node_path, cost from charges order by cost";
     // 10 × 1.1 = 11: used before the move.
-    assert_eq!(rows(&fixture.session("finance@north"), select).await, ["dist/north/roam/leaf|11"]);
+    assert_eq!(rows(&fixture.session("finance@north"), select).await, ["north/roam/leaf|11"]);
     // 1,000 × 1.2 = 1,200: used after it.
-    assert_eq!(rows(&fixture.session("finance@south"), select).await, ["dist/south/roam/leaf|1200"]);
+    assert_eq!(rows(&fixture.session("finance@south"), select).await, ["south/roam/leaf|1200"]);
     // 11 × 1.5 = 16.5; 1,200 × 2 = 2,400.
     assert_eq!(
         rows(&fixture.session("finance@roam"), select).await,
-        ["dist/north/roam/leaf|16.5", "dist/south/roam/leaf|2400"]
+        ["roam/leaf|16.5", "roam/leaf|2400"]
     );
 }
 

@@ -5,7 +5,7 @@
 -- comment: Who consumed what: the caller's own cost by the node of its subtree that owns the usage (showback and chargeback).
 -- column billing_period: first day of the provider's billing period
 -- column node_id: the node that owns the usage
--- column node_path: its place in the tree at usage time, root first
+-- column node_path: its place in the tree at usage time, from the caller's node down
 -- column provider_name: the provider
 -- column service_category: FOCUS service category
 -- column service_name: the provider's service

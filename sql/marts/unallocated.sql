@@ -5,7 +5,7 @@
 -- comment: Cost that no account assignment and no attribution rule gives to anybody: it stays with the node named here and is billed to nobody below it.
 -- column billing_period: first day of the provider's billing period
 -- column node_id: the node that is left with it
--- column node_path: its place in the tree at usage time, root first
+-- column node_path: its place in the tree at usage time, from the caller's node down
 -- column provider_name: the provider
 -- column billing_account_id: the provider's billing account; assign its sub accounts in ref.accounts
 -- column service_category: FOCUS service category

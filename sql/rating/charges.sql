@@ -11,7 +11,7 @@ select
     billing_account_id, sub_account_id, node_id, node_path, service_category, service_name, sku_id,
     region_id, resource_id, resource_type, charge_category, charge_class, pricing_category, marketplace,
     description, quantity, unit, list_cost, effective_cost, tags, fate, delivery_id, source_file, source_row,
-    line_key, line_no, portion, rated_snapshot,
+    line_key, line_no, portion, continues, rated_snapshot,
     price_0, currency_0, outcome_0, rule_0, fx_rate_0,
     price_1, currency_1, outcome_1, rule_1, fx_rate_1,
     price_2, currency_2, outcome_2, rule_2, fx_rate_2,

@@ -1,7 +1,7 @@
 -- charges_monthly: charges by billing period, owner, account, service and category; what closes a month.
 --
 -- grain: billing period, origin, owner, account, service, category, class, fate; and for every position of the path
---        its currency, outcome, rule and exchange rate
+--        its currency, outcome and exchange rate
 -- owner layer: rating
 -- exposed to: the root reads it as it is; sessions read it through the marts
 --
@@ -13,28 +13,29 @@ with charges_of_slices as (
         origin, billing_period, provider_name, billing_account_id, node_id, node_path, service_category,
         service_name, charge_category, charge_class, fate,
         sum(quantity) as quantity, sum(list_cost) as list_cost, sum(effective_cost) as effective_cost,
-        count(*) as usage_rows,
-        sum(price_0) as price_0, currency_0, outcome_0, rule_0, fx_rate_0,
-        sum(price_1) as price_1, currency_1, outcome_1, rule_1, fx_rate_1,
-        sum(price_2) as price_2, currency_2, outcome_2, rule_2, fx_rate_2,
-        sum(price_3) as price_3, currency_3, outcome_3, rule_3, fx_rate_3,
-        sum(price_4) as price_4, currency_4, outcome_4, rule_4, fx_rate_4,
-        sum(price_5) as price_5, currency_5, outcome_5, rule_5, fx_rate_5,
-        sum(price_6) as price_6, currency_6, outcome_6, rule_6, fx_rate_6,
-        sum(price_7) as price_7, currency_7, outcome_7, rule_7, fx_rate_7,
-        sum(price_8) as price_8, currency_8, outcome_8, rule_8, fx_rate_8
+        -- a part of a cut row that the owner sees as more of the part before it is no charge of its own
+        count(*) filter (where coalesce(continues, 0) = 0) as usage_rows,
+        sum(price_0) as price_0, currency_0, outcome_0, fx_rate_0,
+        sum(price_1) as price_1, currency_1, outcome_1, fx_rate_1,
+        sum(price_2) as price_2, currency_2, outcome_2, fx_rate_2,
+        sum(price_3) as price_3, currency_3, outcome_3, fx_rate_3,
+        sum(price_4) as price_4, currency_4, outcome_4, fx_rate_4,
+        sum(price_5) as price_5, currency_5, outcome_5, fx_rate_5,
+        sum(price_6) as price_6, currency_6, outcome_6, fx_rate_6,
+        sum(price_7) as price_7, currency_7, outcome_7, fx_rate_7,
+        sum(price_8) as price_8, currency_8, outcome_8, fx_rate_8
     from charges_of_slices
     group by
         origin, billing_period, provider_name, billing_account_id, node_id, node_path, service_category,
         service_name, charge_category, charge_class, fate,
-        currency_0, outcome_0, rule_0, fx_rate_0,
-        currency_1, outcome_1, rule_1, fx_rate_1,
-        currency_2, outcome_2, rule_2, fx_rate_2,
-        currency_3, outcome_3, rule_3, fx_rate_3,
-        currency_4, outcome_4, rule_4, fx_rate_4,
-        currency_5, outcome_5, rule_5, fx_rate_5,
-        currency_6, outcome_6, rule_6, fx_rate_6,
-        currency_7, outcome_7, rule_7, fx_rate_7,
-        currency_8, outcome_8, rule_8, fx_rate_8
+        currency_0, outcome_0, fx_rate_0,
+        currency_1, outcome_1, fx_rate_1,
+        currency_2, outcome_2, fx_rate_2,
+        currency_3, outcome_3, fx_rate_3,
+        currency_4, outcome_4, fx_rate_4,
+        currency_5, outcome_5, fx_rate_5,
+        currency_6, outcome_6, fx_rate_6,
+        currency_7, outcome_7, fx_rate_7,
+        currency_8, outcome_8, fx_rate_8
 )
 select * from final

@@ -10,7 +10,7 @@
 with charges_of_slices as (
     select
         origin, billing_period, provider_name, billing_account_id, service_name, charge_category, charge_class, fate,
-        node_id, string_to_array(node_path, '/') as path, effective_cost,
+        node_id, string_to_array(node_path, '/') as path, effective_cost, continues,
         [price_0, price_1, price_2, price_3, price_4, price_5, price_6, price_7, price_8] as prices,
         [currency_0, currency_1, currency_2, currency_3, currency_4, currency_5, currency_6, currency_7, currency_8] as currencies,
         [outcome_0, outcome_1, outcome_2, outcome_3, outcome_4, outcome_5, outcome_6, outcome_7, outcome_8] as outcomes,
@@ -33,14 +33,15 @@ with charges_of_slices as (
         prices[depth + 1] as amount,
         case when depth > 0 then prices[depth] end as seller_cost,
         -- only the root has a provider's effective cost
-        case when depth = 1 then effective_cost end as effective_cost
+        case when depth = 1 then effective_cost end as effective_cost,
+        continues
     from charges_of_slices
     cross join positions
 ), final as (
     select
         origin, billing_period, provider_name, billing_account_id, service_name, charge_category, charge_class, fate,
         depth, seller_node_id, payer_node_id, is_kept, currency, outcome, seller_currency, fx_rate_id,
-        sum(amount) as amount, sum(seller_cost) as seller_cost, sum(effective_cost) as effective_cost, count(*) as usage_rows
+        sum(amount) as amount, sum(seller_cost) as seller_cost, sum(effective_cost) as effective_cost, count(*) filter (where coalesce(continues, 0) = 0) as usage_rows
     from edges
     where outcome is not null
     group by

@@ -30,7 +30,14 @@ async fn base() -> Fixture {
         "north,dist,reseller\nsouth,dist,reseller\nacme,north,customer\nbolt,north,customer\ncore,south,customer",
     )
     .await;
-    fixture.accounts("a-acme,acme\na-bolt,bolt\na-core,core\na-north,north").await;
+    fixture.accounts("a-bolt,bolt\na-core,core\na-north,north").await;
+    // Acme's since October; whose it was before is hidden.
+    let row = "provider_name,billing_account_id,sub_account_id,node_id,valid_from\nGlobex,B1,a-acme,acme,2025-10-01\n";
+    fixture.copy("accounts", row).await;
+    let rates = "fx_rate_id,source,base_currency,quote_currency,valid_from,rate\n\
+                 r1,market,USD,EUR,2025-09-01,0.9\nr2,market,USD,EUR,2025-10-03,0.8\n\
+                 r3,market,EUR,USD,2025-09-01,1.1\nr4,market,EUR,USD,2025-10-08,1.25\n";
+    fixture.copy("fx_rates", rates).await;
     fixture.card("retail-bolt", "north", "bolt", "markup_pct", "50").await;
     fixture
         .copy("rate_cards", "card_id,seller_node_id,buyer_node_id,currency,name\nlist-acme,north,acme,USD,x\n")
@@ -72,11 +79,19 @@ fn acme<'a>(cost: [&'a str; 3]) -> Vec<Line<'a>> {
         line("vm-1", "M1", "120", cost[0], r#"{"team": "red"}"#),
         line("vm-2", "M2", "80.5", cost[1], r#"{"team": "blue", "n": "1"}"#),
         Line { service: "Storage", service_category: "Storage", unit: "GB", ..line("disk", "S1", "7.25", cost[2], "") },
+        // A month, cut wherever terms change above: each day is 2 at list price.
+        Line { list: "62", description: "support", sku: "M2", ..Line::october("a-acme", "31") },
+        Line { list: "31", description: "support", sku: "M3", ..Line::october("a-acme", "31") },
     ]
 }
 
 fn hidden<'a>(account: &'a str, cost: &'a str, text: &'a str) -> Line<'a> {
     Line { resource: text, description: text, service: text, sku: text, tags: "not json", ..Line::usage(account, cost) }
+}
+
+/// Ends the rows of a reference table on a day.
+async fn end(fixture: &Fixture, table: &str, rows: &str, day: &str) {
+    run(&fixture.admin(), &format!("update ref.{table} set valid_to = '{day}' where {rows}")).await;
 }
 
 async fn land(fixture: &Fixture, name: &str, lines: &[Line<'_>]) {
@@ -112,6 +127,15 @@ pub(super) async fn beside_a_reseller() -> Pair {
     rows.extend(names.iter().map(|name| hidden("a-core", "-0.000000000000000001", name)));
     rows.extend(names.iter().map(|name| hidden("a-secret", "99999999999999", name)));
     rows.push(hidden("a-secret2", "0", "0"));
+    // The sibling moves to another depth within the month, an account of its customer to a stranger.
+    end(&other, "nodes", "node_id = 'south'", "2025-10-12").await;
+    let row = "node_id,parent_id,kind,name,currency,valid_from\nsouth,secret-east,reseller,South,USD,2025-10-12\n";
+    other.copy("nodes", row).await;
+    other.card("secret-south", "secret-east", "south", "markup_pct", "6").await;
+    end(&other, "accounts", "sub_account_id = 'a-core'", "2025-10-10").await;
+    let row = "provider_name,billing_account_id,sub_account_id,node_id,valid_from\nGlobex,B1,a-core,secret-e1,2025-10-10\n";
+    other.copy("accounts", row).await;
+    rows.push(Line { resource: "SECRET", ..Line::october("a-core", "620") });
     land(&other, "october.csv", &rows).await;
     let september = Line {
         period: "2025-09",
@@ -149,12 +173,30 @@ pub(super) async fn above_a_customer() -> Pair {
     run(&one.admin(), "call close_period('2025-10')").await;
 
     let admin = other.admin();
-    price(&other, &ABOVE, "55").await;
+    other.copy("rate_cards", "card_id,seller_node_id,buyer_node_id,currency,name\nwholesale-north,dist,north,USD,x\n").await;
+    // The terms above change within the month, for one SKU in another way than for others.
+    other.version("wholesale-north", "1,2000-01-01,2025-10-04", "all,markup_pct,55\n").await;
+    other.copy("rate_card_versions", "card_id,version,valid_from\nwholesale-north,2,2025-10-04\n").await;
+    let rules = "wholesale-north,2,all,,markup_pct,7\nwholesale-north,2,m2,M2,markup_pct,8\n";
+    other.copy("rate_rules", &format!("card_id,version,rule_id,sku_id,method,value\n{rules}")).await;
+    other.activate("wholesale-north", "2").await;
     run(&admin, "insert into ref.charge_policies (node_id, buyer_node_id, charge_category, policy) values ('dist', 'north', 'Tax', 'pass')").await;
     other.user("secret@north", "north", "finance").await;
     other.nodes("secret-acme,north,customer").await;
     other.card("secret-card", "north", "secret-acme", "markup_pct", "4").await;
     other.accounts("a-secret,secret-acme").await;
+    // Its account was another's before; its reseller moves below a stranger that pays in another currency.
+    let row = "provider_name,billing_account_id,sub_account_id,node_id,valid_from,valid_to\n\
+               Globex,B1,a-acme,bolt,2000-01-01,2025-10-01\n";
+    other.copy("accounts", row).await;
+    end(&other, "nodes", "node_id = 'north'", "2025-10-12").await;
+    let rows = "node_id,parent_id,kind,name,currency,valid_from,fx_policy\n\
+                secret-mid,dist,reseller,Mid,EUR,2000-01-01,market\nnorth,secret-mid,reseller,north,USD,2025-10-12,market\n";
+    other.copy("nodes", rows).await;
+    let card = "card_id,seller_node_id,buyer_node_id,currency,name\nsecret-mid,dist,secret-mid,EUR,x\n";
+    other.copy("rate_cards", card).await;
+    other.version("secret-mid", "1,2000-01-01,", "all,markup_pct,1\n").await;
+    other.card("secret-north", "secret-mid", "north", "markup_pct", "2").await;
     let mut rows = acme(COSTS);
     let names: Vec<String> = (0..30).map(|number| format!("{CANARY}-{number}")).collect();
     rows.extend(names.iter().map(|name| hidden("a-bolt", "12345678901234", name)));

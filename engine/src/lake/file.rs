@@ -69,7 +69,16 @@ pub struct DataFile {
     pub stats: Vec<ColumnStats>,
 }
 
+/// The name under which the statistics of a file say in how many positions, from the root on, all its rows agree: not a column.
+pub const AGREED_POSITIONS: &str = "agreed positions";
+
 impl DataFile {
+    /// In how many positions, from the root on, all rows of the file surely agree.
+    pub fn agreed_positions(&self) -> usize {
+        let stats = self.stats_of(AGREED_POSITIONS);
+        stats.and_then(|stats| stats.min.as_deref()?.parse().ok()).unwrap_or_default()
+    }
+
     /// The bounds of a column, if they are known.
     pub fn stats_of(&self, column: &str) -> Option<&ColumnStats> {
         self.stats.iter().find(|stats| stats.column == column)

@@ -141,24 +141,29 @@ pub fn usage() -> SchemaRef {
 
 /// The columns that a charge has at each position of its path: `price_k` what the node at
 /// position `k` pays, `currency_k`, `outcome_k` (`billed`, `retained`, `reported`, `unrated`),
-/// `rule_k` (`card/version/rule`) and `fx_rate_k` (the rate that converted the seller's cost).
-fn positions() -> Vec<Field> {
+/// `rule_k` (`card/version/rule`; not in roll-ups, whose rows it would only divide) and `fx_rate_k` (the rate that converted the
+/// seller's cost).
+fn positions(with_rules: bool) -> Vec<Field> {
     (0..MAX_POSITIONS)
         .flat_map(|k| {
-            [
+            let rule = with_rules.then(|| text(&format!("rule_{k}")));
+            let first = [
                 Field::new(format!("price_{k}"), money(), true),
                 text(&format!("currency_{k}")),
                 text(&format!("outcome_{k}")),
-                text(&format!("rule_{k}")),
-                text(&format!("fx_rate_{k}")),
-            ]
+            ];
+            first.into_iter().chain(rule).chain([text(&format!("fx_rate_{k}"))])
         })
         .collect()
 }
 
 /// Usage cut into portions, each attributed to a node and priced on every edge of its path.
 ///
-/// `line_key`, `line_no` and `portion` name the charge (see [`usage`]).
+/// `line_key`, `line_no` and `charge_period_start` name the charge (see [`usage`]).
+///
+/// `continues` is null for a row of usage that was not cut. For a part of one it counts the nodes at the lower end of the path
+/// to whom it looks like more of the part before it, because what changed lies above them: 0 where it begins anew for all.
+/// Those nodes see both as one charge.
 pub fn charges() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         let mut fields = vec![
@@ -195,9 +200,10 @@ pub fn charges() -> SchemaRef {
             Field::new("line_key", DataType::Int64, false),
             Field::new("line_no", DataType::Int32, false),
             Field::new("portion", DataType::Int32, false),
+            Field::new("continues", DataType::Int32, true),
             Field::new("rated_snapshot", DataType::Int64, false),
         ];
-        fields.extend(positions());
+        fields.extend(positions(true));
         Arc::new(Schema::new(fields))
     });
     SCHEMA.clone()
@@ -252,7 +258,7 @@ fn rollup(dimensions: &[&str]) -> SchemaRef {
         Field::new("effective_cost", money(), true),
         Field::new("usage_rows", DataType::Int64, false),
     ]);
-    fields.extend(positions());
+    fields.extend(positions(false));
     Arc::new(Schema::new(fields))
 }
 

@@ -18,7 +18,7 @@ use super::error::RatingError;
 use super::lanes::Lane;
 use super::outcome::Outcome;
 use super::portion::{Amounts, Step};
-use super::portions::Cut;
+use super::portions::{Continuity, Cut};
 use super::run::RatingRun;
 use super::span::DAY_US;
 use super::texts::{NULL, Texts};
@@ -70,6 +70,7 @@ pub(crate) struct Output {
     outcomes: [u32; 4],
     fates: [u32; 2],
     dates: Vec<i32>,
+    continues: Vec<Option<i32>>,
     node_ids: Vec<u32>,
     node_paths: Vec<u32>,
     row_fates: Vec<u32>,
@@ -95,11 +96,13 @@ impl Output {
             .collect();
     }
 
-    /// Adds a priced portion and gives its charge date.
+    /// Adds a priced portion.
     #[inline]
-    pub(crate) fn push(&mut self, cut: &Cut, lane: &Lane, amounts: &Amounts, steps: &[Step]) -> i32 {
-        let date = local_day(cut.start, lane.time_zone);
-        self.dates.push(date);
+    pub(crate) fn push(&mut self, continuity: Continuity, lane: &Lane, amounts: &Amounts, steps: &[Step]) {
+        self.dates.push(continuity.date);
+        if self.is_split {
+            self.continues.push(continuity.continues);
+        }
         self.node_ids.push(lane.node_id);
         self.node_paths.push(lane.node_path);
         self.row_fates.push(self.fates[usize::from(lane.is_unallocated)]);
@@ -129,7 +132,6 @@ impl Output {
                 }
             }
         }
-        date
     }
 }
 
@@ -180,6 +182,7 @@ impl Assembler {
             outcomes: self.outcomes,
             fates: self.fates,
             dates: Vec::with_capacity(rows),
+            continues: Vec::new(),
             node_ids: Vec::with_capacity(rows),
             node_paths: Vec::with_capacity(rows),
             row_fates: Vec::with_capacity(rows),
@@ -220,6 +223,11 @@ impl Assembler {
         put("fate", self.terms_of(output.row_fates)?);
         put("rated_snapshot", Arc::new(Int64Array::from_value(run.book.snapshot, rows)));
         put("portion", Arc::new(Int32Array::from_iter_values(cuts.iter().map(|cut| cut.number))));
+        if output.is_split {
+            put("continues", Arc::new(Int32Array::from(output.continues)));
+        } else {
+            put("continues", self.null(&DataType::Int32, rows));
+        }
         put("outcome_0", self.terms_of(output.first_outcomes)?);
         put("currency_0", pass("billing_currency")?);
         put("marketplace", self.known(&pass("marketplace")?));

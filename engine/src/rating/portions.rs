@@ -2,7 +2,9 @@
 
 use ratehouse_udfs::decimal::{ArithmeticError, Rounding, mul_div_round};
 
-use super::portion::Amounts;
+use super::assemble::local_day;
+use super::lanes::{Edge, Lane, Lanes};
+use super::portion::{Amounts, Step};
 
 /// A row's stretch on one lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,76 @@ pub(crate) struct Cut {
     pub(crate) number: i32,
     /// Whether it is the row's last portion.
     pub(crate) is_last: bool,
+}
+
+/// How a portion stands to the one before it of the same row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Continuity {
+    /// The day on which the charge begins for its owner, in the owner's time zone: days since 1970.
+    pub(crate) date: i32,
+    /// As [`charges`](crate::lake::schema::charges) has it.
+    pub(crate) continues: Option<i32>,
+}
+
+impl Continuity {
+    /// Whether it is a charge of its own to its owner.
+    pub(crate) fn begins(self) -> bool {
+        self.continues.unwrap_or_default() == 0
+    }
+}
+
+/// The portion of a row that was priced last.
+#[derive(Debug, Default)]
+pub(crate) struct Previous {
+    lane: usize,
+    steps: Vec<Step>,
+    date: i32,
+}
+
+impl Previous {
+    /// How a portion follows it; the portion takes its place.
+    #[inline]
+    pub(crate) fn followed_by(&mut self, cut: &Cut, lanes: &Lanes, steps: &[Step]) -> Continuity {
+        let lane = lanes.get(cut.lane);
+        let own_date = || local_day(cut.start, lane.time_zone);
+        if cut.number == 0 && cut.is_last {
+            return Continuity { date: own_date(), continues: None };
+        }
+        let nodes = match cut.number {
+            0 => 0,
+            _ => nodes_alike((lanes.get(self.lane), &self.steps), (lane, steps)),
+        };
+        let date = if nodes == 0 { own_date() } else { self.date };
+        self.lane = cut.lane;
+        self.steps.clear();
+        self.steps.extend_from_slice(steps);
+        self.date = date;
+        Continuity { date, continues: Some(nodes) }
+    }
+}
+
+/// The edges of a path from the owner up, each with what became of the portion there.
+fn upward<'a>(lane: &'a Lane, steps: &'a [Step]) -> impl Iterator<Item = (&'a Edge, Option<&'a Step>)> {
+    lane.edges.iter().enumerate().rev().map(|(at, edge)| (edge, steps.get(at)))
+}
+
+/// How many nodes, from the owner up, see no difference between two portions but amounts and time.
+///
+/// A node sees where it stands in the path from itself down, on its own purchase whether and in which currency it was billed, and
+/// all terms of the edges below it. The rule of its own purchase it does not see.
+fn nodes_alike(one: (&Lane, &[Step]), other: (&Lane, &[Step])) -> i32 {
+    let mut count = 0;
+    for ((a, a_step), (b, b_step)) in upward(one.0, one.1).zip(upward(other.0, other.1)) {
+        let bought = |step: Option<&Step>| step.map(|step| (step.outcome, step.fx_rate, step.price.is_some()));
+        if a.buyer != b.buyer || a.currency != b.currency || bought(a_step) != bought(b_step) {
+            break;
+        }
+        count += 1;
+        if a_step.map(|step| step.rule) != b_step.map(|step| step.rule) {
+            break;
+        }
+    }
+    count
 }
 
 /// Splits a row's amounts over its portions: each gets its share of the time, the last one what is left.

@@ -13,7 +13,7 @@ use super::error::RatingError;
 use super::lanes::Lanes;
 use super::places::{Placement, SliceName};
 use super::portion::{Amounts, Overflow, Portion};
-use super::portions::{Cut, Splitter};
+use super::portions::{Cut, Previous, Splitter};
 use super::price::{Pricer, Totals};
 use super::reader::{Column, Depth, Reader};
 use super::rollup::RollUps;
@@ -128,6 +128,7 @@ impl Rater {
         }
         let mut place = Placement::default();
         let mut splitter = Splitter::default();
+        let mut previous = Previous::default();
         let cuts = std::mem::take(&mut self.cuts);
         for cut in &cuts {
             let row = cut.row;
@@ -162,14 +163,15 @@ impl Rater {
                 .map_err(|Overflow { edge, rule }| overflow(&facts, row, edge, &run.terms.text(rule)))?;
             let Some(output) = &mut output else { continue };
             let steps = &self.pricer.steps;
-            let date = output.push(cut, lane, &amounts, steps);
+            let continuity = previous.followed_by(cut, &self.lanes, steps);
+            output.push(continuity, lane, &amounts, steps);
             let spot = RowPlace { slice, owner: lane.owner_place };
             self.tally.add(spot, cut, lane, &amounts, steps);
             place.slice_of_row.push(slice);
             place.child_of_row.push(lane.child_place);
             place.owner_of_row.push(lane.owner_place);
             if let Some(rollups) = &mut self.rollups {
-                rollups.add((&self.reader, row), date, lane, &portion, steps)?;
+                rollups.add((&self.reader, row), continuity, lane, &portion, steps)?;
             }
         }
         self.cuts = cuts;

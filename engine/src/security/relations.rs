@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use datafusion::functions::expr_fn::{coalesce, split_part};
+use datafusion::functions::expr_fn::{character_length, coalesce, replace, split_part, substr};
 use datafusion::logical_expr::{Expr, ScalarUDF, cast, col, lit, not, when};
 use datafusion::scalar::ScalarValue;
 
@@ -82,28 +82,51 @@ fn no_rows() -> Expr {
     lit(false)
 }
 
-/// The value of `at(k)` for the caller's position k in each row's path.
-fn own(scope: &Scope, at: impl Fn(usize) -> Expr) -> Expr {
-    let mut groups: Vec<(usize, Expr)> = Vec::new();
+/// The value of `at(prefix, k)` for the caller's path and position in each row's path.
+fn by_prefix(scope: &Scope, at: impl Fn(&str, usize) -> Expr) -> Expr {
+    let mut groups: Vec<(Expr, Expr)> = Vec::new();
     for (prefix, position) in &scope.prefixes {
-        let here = under(prefix);
-        match groups.iter_mut().find(|(k, _)| k == position) {
+        let (value, here) = (at(prefix, *position), under(prefix));
+        match groups.iter_mut().find(|(held, _)| *held == value) {
             Some((_, any)) => *any = any.clone().or(here),
-            None => groups.push((*position, here)),
+            None => groups.push((value, here)),
         }
     }
     match groups.as_slice() {
-        [] => at(0),
-        [(only, _)] => at(*only),
+        [] => at("", 0),
+        [(only, _)] => only.clone(),
         [(first, condition), rest @ ..] => {
-            let mut case = when(condition.clone(), at(*first));
-            for (k, condition) in rest {
-                case = case.when(condition.clone(), at(*k));
+            let mut case = when(condition.clone(), first.clone());
+            for (value, condition) in rest {
+                case = case.when(condition.clone(), value.clone());
             }
             // Every row in scope lies under one of the prefixes.
-            case.end().unwrap_or_else(|_| at(*first))
+            case.end().unwrap_or_else(|_| first.clone())
         }
     }
+}
+
+/// The value of `at(k)` for the caller's position k in each row's path.
+fn own(scope: &Scope, at: impl Fn(usize) -> Expr) -> Expr {
+    by_prefix(scope, |_, k| at(k))
+}
+
+/// The path from the caller down: who is above it, and how many, is not its business.
+fn path_below(prefix: &str) -> Expr {
+    match prefix.rsplit_once('/') {
+        // Characters count from 1, and the / is left out too.
+        Some((above, _)) => substr(col("node_path"), lit(count(above.chars().count() + 2))),
+        None => col("node_path"),
+    }
+}
+
+/// The first of `continues` from which a part of a cut row continues the one before it for the caller.
+pub fn continues_from(scope: &Scope) -> Expr {
+    let depth = || {
+        let path = || col("node_path");
+        character_length(path()) - character_length(replace(path(), lit("/"), lit("")))
+    };
+    depth() + lit(1) - own(scope, |k| lit(count32(k)))
 }
 
 fn position(stored: &str, k: usize, data_type: &DataType) -> Expr {
@@ -168,6 +191,10 @@ impl Caller {
         columns
     }
 
+    fn dimensions(&self, names: &[&str]) -> Vec<Column> {
+        dimensions(names, &by_prefix(&self.scope, |prefix, _| path_below(prefix)))
+    }
+
     fn outcome(&self) -> Column {
         let text_type = DataType::Utf8View;
         let selling = own(&self.scope, |k| position("outcome", k + 1, &text_type));
@@ -201,7 +228,7 @@ impl Caller {
             col("billing_period"),
             col("line_key"),
             col("line_no"),
-            col("portion"),
+            col("charge_period_start"),
         ])
     }
 
@@ -231,11 +258,11 @@ impl Caller {
             typed(
                 "charge_date",
                 DataType::Date32,
-                "The day of charge_period_start in the owner's time zone.",
+                "The day on which the charge begins for its owner, in the owner's time zone.",
                 col("charge_date"),
             ),
         ];
-        columns.extend(dimensions(&[
+        columns.extend(self.dimensions(&[
             "provider_name",
             "billing_account_id",
             "sub_account_id",
@@ -282,7 +309,7 @@ impl Caller {
     pub fn rollup(&self, table: LakeTable) -> Vec<Column> {
         let names: &[&str] =
             if table == LakeTable::ChargesDaily { &schema::DAILY_DIMENSIONS } else { &schema::MONTHLY_DIMENSIONS };
-        let mut columns = dimensions(names);
+        let mut columns = self.dimensions(names);
         columns.extend([
             quantity("quantity", "Sum of pricing quantities.", col("quantity")),
             money("list_cost", "Sum at the provider's public list price, in list_currency.", col("list_cost")),
@@ -309,7 +336,7 @@ impl Caller {
         let rule = || split_rule(depth, sells);
         let mut columns = Vec::new();
         if monthly {
-            columns.extend(dimensions(&schema::MONTHLY_DIMENSIONS));
+            columns.extend(dimensions(&schema::MONTHLY_DIMENSIONS, &path_below(edge.prefix)));
         } else {
             columns.push(text("charge_id", "The charge.", self.charge_id()));
             columns.push(typed(
@@ -322,8 +349,8 @@ impl Caller {
         columns.push(typed(
             "depth",
             DataType::Int32,
-            "The payer's position in the path: 0 is the root, which pays the provider.",
-            lit(count32(depth)),
+            "The payer's place below the caller: 0 is the caller itself, which pays its seller; the root pays the provider.",
+            lit(count32(depth - k)),
         ));
         columns.push(text(
             "seller_node_id",
@@ -406,7 +433,7 @@ pub fn edges(invoicing: &[&str]) -> Vec<Column> {
         .map(|field| {
             let name = field.name().as_str();
             match (name, field.data_type()) {
-                ("billing_period" | "fate", _) => dimensions(&[name]).remove(0),
+                ("billing_period" | "fate", _) => dimensions(&[name], &col("node_path")).remove(0),
                 (_, DataType::Decimal128(..)) => money(name, edge_comment(name), col(name)),
                 (_, data_type) => typed(name, data_type.clone(), edge_comment(name), col(name)),
             }
@@ -499,7 +526,7 @@ fn fate() -> Column {
     text("fate", "direct, allocated or unallocated.", col("fate"))
 }
 
-fn dimensions(names: &[&str]) -> Vec<Column> {
+fn dimensions(names: &[&str], path: &Expr) -> Vec<Column> {
     names
         .iter()
         .map(|name| match *name {
@@ -515,6 +542,7 @@ fn dimensions(names: &[&str]) -> Vec<Column> {
             ),
             "rule_tags" => json(name, "The tags that rules use, a JSON object of texts.", col(*name)),
             "fate" => fate(),
+            "node_path" => text(name, dimension_comment(name), path.clone()),
             other => text(other, dimension_comment(other), col(other)),
         })
         .collect()
@@ -527,7 +555,7 @@ fn dimension_comment(name: &str) -> &'static str {
         "billing_account_id" => "The provider's billing account.",
         "sub_account_id" => "The provider's sub account: AWS account, Azure subscription, OCI tenancy.",
         "node_id" => "The node that owns the usage.",
-        "node_path" => "The path from the root to that node at usage time, ids joined by /.",
+        "node_path" => "The path from the caller's node to that node at usage time, ids joined by /.",
         "service_category" => "FOCUS ServiceCategory.",
         "service_name" => "The provider's service.",
         "sku_id" => "The provider's SKU.",

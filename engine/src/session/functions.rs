@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, StringViewBuilder};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type};
+use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
@@ -15,7 +15,7 @@ use super::moment::Shared;
 use crate::lake::schema;
 use crate::security::{Principal, SessionError};
 
-/// `charge_id(provider, billing account, period, line key, line no, portion)`: a keyed hash, so
+/// `charge_id(provider, billing account, period, line key, line no, start)`: a keyed hash, so
 /// that an id tells nothing and survives a new delivery of the same line.
 pub(crate) fn charge_id(secret: &[u8; 32]) -> Arc<ScalarUDF> {
     let mut key = [0; 16];
@@ -44,14 +44,14 @@ impl ScalarUDFImpl for ChargeId {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let [provider, account, period, key, number, portion] = arrays.as_slice() else {
+        let [provider, account, period, key, number, start] = arrays.as_slice() else {
             return Err(DataFusionError::Internal("charge_id takes six arguments".to_owned()));
         };
         let provider = cast(provider, &DataType::Utf8View)?;
         let account = cast(account, &DataType::Utf8View)?;
         let (provider, account) = (provider.as_string_view(), account.as_string_view());
         let (period, key) = (period.as_primitive::<Date32Type>(), key.as_primitive::<Int64Type>());
-        let (number, portion) = (number.as_primitive::<Int32Type>(), portion.as_primitive::<Int32Type>());
+        let (number, start) = (number.as_primitive::<Int32Type>(), start.as_primitive::<TimestampMicrosecondType>());
         let mut ids = StringViewBuilder::with_capacity(args.number_rows);
         let mut text = [0_u8; 32];
         for row in 0..args.number_rows {
@@ -64,7 +64,7 @@ impl ScalarUDFImpl for ChargeId {
             hasher.write_i32(period.value(row));
             hasher.write_i64(key.value(row));
             hasher.write_i32(number.value(row));
-            hasher.write_i32(portion.value(row));
+            hasher.write_i64(start.value(row));
             let hash = hasher.finish128().as_u128();
             for (at, digit) in text.iter_mut().enumerate() {
                 let nibble = (hash >> (124 - 4 * at)) & 0xf;

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::common::plan_err;
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, col, lit};
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::fold::{Fold, Reading, over, readings, value_of};
 use super::moment::{Moment, Shared};
 use crate::lake::{FileList, LakeTable};
 use crate::security::relations::{Caller, Column, Edge, edge_filter, edges, row_filter, schema_of};
@@ -83,41 +82,51 @@ impl LakeSource {
         }
     }
 
-    fn branches(&self, moment: &Moment) -> Result<Vec<Branch>> {
-        let private = &self.shared.core.private;
-        let base =
-            || -> Result<DataFrame> { private.read_table(self.shared.core.scan(self.table(), self.files(moment)?)) };
-        let kept = |filter: Option<Expr>| match filter {
-            Some(filter) => base()?.filter(filter),
-            None => base(),
-        };
-        match self.shape {
-            Shape::Provider => Ok(vec![Branch { rows: base()?, columns: self.columns() }]),
-            Shape::Own(_) => Ok(vec![Branch { rows: kept(row_filter(&moment.scope))?, columns: self.columns() }]),
-            Shape::Edges => {
-                let rows = kept(edge_filter(&self.undisclosed(moment)))?;
-                let invoicing: Vec<&str> = moment.tree.invoicing().into_iter().collect();
-                Ok(vec![Branch { rows, columns: edges(&invoicing) }])
-            }
-            Shape::Tiers(table) => {
-                let undisclosed = self.undisclosed(moment);
-                let invoicing: Vec<&str> = moment.tree.invoicing().into_iter().collect();
-                let deepest = moment.tree.deepest();
-                let mut branches = Vec::new();
+    /// What the relation is read from: each part is a union of branches.
+    fn parts(&self, moment: &Moment) -> Result<Vec<(Option<Fold>, Vec<Branch>)>> {
+        let table = self.table();
+        let files = self.files(moment)?;
+        let scan = |files: FileList| self.shared.core.private.read_table(self.shared.core.scan(table, files));
+        let invoicing: Vec<&str> = moment.tree.invoicing().into_iter().collect();
+        if matches!(self.shape, Shape::Provider) {
+            return Ok(vec![(None, vec![Branch { rows: scan(files)?, columns: self.columns() }])]);
+        }
+        let undisclosed = self.undisclosed(moment);
+        if matches!(self.shape, Shape::Edges) {
+            let rows = kept(scan(files)?, edge_filter(&undisclosed))?;
+            return Ok(vec![(None, vec![Branch { rows, columns: edges(&invoicing) }])]);
+        }
+        let mut parts = Vec::new();
+        for Reading { files, rows, fold } in readings(table, &moment.scope, files) {
+            let rows = kept(kept(scan(files)?, rows)?, row_filter(&moment.scope))?;
+            let rows = match fold {
+                Some(fold) => fold.numbered(&moment.scope, rows)?,
+                None => rows,
+            };
+            let mut branches = Vec::new();
+            if matches!(self.shape, Shape::Own(_)) {
+                branches.push(Branch { rows, columns: self.columns() });
+            } else {
                 for (prefix, caller) in &moment.scope.prefixes {
-                    for depth in *caller..=deepest {
+                    for depth in *caller..=moment.tree.deepest() {
                         let edge =
                             Edge { prefix, caller: *caller, depth, undisclosed: &undisclosed, invoicing: &invoicing };
-                        let rows = base()?.filter(self.caller.tier_filter(&edge))?;
-                        branches.push(Branch {
-                            rows,
-                            columns: self.caller.tier(&edge, table == LakeTable::ChargesMonthly),
-                        });
+                        let rows = rows.clone().filter(self.caller.tier_filter(&edge))?;
+                        let columns = self.caller.tier(&edge, table == LakeTable::ChargesMonthly);
+                        branches.push(Branch { rows, columns });
                     }
                 }
-                Ok(branches)
             }
+            parts.push((fold, branches));
         }
+        Ok(parts)
+    }
+}
+
+fn kept(rows: DataFrame, filter: Option<Expr>) -> Result<DataFrame> {
+    match filter {
+        Some(filter) => rows.filter(filter),
+        None => Ok(rows),
     }
 }
 
@@ -127,20 +136,35 @@ struct Branch {
     columns: Vec<Column>,
 }
 
+/// Those of the columns that are at these places.
+fn projected<'a>(columns: &'a [Column], projection: Option<&[usize]>) -> Vec<&'a Column> {
+    match projection {
+        Some(places) => places.iter().filter_map(|place| columns.get(*place)).collect(),
+        None => columns.iter().collect(),
+    }
+}
+
 impl Branch {
     /// The columns at these places of the relation, of the rows for which all filters on its columns are true.
     fn select(self, projection: Option<&[usize]>, filters: &[Expr]) -> Result<DataFrame> {
         let mut rows = self.rows;
         for filter in filters {
-            rows = rows.filter(over_stored(filter.clone(), &self.columns)?)?;
+            rows = rows.filter(over(filter, |name| value_of(name, &self.columns))?)?;
         }
         let shown = |column: &Column| column.value.clone().alias(column.field.name());
-        let values: Vec<Expr> = match projection {
-            Some(places) => places.iter().filter_map(|place| self.columns.get(*place)).map(shown).collect(),
-            None => self.columns.iter().map(shown).collect(),
-        };
-        rows.select(values)
+        rows.select(projected(&self.columns, projection).into_iter().map(shown).collect::<Vec<_>>())
     }
+}
+
+fn union(frames: impl Iterator<Item = Result<DataFrame>>) -> Result<Option<DataFrame>> {
+    let mut all: Option<DataFrame> = None;
+    for frame in frames {
+        all = Some(match all {
+            Some(above) => above.union(frame?)?,
+            None => frame?,
+        });
+    }
+    Ok(all)
 }
 
 #[async_trait]
@@ -152,17 +176,24 @@ impl ScopedSource for LakeSource {
         limit: Option<usize>,
     ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
         let moment = self.shared.moment();
-        let mut rows: Option<DataFrame> = None;
-        for branch in self.branches(&moment)? {
-            let mut frame = branch.select(projection, filters)?;
-            if limit.is_some() {
-                frame = frame.limit(0, limit)?;
+        let limited = |rows: DataFrame| match limit {
+            Some(_) => rows.limit(0, limit),
+            None => Ok(rows),
+        };
+        let parts = self.parts(&moment)?.into_iter().filter_map(|(fold, branches)| match fold {
+            None => union(branches.into_iter().map(|branch| limited(branch.select(projection, filters)?))).transpose(),
+            Some(fold) => {
+                let columns = branches.first()?.columns.clone();
+                let rows = union(branches.into_iter().map(|branch| fold.shown(branch.rows, &branch.columns, filters)));
+                let folded = rows.transpose()?.and_then(|rows| {
+                    let rows = fold.added_up(rows, &columns, filters)?;
+                    let shown = projected(&columns, projection).into_iter().map(|column| col(column.field.name()));
+                    limited(rows.select(shown.collect::<Vec<_>>())?)
+                });
+                Some(folded)
             }
-            rows = Some(match rows {
-                Some(above) => above.union(frame)?,
-                None => frame,
-            });
-        }
+        });
+        let rows = union(parts)?;
         let private = &self.shared.core.private;
         let rows = match rows {
             Some(rows) => rows,
@@ -187,16 +218,4 @@ impl ScopedSource for LakeSource {
         let context = rows.task_ctx();
         Ok((rows.create_physical_plan().await?, Arc::new(context)))
     }
-}
-
-/// A filter on the relation's columns as one on what they are made of.
-fn over_stored(filter: Expr, columns: &[Column]) -> Result<Expr> {
-    let stored = filter.transform(|expr| match &expr {
-        Expr::Column(column) => match columns.iter().find(|shown| shown.field.name() == column.name()) {
-            Some(shown) => Ok(Transformed::yes(shown.value.clone())),
-            None => plan_err!("the relation has no column {}", column.name()),
-        },
-        _ => Ok(Transformed::no(expr)),
-    })?;
-    Ok(stored.data)
 }

@@ -12,6 +12,7 @@ mod copy_in;
 mod dialect;
 mod explain;
 mod facts;
+mod fold;
 mod functions;
 mod interrupt;
 mod lake_source;

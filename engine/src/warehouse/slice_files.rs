@@ -8,10 +8,11 @@ use arrow::compute::nullif;
 use arrow::datatypes::{Decimal128Type, Int32Type, i256};
 use hashbrown::HashMap;
 
+use super::agreement::Agreement;
 use super::{Core, HOT};
 use crate::catalog::NewFile;
 use crate::error::Error;
-use crate::lake::{ClusteredWriter, LakeTable, WriterOptions, WrittenFile};
+use crate::lake::{AGREED_POSITIONS, ClusteredWriter, LakeTable, WriterOptions, WrittenFile};
 use crate::period::BillingPeriod;
 use crate::rating::{ChargeSink, Placement, Places, SliceName};
 
@@ -50,6 +51,7 @@ struct Output {
     /// Sum of what the root pays, by slice.
     sums: Vec<i256>,
     rows: Vec<u64>,
+    agreement: Agreement,
 }
 
 impl Output {
@@ -60,6 +62,7 @@ impl Output {
             names: Vec::new(),
             sums: Vec::new(),
             rows: Vec::new(),
+            agreement: Agreement::new(table),
         }
     }
 
@@ -83,6 +86,7 @@ impl Output {
             file_of_row.push(file);
         }
         self.add_up(&root_pays(&rows)?, place);
+        self.agreement.add(&rows, &file_of_row)?;
         self.writer.push(rows, &file_of_row, &place.owner_of_row)?;
         Ok(())
     }
@@ -135,9 +139,12 @@ impl SliceFiles {
         let this = Arc::into_inner(self).ok_or_else(|| Error::Refused("rating has not ended".to_owned()))?;
         let (slices, children) = (places.slices(), places.children());
         let mut rated = RatedFiles::default();
+        // The days of a month agree where its months do: both roll-ups are made of the same terms.
+        let mut of_roll_ups: HashMap<(u32, u32), usize> = HashMap::new();
         for (table, output) in RATED.into_iter().zip(this.outputs) {
             let output = output.into_inner().unwrap_or_else(PoisonError::into_inner);
             let names = output.names;
+            let agreement = output.agreement;
             let prefix = |file: u32| {
                 let (slice, child) = names[usize::try_from(file).unwrap_or_default()];
                 let slice = &slices[usize::try_from(slice).unwrap_or_default()];
@@ -145,12 +152,21 @@ impl SliceFiles {
                 prefix_of(slice, child)
             };
             let written = output.writer.finish(&prefix).await?;
+            if table == LakeTable::ChargesMonthly {
+                of_roll_ups = names.iter().copied().zip((0..).map(|file| agreement.positions(file))).collect();
+            }
             for file in written {
                 let (slice, child) = names[usize::try_from(file.file).unwrap_or_default()];
-                let child = children.get(usize::try_from(child).unwrap_or_default()).cloned().unwrap_or_default();
-                rated.files.push((table, slice, child, file));
+                let agreed = (table == LakeTable::Charges).then(|| agreement.positions(file.file));
+                let name = children.get(usize::try_from(child).unwrap_or_default()).cloned().unwrap_or_default();
+                rated.files.push(RatedFile { table, slice, child, name, agreed, file });
             }
             rated.sums.push((table, output.sums, output.rows));
+        }
+        for file in &mut rated.files {
+            if matches!(file.table, LakeTable::ChargesDaily | LakeTable::ChargesMonthly) {
+                file.agreed = of_roll_ups.get(&(file.slice, file.child)).copied();
+            }
         }
         Ok(rated)
     }
@@ -171,10 +187,22 @@ pub(super) fn prefix_of(slice: &SliceName, child: &str) -> String {
     format!("{period}/{}/{}/{child}", plain(&slice.provider_name), plain(&slice.billing_account_id))
 }
 
+/// A durable file and whose rows it holds.
+struct RatedFile {
+    table: LakeTable,
+    slice: u32,
+    child: u32,
+    /// The child's.
+    name: String,
+    /// In how many positions its rows agree, where scans ask for it.
+    agreed: Option<usize>,
+    file: WrittenFile,
+}
+
 /// Durable files of a rating that nothing lists yet.
 #[derive(Default)]
 pub(super) struct RatedFiles {
-    files: Vec<(LakeTable, u32, String, WrittenFile)>,
+    files: Vec<RatedFile>,
     sums: Vec<(LakeTable, Vec<i256>, Vec<u64>)>,
 }
 
@@ -194,14 +222,21 @@ impl RatedFiles {
     pub(super) fn of_slice(&self, slice: usize, slice_id: i64) -> Vec<NewFile> {
         self.files
             .iter()
-            .filter(|(_, of, ..)| usize::try_from(*of).is_ok_and(|of| of == slice))
-            .map(|(table, _, child, file)| listed(*table, slice_id, child, file))
+            .filter(|rated| usize::try_from(rated.slice).is_ok_and(|of| of == slice))
+            .map(|rated| {
+                let mut listed = listed(rated.table, slice_id, &rated.name, &rated.file);
+                let positions = rated.agreed.map(|positions| positions.to_string());
+                if positions.is_some() {
+                    listed.stats.push((AGREED_POSITIONS.to_owned(), positions.clone(), positions, 0));
+                }
+                listed
+            })
             .collect()
     }
 
     /// Every path, to remove them when the commit does not happen.
     pub(super) fn paths(&self) -> Vec<String> {
-        self.files.iter().map(|(.., file)| file.path.clone()).collect()
+        self.files.iter().map(|rated| rated.file.path.clone()).collect()
     }
 }
 

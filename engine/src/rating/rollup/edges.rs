@@ -144,7 +144,7 @@ fn edges_of(terms: &Terms, nodes: &[u32]) -> impl Iterator<Item = Edge> {
             currency: step[0],
             outcome: step[1],
             seller_currency: above.currency,
-            fx_rate: step[3],
+            fx_rate: step[2],
             ..above
         };
         above

@@ -24,7 +24,7 @@ use crate::rating::texts::NULL;
 
 const BATCH_ROWS: usize = 8192;
 /// Columns of each position.
-const POSITION_COLUMNS: usize = 5;
+const POSITION_COLUMNS: usize = 4;
 /// Places of provider, billing account and marketplace in a key, and of each dimension's text.
 const DAILY_TEXTS: [(&str, usize); 13] = [
     ("provider_name", 2),
@@ -231,7 +231,7 @@ impl Emitter {
         Ok(RecordBatch::try_new(schema, arrays)?)
     }
 
-    /// A column of a position: `price_2`, `currency_2`, `outcome_2`, `rule_2` or `fx_rate_2`.
+    /// A column of a position: `price_2`, `currency_2`, `outcome_2` or `fx_rate_2`.
     fn position<const K: usize>(&self, name: &str, rows: &[Record<'_, K>]) -> Result<ArrayRef, RatingError> {
         let (what, k) = name.rsplit_once('_').unwrap_or((name, ""));
         let k: usize = k.parse().unwrap_or(MAX_POSITIONS);
@@ -242,8 +242,7 @@ impl Emitter {
             (_, 0) => usize::MAX,
             ("currency", _) => TERMS_HEAD + (k - 1) * TERMS_STEP,
             ("outcome", _) => TERMS_HEAD + (k - 1) * TERMS_STEP + 1,
-            ("rule", _) => TERMS_HEAD + (k - 1) * TERMS_STEP + 2,
-            ("fx_rate", _) => TERMS_HEAD + (k - 1) * TERMS_STEP + 3,
+            ("fx_rate", _) => TERMS_HEAD + (k - 1) * TERMS_STEP + 2,
             _ => return Err(RatingError::Column("of a roll-up")),
         };
         let numbers = rows.iter().map(|row| self.terms_of(row).get(place).copied().unwrap_or(NULL));

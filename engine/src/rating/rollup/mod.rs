@@ -29,6 +29,7 @@ use super::error::RatingError;
 use super::lanes::Lane;
 use super::outcome::Outcome;
 use super::portion::{Portion, Step};
+use super::portions::Continuity;
 use super::reader::{Column, Reader};
 use crate::lake::schema::MAX_POSITIONS;
 
@@ -44,12 +45,12 @@ pub(crate) const SUMS_MAX: usize = FIRST_PRICE + MAX_POSITIONS;
 const GROUPS_MAX: usize = 1 << 12;
 
 /// What the positions of a charge say besides amounts, as numbers: node, path, fate, owner, child,
-/// then currency and outcome of the root, then currency, outcome, rule and rate of each buyer.
+/// then currency and outcome of the root, then currency, outcome and rate of each buyer.
 pub(crate) type Terms = [u32];
 /// Numbers before the first buyer's.
 pub(crate) const TERMS_HEAD: usize = 7;
 /// Numbers of each buyer.
-pub(crate) const TERMS_STEP: usize = 4;
+pub(crate) const TERMS_STEP: usize = 3;
 
 #[derive(Debug, Default)]
 struct TermsHeld {
@@ -130,7 +131,7 @@ impl RollUps {
     pub(crate) fn add(
         &mut self,
         row: (&Reader, usize),
-        date: i32,
+        continuity: Continuity,
         lane: &Lane,
         portion: &Portion<'_>,
         steps: &[Step],
@@ -151,8 +152,8 @@ impl RollUps {
             }
         }
         let sums = &sums[..first.len() + steps.len()];
-        let key = daily_key(reader, at, date, portion.period, terms);
-        let record = Record { key, mask, rows: 1, sums };
+        let key = daily_key(reader, at, continuity.date, portion.period, terms);
+        let record = Record { key, mask, rows: i64::from(continuity.begins()), sums };
         if self.bypass > 0 {
             self.bypass -= 1;
             let hash = self.shared.hasher.hash_one(monthly_key(&key));
@@ -198,7 +199,7 @@ impl RollUps {
         ]);
         for (edge, step) in lane.edges.iter().zip(steps) {
             let outcome = self.shared.outcomes[step.outcome as usize];
-            self.scratch.extend([edge.currency, outcome, step.rule, step.fx_rate]);
+            self.scratch.extend([edge.currency, outcome, step.fx_rate]);
         }
         match self.known_terms.get(self.scratch.as_slice()) {
             Some(number) => *number,
