@@ -38,6 +38,13 @@ impl Fixture {
         Self { warehouse, directory }
     }
 
+    /// The same directory, opened anew.
+    pub(crate) fn reopened(self) -> Self {
+        let Self { warehouse, directory } = self;
+        drop(warehouse);
+        Self { warehouse: Warehouse::open(directory.path()).expect("a warehouse"), directory }
+    }
+
     /// The root with nodes below it: `node,parent,kind` a line.
     pub(crate) async fn with_nodes(lines: &str) -> Self {
         let fixture = Self::empty();

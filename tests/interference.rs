@@ -2,6 +2,7 @@
 //!
 //! `RATEHOUSE_PAIRS=100000 RATEHOUSE_SEED=7 cargo test interference` tries more, or others.
 
+mod leaks;
 mod queries;
 mod tap;
 mod worlds;

@@ -4,6 +4,7 @@ mod crash;
 mod demo;
 mod ducklake;
 mod fixture;
+mod hostile;
 mod interference;
 mod invoices;
 mod landing;

@@ -91,10 +91,7 @@ async fn a_node_that_moved_keeps_its_old_rows_and_its_new_parent_does_not_get_th
     // 1,000 × 1.2 = 1,200: used after it.
     assert_eq!(rows(&fixture.session("finance@south"), select).await, ["south/roam/leaf|1200"]);
     // 11 × 1.5 = 16.5; 1,200 × 2 = 2,400.
-    assert_eq!(
-        rows(&fixture.session("finance@roam"), select).await,
-        ["roam/leaf|16.5", "roam/leaf|2400"]
-    );
+    assert_eq!(rows(&fixture.session("finance@roam"), select).await, ["roam/leaf|16.5", "roam/leaf|2400"]);
 }
 
 #[tokio::test]

@@ -22,7 +22,11 @@ use numeric::Numeric;
 /// Where statements run: threads that serve no sockets.
 fn work() -> Handle {
     static WORK: OnceLock<Runtime> = OnceLock::new();
-    let runtime = WORK.get_or_init(|| Runtime::new().expect("threads can be started"));
+    let runtime = WORK.get_or_init(|| {
+        // Unoptimised code needs more of its stack than the program's threads have.
+        let threads = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(64 << 20).build();
+        threads.expect("threads can be started")
+    });
     runtime.handle().clone()
 }
 

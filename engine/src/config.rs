@@ -27,6 +27,8 @@ pub struct Config {
     pub threads: usize,
     /// How long a statement may run unless the session says otherwise (`statement_timeout_s`).
     pub statement_timeout: Duration,
+    /// The most that a session may ask for (`statement_timeout_max_s`).
+    pub statement_timeout_max: Duration,
     /// Connections that a listener serves at once (`connections_max`).
     pub connections_max: usize,
     /// Connections of one login (`connections_per_login_max`).
@@ -53,6 +55,7 @@ struct File {
     session_temporary_gib: Option<u64>,
     threads: Option<usize>,
     statement_timeout_s: Option<u64>,
+    statement_timeout_max_s: Option<u64>,
     connections_max: Option<usize>,
     connections_per_login_max: Option<usize>,
     connections_per_node_max: Option<usize>,
@@ -88,6 +91,7 @@ impl Config {
             landing_memory_bytes: file.landing_memory_mib.unwrap_or(512).max(16).saturating_mul(MIB),
             threads: environment("RATEHOUSE_THREADS")?.or(file.threads).unwrap_or(cores).clamp(1, 256),
             statement_timeout: Duration::from_secs(file.statement_timeout_s.unwrap_or(60)),
+            statement_timeout_max: Duration::from_secs(file.statement_timeout_max_s.unwrap_or(15 * 60).max(1)),
             connections_max: file.connections_max.unwrap_or(1_000).clamp(1, 100_000),
             connections_per_login_max: file.connections_per_login_max.unwrap_or(50).clamp(1, 100_000),
             connections_per_node_max: file.connections_per_node_max.unwrap_or(100).clamp(1, 100_000),

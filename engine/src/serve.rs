@@ -70,6 +70,10 @@ impl BackendSession for Connected {
         &self.0.principal().node_id
     }
 
+    fn check_grant(&self) -> Result<(), Failure> {
+        self.0.check_grant().map_err(failure)
+    }
+
     fn parse(&self, sql: &str) -> Result<Arc<dyn backend::Statement>, Failure> {
         let mut statements = self.0.parse(sql).map_err(|error| failure_in(sql, error))?;
         match (statements.pop(), statements.is_empty()) {

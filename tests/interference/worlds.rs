@@ -133,7 +133,8 @@ pub(super) async fn beside_a_reseller() -> Pair {
     other.copy("nodes", row).await;
     other.card("secret-south", "secret-east", "south", "markup_pct", "6").await;
     end(&other, "accounts", "sub_account_id = 'a-core'", "2025-10-10").await;
-    let row = "provider_name,billing_account_id,sub_account_id,node_id,valid_from\nGlobex,B1,a-core,secret-e1,2025-10-10\n";
+    let row =
+        "provider_name,billing_account_id,sub_account_id,node_id,valid_from\nGlobex,B1,a-core,secret-e1,2025-10-10\n";
     other.copy("accounts", row).await;
     rows.push(Line { resource: "SECRET", ..Line::october("a-core", "620") });
     land(&other, "october.csv", &rows).await;
@@ -173,7 +174,9 @@ pub(super) async fn above_a_customer() -> Pair {
     run(&one.admin(), "call close_period('2025-10')").await;
 
     let admin = other.admin();
-    other.copy("rate_cards", "card_id,seller_node_id,buyer_node_id,currency,name\nwholesale-north,dist,north,USD,x\n").await;
+    other
+        .copy("rate_cards", "card_id,seller_node_id,buyer_node_id,currency,name\nwholesale-north,dist,north,USD,x\n")
+        .await;
     // The terms above change within the month, for one SKU in another way than for others.
     other.version("wholesale-north", "1,2000-01-01,2025-10-04", "all,markup_pct,55\n").await;
     other.copy("rate_card_versions", "card_id,version,valid_from\nwholesale-north,2,2025-10-04\n").await;

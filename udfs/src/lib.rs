@@ -10,6 +10,7 @@ mod columnar;
 pub mod datetime;
 pub mod decimal;
 pub mod json;
+mod list;
 pub mod math;
 pub mod money;
 pub mod numeric;
@@ -27,6 +28,9 @@ use std::sync::Arc;
 pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let operators = numeric::Operation::ALL.map(|operation| ScalarUDF::from(numeric::NumericOperator::new(operation)));
     let functions = [
+        ScalarUDF::from(datetime::IntervalTimes::new(false)),
+        ScalarUDF::from(datetime::IntervalTimes::new(true)),
+        ScalarUDF::from(datetime::Timezone::new()),
         ScalarUDF::from(math::Ceil::new()),
         ScalarUDF::from(math::Floor::new()),
         ScalarUDF::from(math::Round::new()),
@@ -37,6 +41,8 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::from(money::Prorate::new()),
         ScalarUDF::from(money::RoundMoney::new()),
         ScalarUDF::from(pattern::ToChar::new()),
+        ScalarUDF::from(pattern::ByPattern::to_date()),
+        ScalarUDF::from(pattern::ByPattern::to_timestamp()),
         // Without a viewer nothing shows: the engine replaces it by the session's own.
         money::mask_margin(None),
     ];
@@ -62,7 +68,11 @@ pub fn window_functions() -> Vec<Arc<WindowUDF>> {
 /// Returns the planners of operators; they come before DataFusion's.
 #[must_use]
 pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
-    vec![Arc::new(numeric::NumericPlanner::new()), Arc::new(json::JsonPlanner::new())]
+    vec![
+        Arc::new(numeric::NumericPlanner::new()),
+        Arc::new(json::JsonPlanner::new()),
+        Arc::new(datetime::DateTimePlanner),
+    ]
 }
 
 /// Returns the planner of type names.

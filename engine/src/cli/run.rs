@@ -15,7 +15,7 @@ use super::{demo, keep, shell};
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .thread_stack_size(8 << 20)
+        .thread_stack_size(16 << 20)
         .build()
         .map_err(|source| Error::Io { path: "threads".to_owned(), source })?;
     runtime.block_on(dispatch(arguments.command))

@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, ToSql, params_from_iter};
 
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -36,10 +37,14 @@ pub(super) fn open(session: &Arc<CatalogSession>) -> Result<Connection, CatalogQ
     Ok(connection)
 }
 
+/// Bytes of one text: a query may join texts to ever longer ones.
+const TEXT_BYTES_MAX: i32 = 4 << 20;
+
 fn prepare(connection: &Connection, session: &Arc<CatalogSession>) -> Result<(), rusqlite::Error> {
     // an unknown name in double quotes is an error, never a text
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, TEXT_BYTES_MAX)?;
     functions::register(connection, session)
 }
 

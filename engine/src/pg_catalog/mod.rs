@@ -45,8 +45,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::Statement;
+use rusqlite::Connection;
 use rusqlite::types::Value;
-use rusqlite::{Connection, InterruptHandle};
 
 pub use error::CatalogQueryError;
 pub use facts::{
@@ -70,7 +70,6 @@ const RESULT_ROWS_MAX: usize = 1_000_000;
 /// for the session, so run them where blocking is allowed.
 pub struct PgCatalog {
     state: Mutex<State>,
-    interrupt: Mutex<Option<InterruptHandle>>,
 }
 
 enum State {
@@ -103,7 +102,7 @@ pub struct Described {
 impl PgCatalog {
     /// Catalogs that show these facts.
     pub fn new(facts: CatalogFacts) -> Self {
-        Self { state: Mutex::new(State::Facts(Box::new(facts))), interrupt: Mutex::new(None) }
+        Self { state: Mutex::new(State::Facts(Box::new(facts))) }
     }
 
     /// Whether a statement touches catalog relations or functions only.
@@ -117,7 +116,6 @@ impl PgCatalog {
     /// Replaces what the session may see, for example after a grant changed.
     pub fn replace_facts(&self, facts: CatalogFacts) {
         *self.state() = State::Facts(Box::new(facts));
-        *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Tells the catalog that a run-time parameter of the session changed (`SET`, end of transaction).
@@ -134,13 +132,6 @@ impl PgCatalog {
                     ..SettingFact::default()
                 }),
             },
-        }
-    }
-
-    /// Ends a running query of this catalog, from another thread.
-    pub fn interrupt(&self) {
-        if let Some(handle) = &*self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) {
-            handle.interrupt();
         }
     }
 
@@ -168,7 +159,14 @@ impl PgCatalog {
     /// # Errors
     /// Those of [`Self::describe`], and what functions raise: 42P01 from `::regclass`, 42704 from `current_setting`,
     /// 22P02 from casts, 57014 when interrupted, 54000 for more than a million rows.
-    pub fn query(&self, statement: &Statement, parameters: &[ScalarValue]) -> Result<CatalogAnswer, CatalogQueryError> {
+    ///
+    /// `is_stopped` is asked now and then while it runs.
+    pub fn query(
+        &self,
+        statement: &Statement,
+        parameters: &[ScalarValue],
+        is_stopped: impl FnMut() -> bool + Send + 'static,
+    ) -> Result<CatalogAnswer, CatalogQueryError> {
         let mut state = self.state();
         let (session, connection) = self.opened(&mut state)?;
         let types: Vec<Option<DataType>> = parameters
@@ -186,7 +184,12 @@ impl PgCatalog {
             bound.push(parameters::value(given, *oid)?);
         }
         session.take_effects();
-        let rows = fetch(connection, &compiled.sql, bound, compiled.columns.len())?;
+        connection
+            .progress_handler(STEPS_BETWEEN_QUESTIONS, Some(is_stopped))
+            .map_err(CatalogQueryError::from_sqlite)?;
+        let rows = fetch(connection, &compiled.sql, bound, compiled.columns.len());
+        connection.progress_handler(0, None::<fn() -> bool>).map_err(CatalogQueryError::from_sqlite)?;
+        let rows = rows?;
         let schema = result::schema(&compiled.columns);
         let batch = result::batch(session, &schema, &compiled.columns, &rows)?;
         Ok(CatalogAnswer { schema, batches: vec![batch], effects: session.take_effects() })
@@ -205,11 +208,10 @@ impl PgCatalog {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn opened<'a>(&self, state: &'a mut State) -> Result<(&'a CatalogSession, &'a Connection), CatalogQueryError> {
+    fn opened<'a>(&self, state: &'a mut State) -> Result<(&'a CatalogSession, &'a mut Connection), CatalogQueryError> {
         if let State::Facts(facts) = state {
             let session = Arc::new(CatalogSession::new(Arc::new(Directory::new((**facts).clone()))));
             let connection = database::open(&session)?;
-            *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection.get_interrupt_handle());
             *state = State::Open { session, connection };
         }
         match state {
@@ -223,6 +225,11 @@ fn declared(types: &[Option<DataType>]) -> Vec<Option<u32>> {
     types.iter().map(|data_type| types::from_arrow(data_type.as_ref()?)).collect()
 }
 
+/// Steps of SQLite's machine between two questions whether to stop: well under a millisecond.
+const STEPS_BETWEEN_QUESTIONS: i32 = 10_000;
+/// Bytes of the texts of a result.
+const RESULT_BYTES_MAX: usize = 64 << 20;
+
 fn fetch(
     connection: &Connection,
     sql: &str,
@@ -234,12 +241,18 @@ fn fetch(
     let parameters = rusqlite::params_from_iter(parameters.into_iter().take(used));
     let mut cursor = statement.query(parameters).map_err(CatalogQueryError::from_sqlite)?;
     let mut rows = Vec::new();
+    let mut bytes = 0_usize;
     while let Some(row) = cursor.next().map_err(CatalogQueryError::from_sqlite)? {
         if rows.len() == RESULT_ROWS_MAX {
             return Err(CatalogQueryError::new("54000", "the result of this catalog query is too large"));
         }
         let cells: Result<Vec<Value>, rusqlite::Error> = (0..width).map(|column| row.get(column)).collect();
-        rows.push(cells.map_err(CatalogQueryError::from_sqlite)?);
+        let cells = cells.map_err(CatalogQueryError::from_sqlite)?;
+        bytes += cells.iter().map(|cell| if let Value::Text(text) = cell { text.len() } else { 8 }).sum::<usize>();
+        if bytes > RESULT_BYTES_MAX {
+            return Err(CatalogQueryError::new("53200", "out of memory"));
+        }
+        rows.push(cells);
     }
     Ok(rows)
 }

@@ -64,8 +64,9 @@ impl Authority<'_> {
         }
         if let Some((_, values)) = &op.begins {
             self.within(op.table, values)?;
-            if op.ends.is_none() {
-                self.own_key(op.table, values)?;
+            match &op.ends {
+                None => self.own_key(op.table, values)?,
+                Some((_, old)) => self.same_key(op.table, old, values)?,
             }
         }
         self.version_is_draft(op)
@@ -209,12 +210,7 @@ impl Authority<'_> {
         if self.is_root {
             return Ok(());
         }
-        let column = match table.name {
-            "nodes" => "node_id",
-            "rate_cards" => "card_id",
-            "approval_rules" => "rule_id",
-            _ => return Ok(()),
-        };
+        let Some(column) = named_by(table) else { return Ok(()) };
         let suffix = format!(".{}", self.principal.node_id);
         let key = table.position(column).and_then(|at| values.get(at)).and_then(Value::as_text).unwrap_or_default();
         if key.ends_with(&suffix) {
@@ -222,6 +218,18 @@ impl Authority<'_> {
         }
         Err(SessionError::violates(format!("{column} must end in \"{suffix}\""))
             .hint("names that you make carry your node, so that they are nobody else's"))
+    }
+
+    /// A row keeps its name: under another one it could stand for what is somebody else's, and an error would tell whether there is
+    /// such a thing.
+    fn same_key(&self, table: &RefTable, old: &[Value], new: &[Value]) -> Result<(), SessionError> {
+        let Some(column) = named_by(table).filter(|_| !self.is_root) else { return Ok(()) };
+        let at = table.position(column);
+        if at.and_then(|at| old.get(at)) == at.and_then(|at| new.get(at)) {
+            return Ok(());
+        }
+        Err(SessionError::denied(&format!("column {column} of {}", table.name))
+            .hint("names do not change: insert a row with the new name and delete this one"))
     }
 
     /// Checks that the caller may make or change that login.
@@ -242,5 +250,15 @@ impl Authority<'_> {
         // What an admin may give is what it may do itself: nobody becomes more than its maker.
         let _ = role;
         Ok(())
+    }
+}
+
+/// The column that names a row of the table, where names are unique in the whole warehouse.
+fn named_by(table: &RefTable) -> Option<&'static str> {
+    match table.name {
+        "nodes" => Some("node_id"),
+        "rate_cards" => Some("card_id"),
+        "approval_rules" => Some("rule_id"),
+        _ => None,
     }
 }

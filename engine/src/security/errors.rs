@@ -151,10 +151,21 @@ pub fn from_engine(error: &DataFusionError) -> SessionError {
     }
 }
 
+/// Whether an error is about a regular expression of the statement: several kinds are used for it.
+fn is_of_pattern(error: &DataFusionError) -> bool {
+    let text = error.to_string();
+    ["regex", "Regex", "egular expression"].iter().any(|word| text.contains(word))
+}
+
 fn from_root(error: &DataFusionError) -> SessionError {
     match error.find_root() {
         DataFusionError::SQL(parse, _) => from_parser(parse),
         DataFusionError::SchemaError(schema, _) => from_schema(schema),
+        DataFusionError::ArrowError(arrow, _)
+            if matches!(**arrow, ArrowError::ComputeError(_)) && is_of_pattern(error) =>
+        {
+            SessionError::new("2201B", "invalid regular expression")
+        }
         DataFusionError::ArrowError(arrow, _) => from_arrow(arrow),
         DataFusionError::ResourcesExhausted(_) => {
             SessionError::new("53200", "out of memory").hint("the query needs more memory than it may use: narrow it")
@@ -178,6 +189,9 @@ fn from_root(error: &DataFusionError) -> SessionError {
 }
 
 fn internal(error: &DataFusionError) -> SessionError {
+    if is_of_pattern(error) {
+        return SessionError::new("2201B", "invalid regular expression");
+    }
     let id = uuid::Uuid::new_v4().simple().to_string();
     tracing::error!(%error, id, "internal error");
     SessionError::new("XX000", "internal error").detail(format!("The server's log has it under {id}."))

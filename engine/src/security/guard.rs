@@ -118,7 +118,7 @@ pub fn limit(plan: &LogicalPlan) -> Result<()> {
                     operators += 1;
                 }
                 if expressions > EXPRESSIONS_MAX || operators > OPERATORS_MAX {
-                    return Err(too_complex());
+                    return Err(DataFusionError::External(Box::new(too_complex())));
                 }
                 bounded(inner)?;
                 Ok(TreeNodeRecursion::Continue)
@@ -129,11 +129,10 @@ pub fn limit(plan: &LogicalPlan) -> Result<()> {
     Ok(())
 }
 
-fn too_complex() -> DataFusionError {
-    DataFusionError::External(Box::new(
-        SessionError::new("54001", "statement too complex")
-            .hint("split it, or join a list of values instead of spelling it out"),
-    ))
+/// The error of a statement that is beyond a bound.
+pub(crate) fn too_complex() -> SessionError {
+    SessionError::new("54001", "statement too complex")
+        .hint("split it, or join a list of values instead of spelling it out")
 }
 
 /// Functions whose literal argument says how much memory a row takes.

@@ -5,6 +5,7 @@
 //! of the outermost select therefore get names that are unlike any other while the query is
 //! planned, and their Postgres names when its rows are shown.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -20,6 +21,8 @@ const STAND_IN: &str = "__column_";
 /// The query with stand-in names, and what each stand-in is shown as.
 pub(super) fn stand_in(mut query: Ast) -> (Ast, Vec<String>) {
     let mut shown = Vec::new();
+    // A column that is selected twice is an expression the second time.
+    let mut named = HashSet::new();
     if let Ast::Query(query) = &mut query
         && let Some(select) = outermost(query)
     {
@@ -28,7 +31,8 @@ pub(super) fn stand_in(mut query: Ast) -> (Ast, Vec<String>) {
                 into_integer(expr);
             }
             if let SelectItem::UnnamedExpr(expression) = item
-                && !matches!(expression, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+                && (!matches!(expression, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+                    || !named.insert(expression.to_string()))
             {
                 let alias = Ident::with_quote('"', format!("{STAND_IN}{}", shown.len()));
                 shown.push(name_of(expression).unwrap_or_else(|| "?column?".to_owned()));

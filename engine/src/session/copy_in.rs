@@ -1,5 +1,6 @@
 //! `copy ref.t from stdin`: rows as text or CSV, taken in pieces of any size.
 
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::sql::sqlparser::ast::{CopyLegacyOption, CopyOption, CopySource, CopyTarget, Statement as Ast};
 
 use super::{Answer, Session, Statement};
@@ -38,8 +39,16 @@ pub struct CopyIn {
     /// The form of the text.
     pub format: CopyText,
     text: Vec<u8>,
+    lines: usize,
     note: String,
+    /// What the text and its rows take of the login's memory.
+    memory: MemoryReservation,
 }
+
+/// Bytes that a row takes beside its text.
+const ROW_BYTES: usize = 256;
+/// How much larger parsed rows are than their text.
+const PARSED_SIZE: usize = 4;
 
 impl CopyIn {
     /// Takes a piece, cut anywhere.
@@ -50,6 +59,12 @@ impl CopyIn {
         if self.text.len() + bytes.len() > BYTES_MAX {
             return Err(SessionError::new("54000", "copy into a reference table takes at most 512 MiB"));
         }
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        self.lines += lines;
+        if self.lines > super::write::ROWS_MAX + 1 {
+            return Err(SessionError::new("54000", "copy into a reference table takes at most a million rows"));
+        }
+        self.memory.try_grow(bytes.len().saturating_mul(PARSED_SIZE).saturating_add(lines * ROW_BYTES))?;
         self.text.extend_from_slice(bytes);
         Ok(())
     }
@@ -145,7 +160,8 @@ impl Session {
         };
         let format = copy_format(options, legacy_options)?;
         let note = format!("copy ref.{} from stdin", name_parts(table_name).pop().unwrap_or_default());
-        Ok(Answer::CopyIn(CopyIn { table, columns, format, text: Vec::new(), note }))
+        let memory = self.reserve("copy", 0)?;
+        Ok(Answer::CopyIn(CopyIn { table, columns, format, text: Vec::new(), lines: 0, note, memory }))
     }
 
     /// Ends a copy and gives its command tag.

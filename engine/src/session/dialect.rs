@@ -3,13 +3,15 @@
 //! - `fetch first n rows only` is `limit n`;
 //! - `U&'...'` and `N'...'` are texts, already decoded by the parser;
 //! - `x = any ($1)` compares with an array of texts, where nothing else says what the parameter is;
+//! - `x at time zone z` is `timezone(z, x)`, `date(x)` is `x::date`, and a collation that compares bytes changes nothing;
 //! - a number in `rollup (1, 2)`, `cube` and `grouping sets` is the column at that place, as it is in a plain `group by`.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, CastKind, DataType, Expr, Fetch, GroupByExpr, LimitClause, Query, Select, SelectItem,
-    Statement as Ast, Value, VisitMut, VisitorMut,
+    ArrayElemTypeDef, CastKind, DataType, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, Query, Select, SelectItem, Statement as Ast, Value,
+    VisitMut, VisitorMut,
 };
 
 use crate::security::SessionError;
@@ -44,6 +46,29 @@ impl VisitorMut for Adapter {
         {
             value.value = Value::SingleQuotedString(std::mem::take(text));
         }
+        match expression {
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                let arguments =
+                    [std::mem::replace(time_zone.as_mut(), nothing()), std::mem::replace(timestamp, nothing())];
+                *expression = call("timezone", arguments);
+            }
+            Expr::Collate { expr, collation } => {
+                let name = collation.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str());
+                if !name.is_some_and(|name| BYTE_ORDERS.contains(&name)) {
+                    return ControlFlow::Break(SessionError::unsupported(&format!("collation {collation}")));
+                }
+                *expression = std::mem::replace(expr.as_mut(), nothing());
+            }
+            Expr::Function(function) if is_date_of(function) => {
+                if let FunctionArguments::List(list) = &mut function.args
+                    && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(value))) = list.args.pop()
+                {
+                    *expression = value;
+                    cast(expression, DataType::Date);
+                }
+            }
+            _ => {}
+        }
         if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expression {
             type_parameter(right);
         }
@@ -63,9 +88,38 @@ fn type_parameter(array: &mut Expr) {
         Expr::Nested(inner) => inner.as_mut(),
         other => other,
     };
-    if matches!(inner, Expr::Value(value) if matches!(value.value, Value::Placeholder(_))) {
+    let is_untyped = |value: &Value| matches!(value, Value::Placeholder(_) | Value::SingleQuotedString(_));
+    if matches!(inner, Expr::Value(value) if is_untyped(&value.value)) {
         cast(inner, DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None)));
     }
+}
+
+/// Collations that compare texts byte by byte, as everything here does.
+const BYTE_ORDERS: [&str; 4] = ["C", "POSIX", "default", "ucs_basic"];
+
+/// What stands where an expression was taken away.
+fn nothing() -> Expr {
+    Expr::value(Value::Null)
+}
+
+/// `date(x)` is `x::date`.
+fn is_date_of(function: &Function) -> bool {
+    let is_date = function.name.0.len() == 1 && function.name.to_string().eq_ignore_ascii_case("date");
+    is_date && matches!(&function.args, FunctionArguments::List(list) if list.args.len() == 1)
+}
+
+fn call(name: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
+    let args = arguments.into_iter().map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value))).collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
 }
 
 /// Puts a cast around an expression.

@@ -1,6 +1,7 @@
 //! What the system catalogs say of a session: its own relations, roles and settings.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 
@@ -53,6 +54,13 @@ impl Session {
             let schema = self.state.0.schema_for_ref(reference)?;
             let Some(table) = schema.table(relation.name).await? else { continue };
             let reference = RefTable::named(relation.name).filter(|_| relation.schema == "ref");
+            let primary_key = primary_key(relation.schema, relation.name, reference);
+            let column = |field: &Arc<Field>| {
+                let fact = column(field, reference);
+                // As in PostgreSQL, a column of the key is never null.
+                ColumnFact { nullable: fact.nullable && !primary_key.contains(&fact.name), ..fact }
+            };
+            let columns = table.schema().fields().iter().map(column).collect();
             let mut privileges = vec![Privilege::Select];
             if relation.write.has(self.principal().role) {
                 privileges.extend([Privilege::Insert, Privilege::Update, Privilege::Delete]);
@@ -65,8 +73,8 @@ impl Session {
                     None => RelationKind::Table,
                 },
                 comment: comment_of(relation.schema, relation.name),
-                columns: table.schema().fields().iter().map(|field| column(field, reference)).collect(),
-                primary_key: primary_key(relation.schema, relation.name, reference),
+                columns,
+                primary_key,
                 unique: Vec::new(),
                 foreign_keys: foreign_keys(relation.schema, relation.name),
                 definition: self.definition(relation.schema, relation.name, &table.schema()),

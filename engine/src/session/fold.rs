@@ -125,7 +125,8 @@ impl Fold {
             Part::Sum => cast(col(name(column)), column.field.data_type().clone()).alias(name(column)),
             Part::Same | Part::First | Part::Last => col(name(column)),
         });
-        let mut rows = rows.aggregate(groups.into_iter().map(col).collect(), sums)?.select(shown.collect::<Vec<_>>())?;
+        let mut rows =
+            rows.aggregate(groups.into_iter().map(col).collect(), sums)?.select(shown.collect::<Vec<_>>())?;
         for filter in filters.iter().filter(|filter| !is_of_same(filter, columns)) {
             rows = rows.filter(over(filter, |name| Some(col(name)))?)?;
         }

@@ -5,6 +5,7 @@
 //! that holds nothing but what its principal may see.
 
 mod approvals;
+mod bounded;
 mod catalog_relations;
 mod changes;
 mod column_names;
@@ -14,12 +15,14 @@ mod explain;
 mod facts;
 mod fold;
 mod functions;
+mod grammar;
 mod interrupt;
 mod lake_source;
 mod lateral;
 mod memory;
 mod moment;
 mod origins;
+mod planning;
 mod procedures;
 mod query;
 mod rate_lookup;
@@ -27,6 +30,7 @@ mod relation_catalog;
 mod row_source;
 mod scope_rows;
 mod settings;
+mod size;
 mod statement;
 mod transaction;
 mod users;
@@ -37,6 +41,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
@@ -48,7 +53,7 @@ use crate::reference::Overlay;
 use crate::security::guard::Kind;
 use crate::security::policy::{Action, Reach, allowed};
 use crate::security::{Principal, SessionError};
-use crate::warehouse::{Warehouse, engine_state};
+use crate::warehouse::{Warehouse, engine_state_with};
 
 pub use copy_in::{CopyIn, CopyText};
 pub(crate) use procedures::state_after;
@@ -82,13 +87,25 @@ pub struct Prepared {
     pub columns: Option<SchemaRef>,
     /// A query's plan, to be used as long as it would be planned the same; queries of the system catalogs have none.
     query: Option<PlannedQuery>,
+    /// What it takes of the login's memory, given back with it.
+    _memory: Option<Arc<MemoryReservation>>,
 }
 
 impl Prepared {
     fn new(statement: &Statement, parameters: Vec<DataType>, columns: Option<SchemaRef>) -> Self {
-        Self { statement: statement.clone(), parameters, parameter_oids: Vec::new(), columns, query: None }
+        Self {
+            statement: statement.clone(),
+            parameters,
+            parameter_oids: Vec::new(),
+            columns,
+            query: None,
+            _memory: None,
+        }
     }
 }
+
+/// Bytes that a statement and its plan take for each byte of text: 60 were measured for a list of texts.
+const PREPARED_BYTES: usize = 64;
 
 /// What running a statement gives.
 pub enum Answer {
@@ -153,7 +170,7 @@ pub struct Session {
     notices: Mutex<Vec<Notice>>,
     pg_catalog: OnceLock<PgCatalog>,
     /// Fires when the statement that runs is to stop.
-    stop: Mutex<CancellationToken>,
+    stop: planning::Stop,
     pid: i32,
 }
 
@@ -177,7 +194,8 @@ impl Session {
     pub(crate) fn over(warehouse: Warehouse, shared: Arc<Shared>) -> Self {
         let settings = Settings::new(&shared.principal.login, shared.core.config.statement_timeout);
         let relations = Relations::new(Arc::clone(&shared), false);
-        let state = state_for(&shared, &relations);
+        let stop = planning::Stop::default();
+        let state = state_for(&shared, &relations, &stop);
         Self {
             warehouse,
             shared,
@@ -187,7 +205,7 @@ impl Session {
             block: Mutex::default(),
             notices: Mutex::default(),
             pg_catalog: OnceLock::new(),
-            stop: Mutex::default(),
+            stop,
             pid: 0,
         }
     }
@@ -239,9 +257,10 @@ impl Session {
         *lock(&self.stop) = stop;
     }
 
-    /// How long a statement may run.
+    /// How long a statement may run: what the session asks for, within what the warehouse allows.
     pub fn statement_timeout(&self) -> Option<Duration> {
-        lock(&self.settings).statement_timeout()
+        let most = self.shared.core.config.statement_timeout_max;
+        Some(lock(&self.settings).statement_timeout().map_or(most, |asked| asked.min(most)))
     }
 
     /// Messages for the client since the last call.
@@ -277,10 +296,11 @@ impl Session {
         if !statement.ends_transaction() {
             lock(&self.block).check_usable()?;
         }
-        Ok(match statement.kind()? {
+        let memory = self.reserve("statement", statement.text().len().saturating_mul(PREPARED_BYTES))?;
+        let prepared = match statement.kind()? {
             Kind::Query | Kind::Explain | Kind::CopyOut => {
                 self.begin_statement()?;
-                self.describe(statement, parameter_types).await?
+                planning::apart(self.describe(statement, parameter_types)).await?
             }
             Kind::Show => Prepared::new(statement, Vec::new(), Some(query::one_text_column(&statement.shown_name()))),
             Kind::Write => {
@@ -292,7 +312,18 @@ impl Session {
             Kind::CopyIn | Kind::Set | Kind::Reset | Kind::Transaction | Kind::Nothing => {
                 Prepared::new(statement, Vec::new(), None)
             }
-        })
+        };
+        Ok(Prepared { _memory: Some(Arc::new(memory)), ..prepared })
+    }
+
+    /// Takes part of the login's memory.
+    ///
+    /// # Errors
+    /// `53200` when there is not enough.
+    fn reserve(&self, what: &str, bytes: usize) -> Result<MemoryReservation, SessionError> {
+        let reservation = MemoryConsumer::new(what).register(&self.state.0.runtime_env().memory_pool);
+        reservation.try_grow(bytes)?;
+        Ok(reservation)
     }
 
     /// Runs a prepared statement. The snapshot and the grants are those of now.
@@ -356,11 +387,7 @@ impl Session {
         if let Some(snapshot) = self.shared.fixed {
             return self.shared.set_moment(snapshot, Arc::default()).map_err(crate::error::Error::shown);
         }
-        let principal = &self.shared.principal;
-        let now = self.shared.core.principal(&principal.login).map_err(crate::error::Error::shown)?;
-        if now.as_ref() != Some(principal) {
-            return Err(SessionError::new("57P01", "the login was changed or disabled: connect again"));
-        }
+        self.check_grant()?;
         let head = self.shared.core.catalog.head()?;
         let mut block = lock(&self.block);
         let mut snapshot = block.snapshot(head);
@@ -372,6 +399,19 @@ impl Session {
             self.relations.forget_views();
         }
         self.shared.set_moment(snapshot, block.overlay()).map_err(crate::error::Error::shown)
+    }
+
+    /// Whether the login is still what it was when the session began.
+    ///
+    /// # Errors
+    /// `57P01` when it was changed, disabled or dropped: the session has to end.
+    pub fn check_grant(&self) -> Result<(), SessionError> {
+        let principal = &self.shared.principal;
+        let now = self.shared.core.principal(&principal.login).map_err(crate::error::Error::shown)?;
+        if self.shared.fixed.is_none() && now.as_ref() != Some(principal) {
+            return Err(SessionError::new("57P01", "the login was changed or disabled: connect again"));
+        }
+        Ok(())
     }
 
     fn may(&self, action: Action, what: &str) -> Result<(), SessionError> {
@@ -398,6 +438,7 @@ impl Session {
                 self.warn("25P01", "there is no transaction in progress");
             }
             Ast::Commit { .. } => {
+                self.check_grant()?;
                 let (overlay, settings) = block.end();
                 drop(block);
                 let committed = match &overlay {
@@ -530,13 +571,15 @@ impl Session {
 }
 
 /// The engine state of a session: its own catalog, a runtime that reaches no store.
-fn state_for(shared: &Arc<Shared>, relations: &Arc<Relations>) -> Arc<parking::State> {
+fn state_for(shared: &Arc<Shared>, relations: &Arc<Relations>, stop: &planning::Stop) -> Arc<parking::State> {
     let config = &shared.core.config;
     let builder = SessionStateBuilder::new()
         .with_default_features()
         .with_runtime_env(query::sealed_runtime(&shared.core, &shared.principal.login))
         .with_catalog_list(Arc::new(Databases::new(Arc::clone(relations))));
-    let mut state = engine_state(builder, config);
+    let mut state = engine_state_with(builder, config, |rules| planning::asking(rules, stop));
+    state.add_analyzer_rule(planning::question(stop));
+    bounded::bound(&mut state);
     for function in functions::identity(&shared.principal, VERSION) {
         let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
     }

@@ -24,6 +24,7 @@ use super::column_names;
 use super::interrupt::interruptible;
 use super::moment::Moment;
 use super::origins::announced;
+use super::planning::apart;
 use super::settings::{PARAMETERS, Settings};
 use super::{Answer, Prepared, Session, Statement, lock};
 use crate::pg_catalog::{CatalogQueryError, PgCatalog, SettingScope, SideEffect};
@@ -150,8 +151,25 @@ impl Session {
         let (query, names) = column_names::stand_in(query);
         let plan = self.plan(query).await?;
         // The plan's schema carries the comments and presentation of columns; the physical one may not.
-        let columns = column_names::shown(&announced(&plan), &names);
+        let columns = column_names::shown(&self.agreed(&plan, announced(&plan)), &names);
         Ok(PlannedQuery { moment, plan, columns })
+    }
+
+    /// The columns with the types that branches of unions and cases agree on, which the engine finds out after planning.
+    fn agreed(&self, plan: &LogicalPlan, columns: SchemaRef) -> SchemaRef {
+        let Ok(true) = plan.exists(|node| Ok(has_branches(node))) else { return columns };
+        let state = &self.state.0;
+        let Ok(analyzed) = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {}) else {
+            return columns;
+        };
+        let types = analyzed.schema().fields().iter().map(|field| field.data_type().clone());
+        let fields: Vec<Field> = columns
+            .fields()
+            .iter()
+            .zip(types)
+            .map(|(field, data_type)| field.as_ref().clone().with_data_type(data_type))
+            .collect();
+        Arc::new(Schema::new_with_metadata(fields, columns.metadata().clone()))
     }
 
     /// Plans a query over the session's catalog.
@@ -177,7 +195,7 @@ impl Session {
         if let Ast::Explain { analyze, verbose, options, .. } = ast {
             return self.explain(plan, *analyze, *verbose, options.as_deref()).await;
         }
-        let physical = self.runnable(&plan).await?;
+        let physical = apart(self.runnable(&plan)).await?;
         let schema = planned.columns;
         let stream = execute_stream(physical, self.state.0.task_ctx())?;
         Ok(match ast {
@@ -187,7 +205,10 @@ impl Session {
     }
 
     async fn run_catalog_query(&self, query: &Ast, parameters: &[ScalarValue]) -> Result<Answer, SessionError> {
-        let answer = self.pg_catalog().await?.query(query, parameters).map_err(shown)?;
+        let catalog = self.pg_catalog().await?;
+        let stop = lock(&self.stop).clone();
+        let run = async { catalog.query(query, parameters, move || stop.is_cancelled()) };
+        let answer = apart(run).await.map_err(shown)?;
         for effect in answer.effects {
             if let SideEffect::Set { name, value, scope } = effect {
                 let assigned = self.assign(&name, Some(&value), scope == SettingScope::Transaction);
@@ -243,6 +264,11 @@ impl Session {
         let facts = self.catalog_facts().await?;
         Ok(self.pg_catalog.get_or_init(|| PgCatalog::new(facts)))
     }
+}
+
+fn has_branches(node: &LogicalPlan) -> bool {
+    let has_case = |expression: Expr| expression.exists(|inner| Ok(matches!(inner, Expr::Case(_)))).unwrap_or(false);
+    matches!(node, LogicalPlan::Union(_)) || node.expressions().into_iter().any(has_case)
 }
 
 fn shown(error: CatalogQueryError) -> SessionError {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ratehouse_udfs::datetime::Zone;
+
 use crate::security::SessionError;
 
 /// A parameter: its name, its default and what it is.
@@ -301,7 +303,26 @@ fn zone(value: &str) -> Option<String> {
     match known {
         Some(zone) => Some(zone.name().to_owned()),
         None if matches!(value.to_ascii_lowercase().as_str(), "default" | "local" | "z") => Some("UTC".to_owned()),
-        None => None,
+        // Hours east of UTC are kept with the sign that POSIX gives them, as PostgreSQL does: `<+02>-02`.
+        None => {
+            let signed =
+                if value.starts_with(|c: char| c.is_ascii_digit()) { format!("+{value}") } else { value.to_owned() };
+            match Zone::named(&signed)? {
+                Zone::Utc => Some("UTC".to_owned()),
+                Zone::Fixed(offset) if offset.local_minus_utc() == 0 => Some("UTC".to_owned()),
+                Zone::Fixed(offset) => {
+                    let minutes = offset.local_minus_utc() / 60;
+                    let text = |minutes: i32| {
+                        let sign = if minutes < 0 { '-' } else { '+' };
+                        let (hours, rest) = (minutes.abs() / 60, minutes.abs() % 60);
+                        let rest = if rest == 0 { String::new() } else { format!(":{rest:02}") };
+                        format!("{sign}{hours:02}{rest}")
+                    };
+                    Some(format!("<{}>{}", text(minutes), text(-minutes)))
+                }
+                Zone::Named(zone) => Some(zone.name().to_owned()),
+            }
+        }
     }
 }
 

@@ -3,18 +3,12 @@
 use datafusion::sql::sqlparser::ast::{
     ContextModifier, Expr, ObjectName, Reset, Set, Statement as Ast, TransactionAccessMode, TransactionMode, Value,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
-use super::dialect;
 use super::settings::Settings;
 use super::users::UserStatement;
+use super::{dialect, grammar, size};
 use crate::security::SessionError;
-use crate::security::errors::from_parser;
 use crate::security::guard::{self, Kind};
-
-/// How deeply a statement may nest.
-const DEPTH_MAX: usize = 50;
 
 /// One parsed statement.
 #[derive(Debug, Clone)]
@@ -45,12 +39,9 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Statement>, SessionError> {
     if let Some(user) = UserStatement::parse(sql)? {
         return Ok(vec![Statement { form: Form::User(user), text: sql.to_owned() }]);
     }
-    let statements = Parser::new(&PostgreSqlDialect {})
-        .with_recursion_limit(DEPTH_MAX)
-        .try_with_sql(&crate::pg_catalog::with_plain_operators(sql))
-        .and_then(|mut parser| parser.parse_statements())
-        .map_err(|error| from_parser(&error))?;
+    let statements = grammar::parse(&crate::pg_catalog::with_plain_operators(sql))?;
     let adapted = |mut ast: Ast| {
+        size::check(&ast)?;
         dialect::adapt(&mut ast)?;
         let text = ast.to_string();
         Ok(Statement { form: Form::Sql(Box::new(ast)), text })
@@ -163,7 +154,12 @@ impl Statement {
                 assignment(name, value, is_local)
             }
             Set::SetTimeZone { local, value } => {
-                assignment("timezone".to_owned(), setting_value(std::slice::from_ref(value))?, *local)
+                let value = match value {
+                    // `interval '+02:00' hour to minute`, as drivers say it.
+                    Expr::Interval(interval) => setting_value(std::slice::from_ref(interval.value.as_ref()))?,
+                    other => setting_value(std::slice::from_ref(other))?,
+                };
+                assignment("timezone".to_owned(), value, *local)
             }
             Set::SetNames { charset_name, .. } => {
                 assignment("client_encoding".to_owned(), Some(charset_name.value.clone()), false)

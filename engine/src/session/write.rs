@@ -28,7 +28,7 @@ use crate::security::guard::name_parts;
 use crate::security::{SessionError, guard};
 
 /// Rows that one statement may touch.
-const ROWS_MAX: usize = 1_000_000;
+pub(super) const ROWS_MAX: usize = 1_000_000;
 
 /// A reference table and the columns that a statement writes.
 struct Target {
@@ -238,7 +238,7 @@ impl Session {
 
     async fn plan_with_row_ids(&self, query: Ast) -> Result<datafusion::logical_expr::LogicalPlan, SessionError> {
         let relations = Relations::new(Arc::clone(&self.shared), true);
-        let state = state_for(&self.shared, &relations);
+        let state = state_for(&self.shared, &relations, &self.stop);
         let plan = state.0.statement_to_plan(EngineStatement::Statement(Box::new(query))).await?;
         guard::limit(&plan)?;
         Ok(plan)

@@ -23,6 +23,8 @@ use std::sync::{Arc, Mutex};
 use datafusion::catalog::TableProvider;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::optimizer::OptimizerRule;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use url::Url;
 
@@ -230,6 +232,22 @@ impl Warehouse {
 
 /// The engine's settings and functions, the same for the private context and for sessions.
 pub(crate) fn engine_state(builder: SessionStateBuilder, config: &Config) -> SessionState {
+    engine_state_with(builder, config, |rules| rules)
+}
+
+/// The rules of a planner.
+pub(crate) struct Rules {
+    pub(crate) logical: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
+    pub(crate) physical: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
+}
+
+/// The same with other rules. They are given while the state is made: one made from another state has functions that were replaced
+/// back under their other names.
+pub(crate) fn engine_state_with(
+    builder: SessionStateBuilder,
+    config: &Config,
+    change: impl FnOnce(Rules) -> Rules,
+) -> SessionState {
     let mut settings = SessionConfig::new()
         .with_target_partitions(config.threads)
         .with_default_catalog_and_schema("ratehouse", "public")
@@ -248,16 +266,17 @@ pub(crate) fn engine_state(builder: SessionStateBuilder, config: &Config) -> Ses
     options.execution.skip_physical_aggregate_schema_check = true;
     // A projection that moves below a filter evaluates the user's expressions on rows that the
     // filter drops: they could fail there, and tell that such rows exist.
-    let rules = datafusion::physical_optimizer::optimizer::PhysicalOptimizer::new()
+    let physical = datafusion::physical_optimizer::optimizer::PhysicalOptimizer::new()
         .rules
         .into_iter()
         .filter(|rule| rule.name() != "ProjectionPushdown")
         .collect();
     let mut logical = datafusion::optimizer::Optimizer::new().rules;
     logical.insert(0, Arc::new(LateralRows));
+    let rules = change(Rules { logical, physical });
     let mut state = ratehouse_udfs::install(builder.with_config(settings))
-        .with_optimizer_rules(logical)
-        .with_physical_optimizer_rules(rules)
+        .with_optimizer_rules(rules.logical)
+        .with_physical_optimizer_rules(rules.physical)
         .build();
     for rewrite in ratehouse_udfs::function_rewrites() {
         // Refused only by registries that take no rewrites; this one does.

@@ -134,6 +134,13 @@ pub trait BackendSession: Send + Sync + 'static {
     /// The node that the login belongs to.
     fn node(&self) -> &str;
 
+    /// Whether the login is still what it was: asked while rows of earlier statements go out.
+    ///
+    /// Errors: 57P01, after which the connection ends.
+    fn check_grant(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Parses one statement. Errors are 42601 with a position.
     fn parse(&self, sql: &str) -> Result<Arc<dyn Statement>, Failure>;
 

@@ -186,6 +186,9 @@ impl Connection {
     /// Reports a failed statement and applies what that means for the transaction.
     pub(crate) async fn statement_failed(&mut self, failure: &Failure) -> Result<(), ConnectionEnd> {
         self.link.put_notices(self.session.take_notices());
+        if failure.sqlstate == "57P01" {
+            return Err(ConnectionEnd::Fatal(failure.clone()));
+        }
         self.link.put_failure(Severity::Error, failure);
         if self.session.transaction() == TransactionState::Open {
             self.session.fail_transaction();

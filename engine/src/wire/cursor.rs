@@ -137,6 +137,7 @@ impl Connection {
         outlet: Option<&Outlet>,
         watch: &Watch,
     ) -> Result<u64, Stop> {
+        self.session.check_grant()?;
         let mut portal = self.portals.remove(name).ok_or_else(|| unknown_cursor(name))?;
         let done = self.fetch_from(&mut portal, direction, outlet, watch).await;
         if let Err(Stop::Statement(failure)) = &done

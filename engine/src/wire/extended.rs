@@ -68,15 +68,14 @@ impl Connection {
         };
         let skipped = unit.sql.len() - query.len();
         let before = unit.sql[..skipped].chars().count();
-        let statement = self.session.parse(query).map_err(|failure| failure.shifted(before))?;
         let types: Vec<_> = oids.iter().map(|oid| to_arrow(*oid)).collect();
-        let prepared =
-            self.work.run(&mut self.link, watch, async move { statement.prepare(&types).await }).await.map_err(
-                |stop| match stop {
-                    Stop::Statement(failure) => Stop::Statement(failure.shifted(before)),
-                    other => other,
-                },
-            )?;
+        let shifted = |stop| match stop {
+            Stop::Statement(failure) => Stop::Statement(failure.shifted(before)),
+            other => other,
+        };
+        let statement = self.work.parse(&mut self.link, watch, query).await.map_err(shifted)?;
+        let prepare = async move { statement.prepare(&types).await };
+        let prepared = self.work.run(&mut self.link, watch, prepare).await.map_err(shifted)?;
         let mut parameters = Vec::with_capacity(prepared.parameters().len());
         for (index, data_type) in prepared.parameters().iter().enumerate() {
             let declared = oids.get(index).copied().filter(|oid| !matches!(*oid, 0 | oid::UNKNOWN));
@@ -175,6 +174,7 @@ impl Connection {
     /// Runs a portal, or goes on with it.
     pub(crate) async fn execute(&mut self, name: &str, max_rows: i32) -> Result<(), Stop> {
         let (watch, _window) = self.start_statement();
+        self.session.check_grant()?;
         let mut portal = self.portals.remove(name).ok_or_else(|| unknown_portal(name))?;
         let done = self.execute_portal(&mut portal, max_rows, &watch).await;
         // A portal that failed is kept, closed, so that its name still says what it was.

@@ -83,9 +83,10 @@ impl Shared {
             registry: Arc::clone(&self.registry),
         };
         let session = self.backend.session(facts).await.map_err(ConnectionEnd::Fatal)?;
-        let node_place = Place::take(&self.per_node, session.node(), limits.connections_per_node_max).ok_or_else(|| {
-            ConnectionEnd::Fatal(Failure::new("53300", "too many connections of your organization's logins"))
-        })?;
+        let node_place =
+            Place::take(&self.per_node, session.node(), limits.connections_per_node_max).ok_or_else(|| {
+                ConnectionEnd::Fatal(Failure::new("53300", "too many connections of your organization's logins"))
+            })?;
         apply_settings(&*session, &parameters).map_err(ConnectionEnd::Fatal)?;
         if self.closing.is_cancelled() {
             return Err(ConnectionEnd::Fatal(shutting_down()));
@@ -93,7 +94,13 @@ impl Shared {
         let mut reported = Reported::new(&login);
         reported.send_changes(&*session, link);
         link.put(&BackendKeyData::new(registration.pid, SecretKey::Bytes(registration.secret.clone())));
-        Ok(Entered { session, registration, reported, closing, places: Places { _listener: place, _login: login_place, _node: node_place } })
+        Ok(Entered {
+            session,
+            registration,
+            reported,
+            closing,
+            places: Places { _listener: place, _login: login_place, _node: node_place },
+        })
     }
 }
 

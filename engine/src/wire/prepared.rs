@@ -23,7 +23,7 @@ pub(crate) type Bound = (Arc<dyn Prepared>, Vec<ScalarValue>);
 impl Connection {
     /// Plans a text that holds one statement of the session's.
     pub(crate) async fn plan(&mut self, sql: &str, types: &[Option<DataType>], watch: &Watch) -> Result<Bound, Stop> {
-        let statement = self.session.parse(sql)?;
+        let statement = self.work.parse(&mut self.link, watch, sql).await?;
         let types = types.to_vec();
         let prepared = self.work.run(&mut self.link, watch, async move { statement.prepare(&types).await }).await?;
         Ok((prepared, Vec::new()))

@@ -166,8 +166,8 @@ impl Shared {
             Ok(entered) => Some(LoggedIn {
                 connection: Connection::new(ConnectionParts {
                     link,
+                    work: Work::new(self.config.work.clone(), Arc::clone(&entered.session)),
                     session: entered.session,
-                    work: Work::new(self.config.work.clone()),
                     limits: self.config.limits.clone(),
                     registration: entered.registration,
                     reported: entered.reported,

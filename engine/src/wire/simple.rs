@@ -29,8 +29,10 @@ impl Connection {
 
     async fn run_text(&mut self, sql: &str) -> Result<(), Stop> {
         let mut parsed = Vec::new();
-        for unit in split(sql)? {
-            let statement = self.parse_unit(&unit)?;
+        let units = split(sql)?;
+        let (watch, _window) = self.start_statement();
+        for unit in units {
+            let statement = self.parse_unit(&unit, &watch).await?;
             parsed.push((unit, statement));
         }
         if parsed.is_empty() {
@@ -55,13 +57,14 @@ impl Connection {
     }
 
     /// Parses a statement of the session's; the protocol's own need no more than they have.
-    fn parse_unit(&self, unit: &Unit) -> Result<Option<Arc<dyn Statement>>, Stop> {
-        match unit.command {
-            Command::Plain => match self.session.parse(&unit.sql) {
-                Ok(statement) => Ok(Some(statement)),
-                Err(failure) => Err(failure.shifted(unit.characters_before).into()),
-            },
-            _ => Ok(None),
+    async fn parse_unit(&mut self, unit: &Unit, watch: &Watch) -> Result<Option<Arc<dyn Statement>>, Stop> {
+        if unit.command != Command::Plain {
+            return Ok(None);
+        }
+        match self.work.parse(&mut self.link, watch, &unit.sql).await {
+            Ok(statement) => Ok(Some(statement)),
+            Err(Stop::Statement(failure)) => Err(failure.shifted(unit.characters_before).into()),
+            Err(stop) => Err(stop),
         }
     }
 

@@ -5,6 +5,7 @@
 //! client to hang up, whichever is first. Rows come through a channel of one batch, so a slow reader holds the query back.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -16,7 +17,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::backend::{Failure, FailureMap};
+use super::backend::{BackendSession, Failure, FailureMap, Statement};
 use super::error::{ConnectionEnd, Stop};
 use super::link::Link;
 
@@ -90,14 +91,15 @@ fn lost_job() -> Failure {
 /// The work of one connection: at most one job at a time.
 pub(crate) struct Work {
     handle: Handle,
+    session: Arc<dyn BackendSession>,
     /// A cancelled job that has not noticed yet; the next one waits for it.
     unfinished: Option<JoinHandle<()>>,
 }
 
 impl Work {
     /// Uses the threads of a runtime other than the one that serves sockets.
-    pub(crate) fn new(handle: Handle) -> Self {
-        Self { handle, unfinished: None }
+    pub(crate) fn new(handle: Handle, session: Arc<dyn BackendSession>) -> Self {
+        Self { handle, session, unfinished: None }
     }
 
     /// Runs a job to its end, or until something stops it.
@@ -141,6 +143,17 @@ impl Work {
         }
     }
 
+    /// Parses a statement: of a long text even that takes a while.
+    pub(crate) async fn parse(
+        &mut self,
+        link: &mut Link,
+        watch: &Watch,
+        sql: &str,
+    ) -> Result<Arc<dyn Statement>, Stop> {
+        let (session, sql) = (Arc::clone(&self.session), sql.to_owned());
+        self.run(link, watch, async move { session.parse(&sql) }).await
+    }
+
     /// Starts a stream of rows.
     pub(crate) fn rows(&self, mut stream: SendableRecordBatchStream, failures: FailureMap, watch: &Watch) -> RowSource {
         let (sender, receiver) = mpsc::channel(1);
@@ -155,7 +168,8 @@ impl Work {
             // Nobody may be listening any more.
             let _ended = sender.send(Ok(None)).await;
         });
-        RowSource { receiver, task: task.abort_handle(), stop: watch.stop.clone() }
+        let session = Arc::clone(&self.session);
+        RowSource { receiver, task: task.abort_handle(), stop: watch.stop.clone(), session, checked: Instant::now() }
     }
 }
 
@@ -164,12 +178,22 @@ pub(crate) struct RowSource {
     receiver: mpsc::Receiver<Result<Option<RecordBatch>, Failure>>,
     task: AbortHandle,
     stop: CancellationToken,
+    session: Arc<dyn BackendSession>,
+    /// When the login was last looked at.
+    checked: Instant,
 }
+
+/// How long rows go out between two looks at the login.
+const GRANT_LASTS: Duration = Duration::from_millis(500);
 
 impl RowSource {
     /// Waits for the next batch with rows in it; `None` at the end.
     pub(crate) async fn next(&mut self, link: &mut Link, watch: &Watch) -> Result<Option<RecordBatch>, Stop> {
         loop {
+            if self.checked.elapsed() > GRANT_LASTS {
+                self.session.check_grant()?;
+                self.checked = Instant::now();
+            }
             let received = tokio::select! {
                 biased;
                 stop = watch.fired() => return Err(stop),

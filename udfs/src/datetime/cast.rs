@@ -1,10 +1,14 @@
-//! Casts from text to dates and times and from timestamps to text, as PostgreSQL does them.
+//! Casts of dates and times, as PostgreSQL does them, and from text to arrays.
 //!
-//! Arrow's parser knows fewer forms (no `2026-10-01 10:00`) and puts the text into its error; it shows timestamps with a `T`.
+//! Arrow's parser knows fewer forms (no `2026-10-01 10:00`) and puts the text into its error; it shows timestamps with a `T`; it reads
+//! and shows what has a time zone on UTC's clock, where PostgreSQL takes the session's.
 
+use super::clock::{LOCAL, SessionClock, instant};
 use super::parse::{DateTimeError, parse_date, parse_time, parse_timestamp, parse_timestamptz};
+use super::show::TimestampText;
 use super::zone::Zone;
 use crate::columnar::{name_of_argument, shaped};
+use crate::list::ToArray;
 use arrow::array::{ArrayRef, AsArray, StringViewArray};
 use arrow::array::{Date32Array, Time64MicrosecondArray, TimestampMicrosecondArray};
 use arrow::compute::{CastOptions, cast, cast_with_options};
@@ -22,7 +26,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
 
-/// Rewrites casts from text to dates and times and from timestamps to text, written or implied: it runs after the types of a plan agree.
+/// Rewrites casts, written or implied, and functions of instants that look at a clock: it runs after the types of a plan agree.
 #[derive(Debug, Default)]
 pub struct DateTimeCasts;
 
@@ -53,25 +57,64 @@ impl TreeNodeRewriter for Casts<'_> {
     type Node = Expr;
 
     fn f_up(&mut self, expression: Expr) -> Result<Transformed<Expr>> {
+        if let Expr::ScalarFunction(function) = expression {
+            return self.on_session_clock(function);
+        }
         let Expr::Cast(Cast { expr, field }) = expression else { return Ok(Transformed::no(expression)) };
         let is_text = |data_type| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         if ToDateTime::makes(field.data_type()) && expr.get_type(self.schema).is_ok_and(is_text) {
-            let function = ScalarUDF::from(ToDateTime::new(field.data_type().clone()));
-            return Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(
-                Arc::new(function),
-                vec![*expr],
-            ))));
+            return Ok(Transformed::yes(call(ToDateTime::new(field.data_type().clone()), vec![*expr])));
         }
         let is_instant = |data_type| matches!(data_type, DataType::Timestamp(..));
         if is_text(field.data_type().clone()) && expr.get_type(self.schema).is_ok_and(is_instant) {
-            let function = ScalarUDF::from(super::show::TimestampText::new(field.data_type().clone()));
-            return Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(
-                Arc::new(function),
-                vec![*expr],
-            ))));
+            return Ok(Transformed::yes(call(TimestampText::new(field.data_type().clone()), vec![*expr])));
         }
-        Ok(Transformed::no(Expr::Cast(Cast { expr, field })))
+        if matches!(field.data_type(), DataType::List(_)) && expr.get_type(self.schema).is_ok_and(is_text) {
+            return Ok(Transformed::yes(call(ToArray::new(field.data_type().clone()), vec![*expr])));
+        }
+        let from = expr.get_type(self.schema)?;
+        match (&from, field.data_type()) {
+            (
+                DataType::Timestamp(_, Some(_)),
+                DataType::Date32 | DataType::Time64(_) | DataType::Timestamp(_, None),
+            ) => {
+                let local = call(SessionClock::new(LOCAL), vec![*expr]);
+                Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(local), field })))
+            }
+            (DataType::Date32 | DataType::Timestamp(_, None), DataType::Timestamp(_, Some(_))) => {
+                let local = datafusion::logical_expr::cast(*expr, LOCAL);
+                let at = call(SessionClock::new(instant()), vec![local]);
+                Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(at), field })))
+            }
+            _ => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
+        }
     }
+}
+
+impl Casts<'_> {
+    /// `date_trunc` and `date_part` of an instant look at the session's clock.
+    fn on_session_clock(&self, mut function: ScalarFunction) -> Result<Transformed<Expr>> {
+        let truncates = match function.name() {
+            "date_trunc" => true,
+            "date_part" => false,
+            _ => return Ok(Transformed::no(Expr::ScalarFunction(function))),
+        };
+        let [part, value] = function.args.as_mut_slice() else {
+            return Ok(Transformed::no(Expr::ScalarFunction(function)));
+        };
+        let is_epoch = matches!(part, Expr::Literal(text, _)
+            if text.try_as_str().flatten().is_some_and(|text| text.eq_ignore_ascii_case("epoch")));
+        if is_epoch || !matches!(value.get_type(self.schema), Ok(DataType::Timestamp(_, Some(_)))) {
+            return Ok(Transformed::no(Expr::ScalarFunction(function)));
+        }
+        *value = call(SessionClock::new(LOCAL), vec![std::mem::take(value)]);
+        let local = Expr::ScalarFunction(function);
+        Ok(Transformed::yes(if truncates { call(SessionClock::new(instant()), vec![local]) } else { local }))
+    }
+}
+
+fn call(function: impl ScalarUDFImpl + 'static, args: Vec<Expr>) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::from(function)), args))
 }
 
 /// Reads text as a date or time of a declared type.

@@ -1,7 +1,10 @@
 //! Dates and times in text: one reading for casts, comparisons and parameters, one writing for casts and results.
 
 mod cast;
+mod clock;
+mod interval;
 mod parse;
+mod planner;
 mod show;
 mod write;
 mod zone;
@@ -10,6 +13,9 @@ mod zone;
 mod tests;
 
 pub use cast::DateTimeCasts;
+pub use clock::Timezone;
+pub use interval::IntervalTimes;
 pub use parse::{DateTimeError, parse_date, parse_time, parse_timestamp, parse_timestamptz};
+pub use planner::DateTimePlanner;
 pub use write::{DAY_US, write_date, write_fraction, write_time, write_timestamp, write_timestamptz};
 pub use zone::Zone;

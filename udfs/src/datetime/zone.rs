@@ -18,16 +18,22 @@ impl Zone {
     /// Reads the setting; an unknown text is UTC, as the session refuses such a setting.
     #[must_use]
     pub fn of_setting(text: &str) -> Self {
+        Self::named(text).unwrap_or(Self::Utc)
+    }
+
+    /// The zone of a name or of an offset; `None` if there is none.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
         if ["utc", "etc/utc", "gmt", "z"].contains(&text.to_ascii_lowercase().as_str()) {
-            return Self::Utc;
+            return Some(Self::Utc);
         }
         let same_name = |zone: &&chrono_tz::Tz| zone.name().eq_ignore_ascii_case(text);
         if let Some(named) = chrono_tz::TZ_VARIANTS.iter().find(same_name) {
-            return Self::Named(*named);
+            return Some(Self::Named(*named));
         }
         // `SET TIME ZONE -3` is kept by PostgreSQL as `<-03>+03`: the sign in the brackets is the one that users mean.
         let inner = text.strip_prefix('<').and_then(|rest| rest.split('>').next()).unwrap_or(text);
-        parse_offset(inner).and_then(FixedOffset::east_opt).map_or(Self::Utc, Self::Fixed)
+        parse_offset(inner).and_then(FixedOffset::east_opt).map(Self::Fixed)
     }
 
     /// The zone of the session that an expression is evaluated for.

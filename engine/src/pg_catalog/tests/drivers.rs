@@ -118,7 +118,7 @@ fn parameters_are_bound_from_arrow_and_from_text() {
     ));
     let as_text = ScalarValue::Utf8(Some(format!("{{{charges},1259}}")));
     for oids in [as_list, as_text] {
-        let answer = catalog.query(&statement, &[oids, name.clone()]).expect("answered");
+        let answer = catalog.query(&statement, &[oids, name.clone()], || false).expect("answered");
         assert_eq!(printed(&answer.batches[0]), ["charges"]);
     }
 }
@@ -166,16 +166,15 @@ fn set_config_is_reported_and_holds_at_once() {
 
 #[test]
 fn a_running_query_can_be_interrupted() {
-    let catalog = std::sync::Arc::new(catalog());
-    run(&catalog, "select version()").expect("opened");
-    let runner = std::sync::Arc::clone(&catalog);
+    let catalog = catalog();
     let endless = "select count(*) from pg_proc a, pg_proc b, pg_proc c, pg_proc d where a.proname || b.proname = 'x'";
-    let query = std::thread::spawn(move || run(&runner, endless));
-    while !query.is_finished() {
-        // again and again: an interrupt before the query starts is lost
-        catalog.interrupt();
-        std::thread::yield_now();
-    }
-    let error = query.join().expect("no panic").expect_err("interrupted");
-    assert_eq!(error.sqlstate, "57014");
+    let statement = parsed(endless);
+    let mut asked = 0;
+    let answer = catalog.query(&statement, &[], move || {
+        asked += 1;
+        asked > 3
+    });
+    assert_eq!(answer.expect_err("interrupted").sqlstate, "57014");
+    // The next one is not.
+    assert!(run(&catalog, "select count(*) from pg_proc").is_ok());
 }

@@ -50,7 +50,7 @@ fn values_that_do_not_fit() {
 #[test]
 fn missing_parameters_are_counted() {
     let statement = parsed("select $1::text, version()");
-    let error = catalog().query(&statement, &[]).expect_err("an error");
+    let error = catalog().query(&statement, &[], || false).expect_err("an error");
     assert_eq!(error.sqlstate, "08P01");
-    assert!(catalog().query(&statement, &[ScalarValue::Utf8(None)]).is_ok());
+    assert!(catalog().query(&statement, &[ScalarValue::Utf8(None)], || false).is_ok());
 }

@@ -80,6 +80,14 @@ impl ColumnType {
     }
 }
 
+impl ColumnType {
+    /// The scale that the type modifier of a `numeric` declares.
+    pub(crate) fn declared_scale(&self) -> Option<u8> {
+        let declared = (self.oid == oid::NUMERIC && self.modifier >= 4).then(|| (self.modifier - 4) & 0xffff)?;
+        u8::try_from(declared).ok().filter(|scale| *scale <= 38)
+    }
+}
+
 /// Digits after the point that a decimal column shows even where they are zeros.
 pub fn least_digits(field: &Field) -> usize {
     match ColumnType::of(field).map(|column| column.scale) {
