@@ -2,7 +2,7 @@
 
 use crate::columnar::{name_of_argument, shaped};
 use arrow::array::{AsArray, ListArray, ListBuilder, StringBuilder, StringViewArray};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_err, internal_err};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
@@ -49,7 +49,7 @@ impl ScalarUDFImpl for ToArray {
         let [value] = args.args.as_slice() else { return internal_err!("a cast has one argument") };
         let is_constant = matches!(value, ColumnarValue::Scalar(_));
         let texts = value.to_array(if is_constant { 1 } else { args.number_rows })?;
-        let lists = read(texts.as_string_view())?;
+        let lists = read(cast(&texts, &DataType::Utf8View)?.as_string_view())?;
         let options = CastOptions { safe: false, ..CastOptions::default() };
         shaped(cast_with_options(&lists, &self.to, &options)?, is_constant)
     }

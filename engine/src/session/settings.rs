@@ -303,27 +303,25 @@ fn zone(value: &str) -> Option<String> {
     match known {
         Some(zone) => Some(zone.name().to_owned()),
         None if matches!(value.to_ascii_lowercase().as_str(), "default" | "local" | "z") => Some("UTC".to_owned()),
-        // Hours east of UTC are kept with the sign that POSIX gives them, as PostgreSQL does: `<+02>-02`.
-        None => {
-            let signed =
-                if value.starts_with(|c: char| c.is_ascii_digit()) { format!("+{value}") } else { value.to_owned() };
-            match Zone::named(&signed)? {
-                Zone::Utc => Some("UTC".to_owned()),
-                Zone::Fixed(offset) if offset.local_minus_utc() == 0 => Some("UTC".to_owned()),
-                Zone::Fixed(offset) => {
-                    let minutes = offset.local_minus_utc() / 60;
-                    let text = |minutes: i32| {
-                        let sign = if minutes < 0 { '-' } else { '+' };
-                        let (hours, rest) = (minutes.abs() / 60, minutes.abs() % 60);
-                        let rest = if rest == 0 { String::new() } else { format!(":{rest:02}") };
-                        format!("{sign}{hours:02}{rest}")
-                    };
-                    Some(format!("<{}>{}", text(minutes), text(-minutes)))
-                }
-                Zone::Named(zone) => Some(zone.name().to_owned()),
-            }
-        }
+        // Kept with the sign that POSIX gives it behind the one that is meant, as PostgreSQL does: `<+02>-02`.
+        None => Some(match Zone::of_text(value)? {
+            Zone::Utc => "UTC".to_owned(),
+            Zone::Fixed(offset) if offset.local_minus_utc() == 0 => "UTC".to_owned(),
+            Zone::Fixed(offset) => fixed_zone(offset.local_minus_utc() / 60),
+            Zone::Named(zone) => zone.name().to_owned(),
+        }),
     }
+}
+
+/// The name of a zone that is always so many minutes east of UTC.
+pub(super) fn fixed_zone(minutes: i32) -> String {
+    let text = |minutes: i32| {
+        let sign = if minutes < 0 { '-' } else { '+' };
+        let (hours, rest) = (minutes.abs() / 60, minutes.abs() % 60);
+        let rest = if rest == 0 { String::new() } else { format!(":{rest:02}") };
+        format!("{sign}{hours:02}{rest}")
+    };
+    format!("<{}>{}", text(minutes), text(-minutes))
 }
 
 /// `500`, `500ms`, `30s`, `5min`, `1h`, `1d`.

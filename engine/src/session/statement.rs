@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::ast::{
     ContextModifier, Expr, ObjectName, Reset, Set, Statement as Ast, TransactionAccessMode, TransactionMode, Value,
 };
 
-use super::settings::Settings;
+use super::settings::{Settings, fixed_zone};
 use super::users::UserStatement;
 use super::{dialect, grammar, size};
 use crate::security::SessionError;
@@ -155,8 +155,14 @@ impl Statement {
             }
             Set::SetTimeZone { local, value } => {
                 let value = match value {
-                    // `interval '+02:00' hour to minute`, as drivers say it.
-                    Expr::Interval(interval) => setting_value(std::slice::from_ref(interval.value.as_ref()))?,
+                    // `interval '+02:00' hour to minute` and `-3.5`: hours east of UTC.
+                    Expr::Interval(interval) => {
+                        hours_east(&setting_value(std::slice::from_ref(interval.value.as_ref()))?)
+                    }
+                    Expr::UnaryOp { .. } => hours_east(&setting_value(std::slice::from_ref(value))?),
+                    Expr::Value(number) if matches!(number.value, Value::Number(..)) => {
+                        hours_east(&setting_value(std::slice::from_ref(value))?)
+                    }
                     other => setting_value(std::slice::from_ref(other))?,
                 };
                 assignment("timezone".to_owned(), value, *local)
@@ -175,6 +181,22 @@ impl Statement {
             }
         })
     }
+}
+
+/// The zone so many hours east of UTC: `2`, `-3.5`, `+02:00`.
+fn hours_east(text: &Option<String>) -> Option<String> {
+    let text = text.as_deref()?;
+    let minutes = match text.trim_start_matches(['+', '-']).split_once(':') {
+        Some((hours, minutes)) => hours.parse::<f64>().ok()? * 60.0 + minutes.get(..2)?.parse::<f64>().ok()?,
+        None => text.trim_start_matches(['+', '-']).parse::<f64>().ok()? * 60.0,
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "a day has few minutes")]
+    let minutes = minutes.min(14.0 * 60.0).round() as i32;
+    Some(if minutes == 0 {
+        "UTC".to_owned()
+    } else {
+        fixed_zone(if text.starts_with('-') { -minutes } else { minutes })
+    })
 }
 
 /// A block reads one snapshot and its conflicts end it, which is at least what every level asks for: levels are kept to be shown.

@@ -151,7 +151,7 @@ impl ScalarUDFImpl for Timezone {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let unknown = || DataFusionError::External(Box::new(DateTimeError::UnknownZone));
-        let named = |name: &str| Zone::named(name).ok_or_else(unknown);
+        let named = |name: &str| Zone::of_text(name).ok_or_else(unknown);
         let turned = match args.args.as_slice() {
             [ColumnarValue::Scalar(zone), value] => {
                 let values = value.to_array(if is_constant { 1 } else { args.number_rows })?;

@@ -1,5 +1,6 @@
 //! Time zones as settings and texts name them.
 
+use super::write::DAY_US;
 use chrono::{FixedOffset, NaiveDateTime, Offset, TimeZone};
 use datafusion::common::config::ConfigOptions;
 
@@ -42,6 +43,17 @@ impl Zone {
         options.execution.time_zone.as_deref().map_or(Self::Utc, Self::of_setting)
     }
 
+    /// The zone that a text names; an offset counts west of UTC there, as in POSIX.
+    #[must_use]
+    pub fn of_text(text: &str) -> Option<Self> {
+        match Self::named(text)? {
+            Self::Fixed(offset) if !text.starts_with('<') => {
+                FixedOffset::west_opt(offset.local_minus_utc()).map(Self::Fixed)
+            }
+            zone => Some(zone),
+        }
+    }
+
     /// Seconds east of UTC at an instant.
     #[must_use]
     pub fn offset_at(self, instant_us: i64) -> i64 {
@@ -53,16 +65,17 @@ impl Zone {
         }
     }
 
-    /// The instant of a local time; the earlier one where clocks are set back, the shifted one where they are set forward.
+    /// The instant of a local time; the later one where clocks are set back, the shifted one where they are set forward: both as
+    /// PostgreSQL has it.
     #[must_use]
     pub fn instant_of(self, local: NaiveDateTime) -> i64 {
         let utc = local.and_utc().timestamp_micros();
         match self {
             Self::Utc => utc,
             Self::Fixed(offset) => utc - i64::from(offset.local_minus_utc()) * 1_000_000,
-            Self::Named(zone) => match zone.from_local_datetime(&local).earliest() {
+            Self::Named(zone) => match zone.from_local_datetime(&local).latest() {
                 Some(found) => found.timestamp_micros(),
-                None => utc - self.offset_at(utc - 3_600_000_000) * 1_000_000,
+                None => utc - self.offset_at(utc - DAY_US) * 1_000_000,
             },
         }
     }

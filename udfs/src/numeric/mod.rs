@@ -14,6 +14,7 @@
 //! A result that does not fit is `numeric value out of range`, a zero divisor `Divide by zero`; neither names a value.
 
 mod cast;
+mod integer;
 mod operand;
 mod operation;
 mod operator;

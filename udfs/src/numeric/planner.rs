@@ -1,5 +1,6 @@
 //! Planning SQL's arithmetic operators as [`NumericOperator`]s.
 
+use super::integer::{IntegerOperation, IntegerOperator};
 use super::{NumericOperator, Operation};
 use crate::decimal::{PRECISION, SCALE, parse_decimal};
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
@@ -7,7 +8,7 @@ use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, TypePlanner};
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, lit};
-use datafusion::sql::sqlparser::ast::{self, ExactNumberInfo, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{self, BinaryOperator, ExactNumberInfo, TimezoneInfo};
 use std::sync::Arc;
 
 /// Replaces an arithmetic operator that has a decimal on one side, and a decimal, an integer, NULL, an untyped
@@ -45,6 +46,15 @@ enum Kind {
     Integer,
     Untyped,
     Other,
+}
+
+fn of_integers(operator: &BinaryOperator) -> Option<IntegerOperation> {
+    match operator {
+        BinaryOperator::Plus => Some(IntegerOperation::Add),
+        BinaryOperator::Minus => Some(IntegerOperation::Subtract),
+        BinaryOperator::Multiply => Some(IntegerOperation::Multiply),
+        _ => None,
+    }
 }
 
 fn kind(expr: &Expr, schema: &DFSchema) -> Kind {
@@ -102,6 +112,14 @@ impl ExprPlanner for NumericPlanner {
             return Ok(PlannerResult::Original(expr));
         };
         match (kind(&expr.left, schema), kind(&expr.right, schema)) {
+            (Kind::Integer, Kind::Integer) => Ok(match of_integers(&expr.op) {
+                Some(operation) => {
+                    let function = Arc::new(ScalarUDF::from(IntegerOperator::new(operation)));
+                    let operands = vec![expr.left, expr.right];
+                    PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function, operands)))
+                }
+                None => PlannerResult::Original(expr),
+            }),
             (Kind::Decimal, Kind::Decimal | Kind::Integer | Kind::Untyped)
             | (Kind::Integer | Kind::Untyped, Kind::Decimal) => {
                 let operands = vec![typed(expr.left)?, typed(expr.right)?];

@@ -145,3 +145,24 @@ fn casts_round_and_read_floats_through_their_text() {
         assert!(!text.contains("secret") && !text.contains("12345"), "{text}");
     }
 }
+
+#[test]
+fn integers_that_do_not_fit_are_an_error() {
+    for sum in
+        ["9223372036854775807 + 1", "-9223372036854775807 - 2", "4611686018427387904 * 2", "2147483647::int + 1::int"]
+    {
+        assert!(error(&format!("select {sum}")).to_lowercase().contains("overflow"), "{sum}");
+    }
+    assert_eq!(rows("select 2147483647::int + 1, 2 * 3 - 7, 7 / 2, 7 % 4"), ["2147483648 -1 3 3"]);
+    assert_eq!(
+        rows("select arrow_typeof(1::smallint + 1::smallint), arrow_typeof(1::int * 1::smallint)"),
+        ["Int16 Int32"]
+    );
+}
+
+#[test]
+fn texts_are_read_as_arrays() {
+    assert_eq!(rows("select '{1,2}'::int[], '{a,b c,NULL}'::text[]"), ["[1, 2] [a, b c, null]"]);
+    assert_eq!(rows("select array_length('{1.5,2}'::numeric[])"), ["2"]);
+    assert!(error("select 'a'::int[]").contains("malformed array literal"));
+}

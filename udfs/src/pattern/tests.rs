@@ -1,3 +1,5 @@
+use crate::testing::{error, rows};
+
 use super::digits::Digits;
 use super::moment::{Moment, MomentPattern};
 use super::number::NumberPattern;
@@ -83,4 +85,30 @@ fn wrong_patterns_are_refused() {
     for pattern in ["9.9.9", "9V9.9", "9PR9", "SG9S", "9EEEE", "RN"] {
         assert!(NumberPattern::new(pattern).is_err(), "{pattern}");
     }
+}
+
+// The expected values below are those of PostgreSQL 15.
+
+#[test]
+fn dates_are_read_by_pattern() {
+    let read = |text: &str, pattern: &str| rows(&format!("select to_date('{text}', '{pattern}')")).remove(0);
+    assert_eq!(read("05.10.2026", "DD.MM.YYYY"), "2026-10-05");
+    assert_eq!(read("2026-278", "YYYY-DDD"), "2026-10-05");
+    assert_eq!(read("5 Oct 99", "DD Mon YY"), "1999-10-05");
+    assert_eq!(read("20261005", "YYYYMMDD"), "2026-10-05");
+    assert_eq!(read("2026/10/5", "YYYY-MM-DD"), "2026-10-05");
+    assert!(error("select to_date('2026-02-30', 'YYYY-MM-DD')").contains("out of range"));
+    assert!(error("select to_date('soon', 'YYYY-MM-DD')").contains("invalid input syntax"));
+}
+
+#[test]
+fn instants_are_read_by_pattern() {
+    let read = |text: &str, pattern: &str| {
+        rows(&format!("select cast(to_timestamp('{text}', '{pattern}') as text)")).remove(0)
+    };
+    assert_eq!(read("2026-10-05 14:30:15.25", "YYYY-MM-DD HH24:MI:SS.US"), "2026-10-05 14:30:15.25+00");
+    assert_eq!(read("2026-10-05 02:30 PM", "YYYY-MM-DD HH12:MI AM"), "2026-10-05 14:30:00+00");
+    assert_eq!(read("2026-10-05 14:30 +02", "YYYY-MM-DD HH24:MI TZH"), "2026-10-05 12:30:00+00");
+    assert_eq!(read("2026-10-05T14:30", "YYYY-MM-DD\"T\"HH24:MI"), "2026-10-05 14:30:00+00");
+    assert_eq!(rows("select cast(to_timestamp(1.5) as text)"), ["1970-01-01 00:00:01.5+00"]);
 }

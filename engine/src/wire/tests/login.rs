@@ -247,7 +247,7 @@ async fn no_sequence_of_messages_before_the_login_is_ever_executed() {
         (0..length).flat_map(|place| messages[digit(place)].clone()).collect()
     };
     let answers = sequences.enumerate().map(|(at, sequence)| {
-        let [.., a, b] = (at as u32).to_be_bytes();
+        let [.., a, b] = u32::try_from(at).expect("30,940").to_be_bytes();
         let bytes = bytes_of(sequence);
         async move { (sequence, answer_to(address, IpAddr::from([127, a, b, 1]), &bytes).await) }
     });
