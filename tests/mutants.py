@@ -19,7 +19,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Name, file below engine/src, text that is there once, what takes its place.
 DEFECTS = [
     ("a scan without the scope's filter", "session/lake_source.rs",
-     "rows: kept(row_filter(&moment.scope))?, columns: self.columns() }]", "rows: base()?, columns: self.columns() }]"),
+     "kept(kept(scan(files)?, rows)?, row_filter(&moment.scope))?", "kept(scan(files)?, rows)?"),
+    ("parts of a row that changes above its reader", "session/fold.rs",
+     "LakeTable::Charges if files.iter().all(|file| agree(file)) =>", "LakeTable::Charges =>"),
+    ("groups of a roll-up that differ above their reader", "session/fold.rs",
+     "partition(|file| scope.prefixes.len() == 1 && agree(file) && is_alone(file))", "partition(|_| true)"),
+    ("paths from the root", "security/relations.rs",
+     'Some((above, _)) => substr(col("node_path"), lit(count(above.chars().count() + 2))),', 'Some(_) => col("node_path"),'),
     ("reference rows of everybody", "session/scope_rows.rs",
      '"nodes" | "accounts" => within_then(text("node_id")),', '"nodes" | "accounts" => true,'),
     ("cards of everybody", "session/scope_rows.rs",

@@ -13,9 +13,11 @@ use super::{demo, keep, shell};
 
 /// Runs the command; the error says what could not be done.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+    // Statements nest up to a bound that fits this; unoptimised code needs more of it.
+    let stack_mib = if cfg!(debug_assertions) { 64 } else { 16 };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .thread_stack_size(16 << 20)
+        .thread_stack_size(stack_mib << 20)
         .build()
         .map_err(|source| Error::Io { path: "threads".to_owned(), source })?;
     runtime.block_on(dispatch(arguments.command))

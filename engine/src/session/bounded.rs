@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, Int64Type};
+use arrow::datatypes::{
+    DataType, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+};
 use datafusion::common::{Result, resources_err};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SessionState;
@@ -155,9 +157,24 @@ impl Argument {
         })
     }
 
-    /// Each row's number; none where it is none.
+    /// Each row's number, of times and intervals in microseconds; none where it is none.
     fn counts(&self) -> Vec<Option<i64>> {
-        match cast(self.array(), &DataType::Int64) {
+        let array = self.array();
+        let micros = |zone: &Option<Arc<str>>| DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+        let array = match array.data_type() {
+            DataType::Date32 => cast(array, &micros(&None)),
+            DataType::Timestamp(_, zone) => cast(array, &micros(zone)),
+            DataType::Interval(IntervalUnit::MonthDayNano) => {
+                let of = |span: IntervalMonthDayNano| {
+                    let days = i64::from(span.months) * 30 + i64::from(span.days);
+                    days * 86_400_000_000 + span.nanoseconds / 1_000
+                };
+                let spans = array.as_primitive::<IntervalMonthDayNanoType>();
+                return spans.iter().map(|span| span.map(of)).collect();
+            }
+            _ => Ok(Arc::clone(array)),
+        };
+        match array.and_then(|array| cast(&array, &DataType::Int64)) {
             Ok(numbers) => numbers.as_primitive::<Int64Type>().iter().collect(),
             Err(_) => vec![None; self.array().len()],
         }
@@ -228,4 +245,46 @@ impl Bounded {
 fn has_references(replacement: &ArrayRef) -> Result<bool> {
     let texts = cast(replacement, &DataType::Utf8View)?;
     Ok(texts.as_string_view().iter().flatten().any(|text| text.contains(['\\', '$'])))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::SessionContext;
+
+    use super::bound;
+
+    async fn is_small(sql: &str) -> bool {
+        let mut state = SessionContext::new().state();
+        bound(&mut state);
+        let frame = SessionContext::new_with_state(state).sql(sql).await.expect("a plan");
+        frame.collect().await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn values_are_bounded_by_what_they_become() {
+        for small in [
+            "select repeat('x', 1000000)",
+            "select replace(repeat('ab', 1000), 'a', 'xyz')",
+            "select regexp_replace(repeat('ab', 1000), '(a)', '<$1>', 'g')",
+            "select concat('a', 1, null)",
+            "select range(0, 1000000)",
+            "select generate_series(timestamp '2026-01-01', timestamp '2026-12-31', interval '1 day')",
+            "select generate_series(timestamp '2026-01-01', timestamp '2026-12-31', interval '1 month')",
+            "select lpad('x', 20, 'y')",
+        ] {
+            assert!(is_small(small).await, "{small}");
+        }
+        // Each more than 128 MiB: lengths come from columns, so that no constant is folded away before.
+        for large in [
+            "select repeat('x', n) from (values (200000000)) t(n)",
+            "select lpad('x', n) from (values (200000000)) t(n)",
+            "select array_repeat(1, n) from (values (20000000)) t(n)",
+            "select range(0, n) from (values (20000000)) t(n)",
+            "select generate_series(a, timestamp '2026-12-31', interval '1 second') from (values (timestamp '2026-01-01')) t(a)",
+            "select replace(repeat('a', n), 'a', repeat('b', n)) from (values (20000)) t(n)",
+            "select regexp_replace(repeat('a', n), '(.*)', '$1$1') from (values (20000)) t(n)",
+        ] {
+            assert!(!is_small(large).await, "{large}");
+        }
+    }
 }

@@ -3,15 +3,16 @@
 //! - `fetch first n rows only` is `limit n`;
 //! - `U&'...'` and `N'...'` are texts, already decoded by the parser;
 //! - `x = any ($1)` compares with an array of texts, where nothing else says what the parameter is;
-//! - `x at time zone z` is `timezone(z, x)`, `date(x)` is `x::date`, and a collation that compares bytes changes nothing;
+//! - `x at time zone z` is `timezone(z, x)`, `date(x)` is `x::date`, `localtimestamp` is `now()::timestamp`, `date_trunc` may have a time
+//!   zone, and a collation that compares bytes changes nothing;
 //! - a number in `rollup (1, 2)`, `cube` and `grouping sets` is the column at that place, as it is in a plain `group by`.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CastKind, DataType, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, Query, Select, SelectItem, Statement as Ast, Value,
-    VisitMut, VisitorMut,
+    FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, Query, Select, SelectItem, Statement as Ast,
+    TimezoneInfo, Value, VisitMut, VisitorMut,
 };
 
 use crate::security::SessionError;
@@ -59,12 +60,9 @@ impl VisitorMut for Adapter {
                 }
                 *expression = std::mem::replace(expr.as_mut(), nothing());
             }
-            Expr::Function(function) if is_date_of(function) => {
-                if let FunctionArguments::List(list) = &mut function.args
-                    && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(value))) = list.args.pop()
-                {
-                    *expression = value;
-                    cast(expression, DataType::Date);
+            Expr::Function(function) => {
+                if let Some(meant) = meant_by(function) {
+                    *expression = meant;
                 }
             }
             _ => {}
@@ -102,10 +100,34 @@ fn nothing() -> Expr {
     Expr::value(Value::Null)
 }
 
-/// `date(x)` is `x::date`.
-fn is_date_of(function: &Function) -> bool {
-    let is_date = function.name.0.len() == 1 && function.name.to_string().eq_ignore_ascii_case("date");
-    is_date && matches!(&function.args, FunctionArguments::List(list) if list.args.len() == 1)
+/// What a call stands for: `date(x)` for `x::date`, `date_trunc(part, x, zone)` for the same on that zone's clock,
+/// `current_timestamp(0)` and `localtimestamp` for now.
+fn meant_by(function: &mut Function) -> Option<Expr> {
+    let name = function.name.to_string().to_ascii_lowercase();
+    if name == "localtimestamp" {
+        let mut now = call("now", []);
+        cast(&mut now, DataType::Timestamp(None, TimezoneInfo::None));
+        return Some(now);
+    }
+    let FunctionArguments::List(list) = &mut function.args else { return None };
+    let mut values = list.args.iter().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Some(value.clone()),
+        _ => None,
+    });
+    match (name.as_str(), list.args.len()) {
+        ("date", 1) => {
+            let mut value = values.next()??;
+            cast(&mut value, DataType::Date);
+            Some(value)
+        }
+        ("date_trunc", 3) => {
+            let (part, at, zone) = (values.next()??, values.next()??, values.next()??);
+            let local = call("timezone", [zone.clone(), at]);
+            Some(call("timezone", [zone, call("date_trunc", [part, local])]))
+        }
+        ("current_timestamp", 1) => Some(call("now", [])),
+        _ => None,
+    }
 }
 
 fn call(name: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
@@ -190,6 +212,21 @@ mod tests {
         assert_eq!(adapted("select a from t fetch next row only"), "SELECT a FROM t LIMIT 1");
         assert_eq!(parse("select a from t fetch first 2 rows with ties").expect_err("ties").sqlstate, "0A000");
         assert_eq!(parse("select a from t limit 1 fetch first 2 rows only").expect_err("two").sqlstate, "42601");
+    }
+
+    #[test]
+    fn other_spellings_of_dates_and_collations() {
+        assert_eq!(adapted("select a at time zone 'UTC' from t"), "SELECT timezone('UTC', a) FROM t");
+        assert_eq!(
+            adapted("select date(a) from t where b = 'x' collate \"C\""),
+            "SELECT CAST(a AS DATE) FROM t WHERE b = 'x'"
+        );
+        assert_eq!(
+            adapted("select date_trunc('day', a, 'Asia/Tokyo') from t"),
+            "SELECT timezone('Asia/Tokyo', date_trunc('day', timezone('Asia/Tokyo', a))) FROM t"
+        );
+        assert_eq!(adapted("select localtimestamp, current_timestamp(0)"), "SELECT CAST(now() AS TIMESTAMP), now()");
+        assert_eq!(parse("select a collate \"de_DE\" from t").expect_err("order of letters").sqlstate, "0A000");
     }
 
     #[test]

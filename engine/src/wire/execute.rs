@@ -83,7 +83,10 @@ impl Connection {
         watch: &Watch,
     ) -> Result<(), Stop> {
         let code = if format.kind == CopyKind::Binary { Format::Binary } else { Format::Text };
-        let shape = RowShape::of(schema, code, self.output_settings())?;
+        let mut shape = RowShape::of(schema, code, self.output_settings())?;
+        if code == Format::Binary {
+            shape = shape.with_declared_scales();
+        }
         let mut writer = CopyWriter::new(format, schema)?;
         let (overall, columns) = copy_formats(code, shape.columns.len());
         self.link.put(&CopyOutResponse::new(overall, count_of(&columns), columns));

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::array::{
     Array, ArrayRef, Decimal128Array, Decimal256Array, Float32Array, Float64Array, Int64Array,
     IntervalMonthDayNanoArray, ListArray, StringArray, StructArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Field, Int64Type, IntervalMonthDayNano, TimeUnit, i256};
+use arrow::datatypes::{DataType, Field, Int64Type, IntervalMonthDayNano, Schema, TimeUnit, i256};
 use bytes::BytesMut;
 use datafusion::scalar::ScalarValue;
 
@@ -17,6 +18,7 @@ use crate::wire::types::datetime::Zone;
 use crate::wire::types::numeric::Decimal;
 use crate::wire::types::parameter::ParameterType;
 use crate::wire::types::presentation::{ColumnType, Scale};
+use crate::wire::types::row::{BatchWriter, RowShape};
 use crate::wire::types::{Format, OutputSettings};
 
 fn settings(zone: &str) -> OutputSettings {
@@ -284,4 +286,26 @@ async fn an_untyped_null_does_not_shift_the_parameters_after_it() {
     let row = client.query_one("select $1 as a, $2 as b", &[&None::<&str>, &"second"]).await.expect("row");
     assert_eq!(row.get::<_, Option<&str>>(0), None);
     assert_eq!(row.get::<_, &str>(1), "second");
+}
+
+#[test]
+fn a_binary_copy_has_the_digits_that_its_column_declares() {
+    let values =
+        Decimal128Array::from(vec![1_500_000_000_000_000_000]).with_precision_and_scale(38, 18).expect("a type");
+    // ((38 << 16) | 18) + 4
+    let metadata =
+        [("pg_typmod", "2490390"), ("pg_scale", "trim:2")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let field = Field::new("c", DataType::Decimal128(38, 18), true).with_metadata(metadata.into());
+    let schema = Arc::new(Schema::new(vec![field]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(values)]).expect("a batch");
+    let shape = RowShape::of(&schema, Format::Binary, settings("UTC")).expect("a shape");
+    let written = |shape: &RowShape| {
+        let mut out = BytesMut::new();
+        BatchWriter::new(&batch, shape).expect("writers").write_fields(0, &mut out).expect("a row");
+        out.to_vec()
+    };
+    // Length, then two groups of four digits (1 and 5000), the first of weight 0, no sign, and the digits after the point.
+    let numeric = |digits: u8| vec![0, 0, 0, 12, 0, 2, 0, 0, 0, 0, 0, digits, 0, 1, 0x13, 0x88];
+    assert_eq!(written(&shape), numeric(2));
+    assert_eq!(written(&shape.with_declared_scales()), numeric(18));
 }

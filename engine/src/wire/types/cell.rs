@@ -12,7 +12,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::moment::{intervals, moments};
 use super::numeric::Decimal;
-use super::presentation::{ColumnType, Scale, unsupported};
+use super::presentation::{ColumnType, unsupported};
 use super::{Format, OutputSettings, array, float, json, oid};
 use crate::wire::backend::Failure;
 
@@ -207,12 +207,7 @@ fn floats(read: Reader<'_, f64>, oid: u32, format: Format, settings: OutputSetti
 }
 
 fn decimals<'a>(read: Reader<'a, i256>, scale: i8, column: &ColumnType, format: Format) -> CellWriter<'a> {
-    // Binary readers of a column with a declared scale go by that, as every numeric of such a column has it.
-    let presentation = match (format, column.declared_scale()) {
-        (Format::Binary, Some(declared)) => Scale::Fixed(declared),
-        _ => column.scale,
-    };
-    let oid = column.oid;
+    let (oid, presentation) = (column.oid, column.scale);
     let mut decimal = Decimal::default();
     Box::new(move |row, out| {
         decimal.set_i256(read(row), scale);

@@ -6,7 +6,7 @@ use arrow::datatypes::Schema;
 use bytes::{BufMut, BytesMut};
 
 use super::cell::{CellWriter, cell_writer};
-use super::presentation::ColumnType;
+use super::presentation::{ColumnType, Scale};
 use super::{Format, OutputSettings};
 use crate::wire::backend::Failure;
 
@@ -27,6 +27,17 @@ impl RowShape {
         let columns = columns_of(schema)?;
         let formats = vec![format; columns.len()];
         Ok(Self { columns, formats, settings })
+    }
+
+    /// Gives every number of a column with a declared scale that many digits. Readers of a binary COPY go by the column's scale in
+    /// the catalog; a driver may read a result as text first and in binary later, and must find the same digits.
+    pub(crate) fn with_declared_scales(mut self) -> Self {
+        for column in &mut self.columns {
+            if let Some(declared) = column.declared_scale() {
+                column.scale = Scale::Fixed(declared);
+            }
+        }
+        self
     }
 }
 
