@@ -34,8 +34,10 @@ def main():
     parser.add_argument("--idle", type=int, default=10_000)
     parser.add_argument("--half-open", type=int, default=2_000)
     arguments = parser.parse_args()
-    needed = 2 * max(arguments.idle, arguments.half_open) + 1_000
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, max(needed, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if most < max(arguments.idle, arguments.half_open) + 1_000:
+        parser.error(f"this process may have {most} file descriptors: fewer connections fit")
     with tempfile.TemporaryDirectory() as folder:
         warehouse = pathlib.Path(folder) / "warehouse"
         password = pathlib.Path(folder) / "password"
