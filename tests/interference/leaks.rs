@@ -6,7 +6,7 @@
 
 use super::tap::Tapped;
 use super::worlds::{self, CANARY, Pair};
-use crate::fixture::{Fixture, PASSWORD, refused, rows, run};
+use crate::fixture::{Fixture, PASSWORD, refused, rows};
 use crate::wire::{connect, served};
 
 /// By leak path, what two worlds answer alike.
@@ -342,5 +342,4 @@ async fn l33_start_up_options_change_nobodys_rights() {
         assert_eq!(row.get::<_, i64>(0), 1, "{options}");
     }
     server.shutdown().await;
-    run(&fixture.admin(), "select 1").await;
 }

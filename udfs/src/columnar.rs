@@ -17,3 +17,11 @@ pub(crate) fn shaped(values: ArrayRef, is_constant: bool) -> Result<ColumnarValu
 pub(crate) fn name_of_argument(args: &[Expr]) -> String {
     args.iter().map(|arg| arg.schema_name().to_string()).collect()
 }
+
+/// A quoted literal such as '1.15', whose type SQL takes from its surroundings.
+pub(crate) fn text_literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => Some(text),
+        _ => None,
+    }
+}

@@ -7,10 +7,11 @@
 
 pub mod aggregate;
 mod columnar;
+mod conversion;
 pub mod datetime;
 pub mod decimal;
 pub mod json;
-mod list;
+pub mod list;
 pub mod math;
 pub mod money;
 pub mod numeric;

@@ -1,134 +1,105 @@
 //! Texts as arrays: `'{1,2}'::int[]`.
 
-use crate::columnar::{name_of_argument, shaped};
-use arrow::array::{AsArray, ListArray, ListBuilder, StringBuilder, StringViewArray};
-use arrow::compute::{CastOptions, cast, cast_with_options};
+use crate::conversion::{Conversion, cast_strictly};
+use arrow::array::{ArrayRef, AsArray, ListBuilder, StringBuilder};
+use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use datafusion::common::{Result, exec_err, internal_err};
-use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{Result, exec_err};
+use datafusion::logical_expr::Volatility;
+use std::sync::Arc;
 
 /// A cast from text to an array of one dimension, as `array_in` reads it.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ToArray {
-    to: DataType,
-    signature: Signature,
-}
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ToArray;
 
-impl ToArray {
-    pub(crate) fn new(to: DataType) -> Self {
-        Self { to, signature: Signature::user_defined(Volatility::Immutable) }
+impl Conversion for ToArray {
+    const NAME: &'static str = "to_array";
+
+    fn volatility(_to: &DataType) -> Volatility {
+        Volatility::Immutable
+    }
+
+    fn convert(self, values: &ArrayRef, to: &DataType, _options: &ConfigOptions) -> Result<ArrayRef> {
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        for text in cast(values, &DataType::Utf8View)?.as_string_view() {
+            let Some(text) = text else {
+                lists.append_null();
+                continue;
+            };
+            let Some(elements) = array_literal(text) else { return exec_err!("malformed array literal") };
+            lists.append_value(elements);
+        }
+        let lists: ArrayRef = Arc::new(lists.finish());
+        cast_strictly(&lists, to)
     }
 }
 
-impl ScalarUDFImpl for ToArray {
-    fn name(&self) -> &str {
-        "to_array"
-    }
-
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(name_of_argument(args))
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn is_strict(&self) -> bool {
-        true
-    }
-
-    fn coerce_types(&self, _arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        Ok(vec![DataType::Utf8View])
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(self.to.clone())
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [value] = args.args.as_slice() else { return internal_err!("a cast has one argument") };
-        let is_constant = matches!(value, ColumnarValue::Scalar(_));
-        let texts = value.to_array(if is_constant { 1 } else { args.number_rows })?;
-        let lists = read(cast(&texts, &DataType::Utf8View)?.as_string_view())?;
-        let options = CastOptions { safe: false, ..CastOptions::default() };
-        shaped(cast_with_options(&lists, &self.to, &options)?, is_constant)
-    }
-}
-
-fn read(texts: &StringViewArray) -> Result<ListArray> {
-    let mut lists = ListBuilder::new(StringBuilder::new());
-    for text in texts {
-        let Some(text) = text else {
-            lists.append_null();
-            continue;
-        };
-        let Some(elements) = elements(text) else { return exec_err!("malformed array literal") };
-        lists.append_value(elements);
-    }
-    Ok(lists.finish())
-}
-
-/// The elements of `{a,"b c",NULL}`.
-fn elements(text: &str) -> Option<Vec<Option<String>>> {
+/// The elements of a one-dimensional array literal such as `{a,"b c",NULL}`; an unquoted NULL is none.
+#[must_use]
+pub fn array_literal(text: &str) -> Option<Vec<Option<String>>> {
     let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    let mut elements = Vec::new();
-    let mut rest = inner.trim();
-    if rest.is_empty() {
-        return Some(elements);
+    if inner.trim().is_empty() {
+        return Some(Vec::new());
     }
+    let mut elements = Vec::new();
+    let mut characters = inner.chars().peekable();
     loop {
+        while characters.next_if(char::is_ascii_whitespace).is_some() {}
+        let is_quoted = characters.next_if_eq(&'"').is_some();
         let mut element = String::new();
-        let mut characters = rest.chars();
-        let was_quoted = rest.starts_with('"');
-        if was_quoted {
-            characters.next();
-            loop {
-                match characters.next()? {
-                    '"' => break,
-                    '\\' => element.push(characters.next()?),
-                    other => element.push(other),
+        // How much of an unquoted element is more than trailing space.
+        let mut length = 0;
+        loop {
+            match characters.next_if(|character| is_quoted || *character != ',') {
+                Some('"') if is_quoted => break,
+                Some('"' | '{' | '}') if !is_quoted => return None,
+                Some('\\') => {
+                    element.push(characters.next()?);
+                    length = element.len();
                 }
-            }
-            rest = characters.as_str().trim_start();
-        } else {
-            let mut end = rest.len();
-            while let Some(character) = characters.next() {
-                match character {
-                    ',' => {
-                        end = rest.len() - characters.as_str().len() - 1;
-                        break;
+                Some(character) => {
+                    element.push(character);
+                    if !character.is_ascii_whitespace() {
+                        length = element.len();
                     }
-                    '{' | '}' | '"' => return None,
-                    '\\' => element.push(characters.next()?),
-                    other => element.push(other),
                 }
+                None if is_quoted => return None,
+                None => break,
             }
-            rest = &rest[end..];
-            element.truncate(element.trim_end().len());
+        }
+        if is_quoted {
+            while characters.next_if(char::is_ascii_whitespace).is_some() {}
+        } else {
+            element.truncate(length);
             if element.is_empty() {
                 return None;
             }
         }
-        let is_null = !was_quoted && element.eq_ignore_ascii_case("null");
+        let is_null = !is_quoted && element.eq_ignore_ascii_case("null");
         elements.push((!is_null).then_some(element));
-        match rest.strip_prefix(',') {
-            Some(after) => rest = after.trim_start(),
-            None => return rest.is_empty().then_some(elements),
+        match characters.next() {
+            None => return Some(elements),
+            Some(',') => {}
+            Some(_) => return None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::elements;
+    use super::array_literal;
 
     #[test]
     fn arrays_are_read_as_array_in_reads_them() {
-        let read = |text| elements(text).map(|list| list.into_iter().map(|e| e.unwrap_or("-".to_owned())).collect());
+        let read =
+            |text| array_literal(text).map(|list| list.into_iter().map(|e| e.unwrap_or("-".to_owned())).collect());
         let list = |items: &[&str]| Some(items.iter().map(|item| (*item).to_owned()).collect::<Vec<String>>());
         assert_eq!(read("{}"), list(&[]));
         assert_eq!(read(" { a , b c } "), list(&["a", "b c"]));
         assert_eq!(read(r#"{"a,b","c\"d",NULL,"NULL"}"#), list(&["a,b", "c\"d", "-", "NULL"]));
+        // An escaped blank is no blank around the element.
+        assert_eq!(read(r"{a\ }"), list(&["a "]));
         for broken in ["a", "{a", "{a,}", "{a}b", r#"{"a"#, r#"{"a"b}"#, "{{a}}"] {
             assert_eq!(read(broken), None, "{broken}");
         }

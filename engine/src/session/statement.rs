@@ -154,18 +154,15 @@ impl Statement {
                 assignment(name, value, is_local)
             }
             Set::SetTimeZone { local, value } => {
-                let value = match value {
-                    // `interval '+02:00' hour to minute` and `-3.5`: hours east of UTC.
-                    Expr::Interval(interval) => {
-                        hours_east(&setting_value(std::slice::from_ref(interval.value.as_ref()))?)
-                    }
-                    Expr::UnaryOp { .. } => hours_east(&setting_value(std::slice::from_ref(value))?),
-                    Expr::Value(number) if matches!(number.value, Value::Number(..)) => {
-                        hours_east(&setting_value(std::slice::from_ref(value))?)
-                    }
-                    other => setting_value(std::slice::from_ref(other))?,
+                // `interval '+02:00' hour to minute` and `-3.5`: hours east of UTC.
+                let (said, is_hours) = match value {
+                    Expr::Interval(interval) => (interval.value.as_ref(), true),
+                    Expr::Value(number) => (value, matches!(number.value, Value::Number(..))),
+                    other => (other, matches!(other, Expr::UnaryOp { .. })),
                 };
-                assignment("timezone".to_owned(), value, *local)
+                let said = setting_value(std::slice::from_ref(said))?;
+                let zone = if is_hours { said.as_deref().and_then(hours_east) } else { said };
+                assignment("timezone".to_owned(), zone, *local)
             }
             Set::SetNames { charset_name, .. } => {
                 assignment("client_encoding".to_owned(), Some(charset_name.value.clone()), false)
@@ -184,11 +181,11 @@ impl Statement {
 }
 
 /// The zone so many hours east of UTC: `2`, `-3.5`, `+02:00`.
-fn hours_east(text: &Option<String>) -> Option<String> {
-    let text = text.as_deref()?;
-    let minutes = match text.trim_start_matches(['+', '-']).split_once(':') {
+fn hours_east(text: &str) -> Option<String> {
+    let unsigned = text.trim_start_matches(['+', '-']);
+    let minutes = match unsigned.split_once(':') {
         Some((hours, minutes)) => hours.parse::<f64>().ok()? * 60.0 + minutes.get(..2)?.parse::<f64>().ok()?,
-        None => text.trim_start_matches(['+', '-']).parse::<f64>().ok()? * 60.0,
+        None => unsigned.parse::<f64>().ok()? * 60.0,
     };
     #[expect(clippy::cast_possible_truncation, reason = "a day has few minutes")]
     let minutes = minutes.min(14.0 * 60.0).round() as i32;

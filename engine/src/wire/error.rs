@@ -51,6 +51,16 @@ pub(crate) enum Stop {
     Connection(ConnectionEnd),
 }
 
+impl Stop {
+    /// Moves the position of a failure from a statement to the text that the statement was cut from.
+    pub(crate) fn shifted(self, characters_before: usize) -> Self {
+        match self {
+            Self::Statement(failure) => Self::Statement(failure.shifted(characters_before)),
+            end => end,
+        }
+    }
+}
+
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
         Self::Statement(failure)

@@ -41,10 +41,7 @@ impl Connection {
             Some(unit) => {
                 self.check_transaction(unit.verb)?;
                 let before = unit.characters_before;
-                self.prepare_unit(unit, oids, &watch).await.map_err(|stop| match stop {
-                    Stop::Statement(failure) => Stop::Statement(failure.shifted(before)),
-                    other => other,
-                })?
+                self.prepare_unit(unit, oids, &watch).await.map_err(|stop| stop.shifted(before))?
             }
         };
         self.statements.insert(name, statement)?;
@@ -69,10 +66,7 @@ impl Connection {
         let skipped = unit.sql.len() - query.len();
         let before = unit.sql[..skipped].chars().count();
         let types: Vec<_> = oids.iter().map(|oid| to_arrow(*oid)).collect();
-        let shifted = |stop| match stop {
-            Stop::Statement(failure) => Stop::Statement(failure.shifted(before)),
-            other => other,
-        };
+        let shifted = |stop: Stop| stop.shifted(before);
         let statement = self.work.parse(&mut self.link, watch, query).await.map_err(shifted)?;
         let prepare = async move { statement.prepare(&types).await };
         let prepared = self.work.run(&mut self.link, watch, prepare).await.map_err(shifted)?;

@@ -48,10 +48,7 @@ impl Connection {
                 continue;
             }
             let before = unit.characters_before;
-            self.run_unit(&unit, statement, &watch).await.map_err(|stop| match stop {
-                Stop::Statement(failure) => Stop::Statement(failure.shifted(before)),
-                other => other,
-            })?;
+            self.run_unit(&unit, statement, &watch).await.map_err(|stop| stop.shifted(before))?;
         }
         Ok(())
     }
@@ -61,11 +58,8 @@ impl Connection {
         if unit.command != Command::Plain {
             return Ok(None);
         }
-        match self.work.parse(&mut self.link, watch, &unit.sql).await {
-            Ok(statement) => Ok(Some(statement)),
-            Err(Stop::Statement(failure)) => Err(failure.shifted(unit.characters_before).into()),
-            Err(stop) => Err(stop),
-        }
+        let parsed = self.work.parse(&mut self.link, watch, &unit.sql).await;
+        parsed.map(Some).map_err(|stop| stop.shifted(unit.characters_before))
     }
 
     /// Applies the rules of the implicit block before a statement; tells whether they have answered it.

@@ -7,22 +7,19 @@ use super::clock::{LOCAL, SessionClock, instant};
 use super::parse::{DateTimeError, parse_date, parse_time, parse_timestamp, parse_timestamptz};
 use super::show::TimestampText;
 use super::zone::Zone;
-use crate::columnar::{name_of_argument, shaped};
+use crate::conversion::{Conversion, cast_strictly};
 use crate::list::ToArray;
 use arrow::array::{ArrayRef, AsArray, StringViewArray};
 use arrow::array::{Date32Array, Time64MicrosecondArray, TimestampMicrosecondArray};
-use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRewriter};
-use datafusion::common::{DFSchema, DataFusionError, Result, internal_err};
+use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{
-    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, Volatility};
 use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
 
@@ -61,29 +58,29 @@ impl TreeNodeRewriter for Casts<'_> {
             return self.on_session_clock(function);
         }
         let Expr::Cast(Cast { expr, field }) = expression else { return Ok(Transformed::no(expression)) };
-        let is_text = |data_type| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-        if ToDateTime::makes(field.data_type()) && expr.get_type(self.schema).is_ok_and(is_text) {
-            return Ok(Transformed::yes(call(ToDateTime::new(field.data_type().clone()), vec![*expr])));
-        }
-        let is_instant = |data_type| matches!(data_type, DataType::Timestamp(..));
-        if is_text(field.data_type().clone()) && expr.get_type(self.schema).is_ok_and(is_instant) {
-            return Ok(Transformed::yes(call(TimestampText::new(field.data_type().clone()), vec![*expr])));
-        }
-        if matches!(field.data_type(), DataType::List(_)) && expr.get_type(self.schema).is_ok_and(is_text) {
-            return Ok(Transformed::yes(call(ToArray::new(field.data_type().clone()), vec![*expr])));
-        }
         let from = expr.get_type(self.schema)?;
+        let is_text =
+            |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        if is_text(&from) && ToDateTime::makes(field.data_type()) {
+            return Ok(Transformed::yes(ToDateTime.of(*expr, field.data_type().clone())));
+        }
+        if is_text(&from) && matches!(field.data_type(), DataType::List(_)) {
+            return Ok(Transformed::yes(ToArray.of(*expr, field.data_type().clone())));
+        }
+        if is_text(field.data_type()) && matches!(from, DataType::Timestamp(..)) {
+            return Ok(Transformed::yes(TimestampText.of(*expr, field.data_type().clone())));
+        }
         match (&from, field.data_type()) {
             (
                 DataType::Timestamp(_, Some(_)),
                 DataType::Date32 | DataType::Time64(_) | DataType::Timestamp(_, None),
             ) => {
-                let local = call(SessionClock::new(LOCAL), vec![*expr]);
+                let local = SessionClock.of(*expr, LOCAL);
                 Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(local), field })))
             }
             (DataType::Date32 | DataType::Timestamp(_, None), DataType::Timestamp(_, Some(_))) => {
                 let local = datafusion::logical_expr::cast(*expr, LOCAL);
-                let at = call(SessionClock::new(instant()), vec![local]);
+                let at = SessionClock.of(local, instant());
                 Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(at), field })))
             }
             _ => Ok(Transformed::no(Expr::Cast(Cast { expr, field }))),
@@ -107,43 +104,27 @@ impl Casts<'_> {
         if is_epoch || !matches!(value.get_type(self.schema), Ok(DataType::Timestamp(_, Some(_)))) {
             return Ok(Transformed::no(Expr::ScalarFunction(function)));
         }
-        *value = call(SessionClock::new(LOCAL), vec![std::mem::take(value)]);
+        *value = SessionClock.of(std::mem::take(value), LOCAL);
         let local = Expr::ScalarFunction(function);
-        Ok(Transformed::yes(if truncates { call(SessionClock::new(instant()), vec![local]) } else { local }))
+        Ok(Transformed::yes(if truncates { SessionClock.of(local, instant()) } else { local }))
     }
 }
 
-fn call(function: impl ScalarUDFImpl + 'static, args: Vec<Expr>) -> Expr {
-    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::from(function)), args))
-}
-
-/// Reads text as a date or time of a declared type.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct ToDateTime {
-    to: DataType,
-    signature: Signature,
-}
+/// Reads text as a date or time of the declared type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct ToDateTime;
 
 impl ToDateTime {
-    fn new(to: DataType) -> Self {
-        // A text without a zone is read on the clock of the session.
-        let volatility = match &to {
-            DataType::Timestamp(_, Some(_)) => Volatility::Stable,
-            _ => Volatility::Immutable,
-        };
-        Self { to, signature: Signature::user_defined(volatility) }
-    }
-
     fn makes(to: &DataType) -> bool {
         matches!(to, DataType::Date32 | DataType::Time64(_) | DataType::Timestamp(..))
     }
 
     /// The values in microseconds or days; the declared unit is the caller's.
-    fn read(&self, texts: &StringViewArray, zone: Zone) -> std::result::Result<ArrayRef, DateTimeError> {
+    fn read(to: &DataType, texts: &StringViewArray, zone: Zone) -> std::result::Result<ArrayRef, DateTimeError> {
         let each = |read: &dyn Fn(&str) -> std::result::Result<i64, DateTimeError>| {
             texts.iter().map(|text| text.map(read).transpose()).collect::<std::result::Result<Vec<_>, _>>()
         };
-        Ok(match &self.to {
+        Ok(match to {
             DataType::Date32 => {
                 let days: std::result::Result<Date32Array, _> =
                     texts.iter().map(|text| text.map(parse_date).transpose()).collect();
@@ -159,47 +140,25 @@ impl ToDateTime {
     }
 }
 
-impl ScalarUDFImpl for ToDateTime {
-    fn name(&self) -> &str {
-        "to_datetime"
+impl Conversion for ToDateTime {
+    const NAME: &'static str = "to_datetime";
+
+    fn volatility(to: &DataType) -> Volatility {
+        match to {
+            // A text without a zone is read on the clock of the session.
+            DataType::Timestamp(_, Some(_)) => Volatility::Stable,
+            _ => Volatility::Immutable,
+        }
     }
 
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(name_of_argument(args))
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn is_strict(&self) -> bool {
-        true
-    }
-
-    fn coerce_types(&self, _arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        Ok(vec![DataType::Utf8View])
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(self.to.clone())
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
-        Ok(Arc::new(Field::new(self.name(), self.to.clone(), is_nullable)))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [text] = args.args.as_slice() else { return internal_err!("a cast has one argument") };
-        let is_constant = matches!(text, ColumnarValue::Scalar(_));
-        let texts = cast(&text.to_array(if is_constant { 1 } else { args.number_rows })?, &DataType::Utf8View)?;
-        let read = self.read(texts.as_string_view(), Zone::of_session(&args.config_options));
+    fn convert(self, values: &ArrayRef, to: &DataType, options: &ConfigOptions) -> Result<ArrayRef> {
+        let texts = cast(values, &DataType::Utf8View)?;
+        let read = Self::read(to, texts.as_string_view(), Zone::of_session(options));
         let read = read.map_err(|error| DataFusionError::External(Box::new(error)))?;
-        let read = match &self.to {
+        match to {
             // Microseconds are PostgreSQL's finest unit; a coarser or finer column takes them converted.
-            DataType::Timestamp(TimeUnit::Microsecond, None) | DataType::Date32 => read,
-            to => cast_with_options(&read, to, &CastOptions { safe: false, ..CastOptions::default() })?,
-        };
-        shaped(read, is_constant)
+            DataType::Timestamp(TimeUnit::Microsecond, None) | DataType::Date32 => Ok(read),
+            to => cast_strictly(&read, to),
+        }
     }
 }

@@ -2,13 +2,15 @@
 
 use super::parse::DateTimeError;
 use super::zone::Zone;
-use crate::columnar::{name_of_argument, shaped};
+use crate::columnar::shaped;
+use crate::conversion::{Conversion, cast_strictly};
 use arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray};
-use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use chrono::DateTime;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DataFusionError, Result, internal_err, plan_err};
-use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::sync::Arc;
 
 /// Microseconds of a local time.
@@ -30,7 +32,7 @@ fn instant_of(local: i64, zone: Zone) -> i64 {
 /// Instants on a clock, or the instants of what a clock shows: the other kind of timestamp than the given one.
 fn turned(values: &ArrayRef, zone: impl Fn(usize) -> Result<Option<Zone>>) -> Result<ArrayRef> {
     let is_instant = matches!(values.data_type(), DataType::Timestamp(_, Some(_)));
-    let micros = cast_with_options(values, &LOCAL, &CastOptions { safe: false, ..CastOptions::default() })?;
+    let micros = cast_strictly(values, &LOCAL)?;
     let micros = micros.as_primitive::<TimestampMicrosecondType>();
     let turn = if is_instant { local_of } else { instant_of };
     let mut turned = Vec::with_capacity(micros.len());
@@ -43,54 +45,22 @@ fn turned(values: &ArrayRef, zone: impl Fn(usize) -> Result<Option<Zone>>) -> Re
 }
 
 /// A cast between timestamps with and without time zone, which is one between instants and what the session's clock shows.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct SessionClock {
-    to: DataType,
-    signature: Signature,
-}
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct SessionClock;
 
-impl SessionClock {
-    pub(super) fn new(to: DataType) -> Self {
-        Self { to, signature: Signature::user_defined(Volatility::Stable) }
-    }
-}
+impl Conversion for SessionClock {
+    const NAME: &'static str = "session_clock";
 
-impl ScalarUDFImpl for SessionClock {
-    fn name(&self) -> &str {
-        "session_clock"
+    fn volatility(_to: &DataType) -> Volatility {
+        Volatility::Stable
     }
 
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(name_of_argument(args))
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn is_strict(&self) -> bool {
-        true
-    }
-
-    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        Ok(arg_types.to_vec())
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(self.to.clone())
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [value] = args.args.as_slice() else { return internal_err!("a cast has one argument") };
-        let is_constant = matches!(value, ColumnarValue::Scalar(_));
-        let values = value.to_array(if is_constant { 1 } else { args.number_rows })?;
-        let zone = Zone::of_session(&args.config_options);
-        let turned = match zone {
+    fn convert(self, values: &ArrayRef, to: &DataType, options: &ConfigOptions) -> Result<ArrayRef> {
+        match Zone::of_session(options) {
             // Both kinds count from the same midnight.
-            Zone::Utc => cast(&cast(&values, &LOCAL)?, &self.to)?,
-            _ => turned(&values, |_| Ok(Some(zone)))?,
-        };
-        shaped(turned, is_constant)
+            Zone::Utc => Ok(cast(&cast(values, &LOCAL)?, to)?),
+            zone => turned(values, |_| Ok(Some(zone))),
+        }
     }
 }
 

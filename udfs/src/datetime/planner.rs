@@ -2,8 +2,9 @@
 
 use super::clock::LOCAL;
 use super::interval::{IntervalTimes, interval};
+use crate::columnar::text_literal;
 use arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, cast};
@@ -16,14 +17,6 @@ pub struct DateTimePlanner;
 
 fn is_number(data_type: &DataType) -> bool {
     data_type.is_numeric() || *data_type == DataType::Null
-}
-
-/// A quoted literal, which takes its type from what it is compared with.
-fn quoted(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => Some(text),
-        _ => None,
-    }
 }
 
 /// The texts that PostgreSQL reads as a truth: unique beginnings of words, too.
@@ -62,12 +55,12 @@ impl ExprPlanner for DateTimePlanner {
                 (cast(left_expr, LOCAL), right_expr)
             }
             (BinaryOperator::Plus, l, DataType::Date32) if is_interval(l) => (left_expr, cast(right_expr, LOCAL)),
-            (_, DataType::Boolean, _) if quoted(&right_expr).is_some() => {
-                let known = quoted(&right_expr).and_then(truth);
+            (_, DataType::Boolean, _) if text_literal(&right_expr).is_some() => {
+                let known = text_literal(&right_expr).and_then(truth);
                 (left_expr, known.map_or(right_expr, |truth| Expr::Literal(truth.into(), None)))
             }
-            (_, _, DataType::Boolean) if quoted(&left_expr).is_some() => {
-                let known = quoted(&left_expr).and_then(truth);
+            (_, _, DataType::Boolean) if text_literal(&left_expr).is_some() => {
+                let known = text_literal(&left_expr).and_then(truth);
                 (known.map_or(left_expr, |truth| Expr::Literal(truth.into(), None)), right_expr)
             }
             _ => (left_expr, right_expr),

@@ -2,6 +2,8 @@
 
 use super::function::is_text;
 use super::{JsonFunction, Shown, Step};
+use crate::columnar::text_literal;
+use crate::list::array_literal;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
@@ -88,62 +90,5 @@ fn text_if_unknown(expr: Expr) -> Expr {
             Expr::Placeholder(Placeholder::new_with_field(parameter.id, Some(field)))
         }
         other => other,
-    }
-}
-
-fn text_literal(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => Some(text),
-        _ => None,
-    }
-}
-
-/// The elements of a one-dimensional `text[]` literal; an unquoted NULL is none.
-fn array_literal(text: &str) -> Option<Vec<Option<String>>> {
-    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    if inner.trim().is_empty() {
-        return Some(Vec::new());
-    }
-    let mut elements = Vec::new();
-    let mut characters = inner.chars().peekable();
-    loop {
-        while characters.next_if(char::is_ascii_whitespace).is_some() {}
-        let is_quoted = characters.next_if_eq(&'"').is_some();
-        let mut element = String::new();
-        // How much of an unquoted element is more than trailing space.
-        let mut length = 0;
-        loop {
-            match characters.next_if(|character| is_quoted || *character != ',') {
-                Some('"') if is_quoted => break,
-                Some('"' | '{' | '}') if !is_quoted => return None,
-                Some('\\') => {
-                    element.push(characters.next()?);
-                    length = element.len();
-                }
-                Some(character) => {
-                    element.push(character);
-                    if !character.is_ascii_whitespace() {
-                        length = element.len();
-                    }
-                }
-                None if is_quoted => return None,
-                None => break,
-            }
-        }
-        if is_quoted {
-            while characters.next_if(char::is_ascii_whitespace).is_some() {}
-        } else {
-            element.truncate(length);
-            if element.is_empty() {
-                return None;
-            }
-        }
-        let is_null = !is_quoted && element.eq_ignore_ascii_case("null");
-        elements.push((!is_null).then_some(element));
-        match characters.next() {
-            None => return Some(elements),
-            Some(',') => {}
-            Some(_) => return None,
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::integer::{IntegerOperation, IntegerOperator};
 use super::{NumericOperator, Operation};
+use crate::columnar::text_literal;
 use crate::decimal::{PRECISION, SCALE, parse_decimal};
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
@@ -58,7 +59,7 @@ fn of_integers(operator: &BinaryOperator) -> Option<IntegerOperation> {
 }
 
 fn kind(expr: &Expr, schema: &DFSchema) -> Kind {
-    if untyped_placeholder(expr).is_some() || quoted(expr).is_some() {
+    if untyped_placeholder(expr).is_some() || text_literal(expr).is_some() {
         return Kind::Untyped;
     }
     match expr.get_type(schema) {
@@ -77,16 +78,8 @@ fn untyped_placeholder(expr: &Expr) -> Option<&Placeholder> {
     }
 }
 
-/// A quoted literal such as '1.15', whose type SQL takes from its surroundings.
-fn quoted(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => Some(text),
-        _ => None,
-    }
-}
-
 fn typed(expr: Expr) -> Result<Expr> {
-    if let Some(text) = quoted(&expr) {
+    if let Some(text) = text_literal(&expr) {
         let Ok(parsed) = parse_decimal(text) else {
             return plan_err!("invalid input syntax for type numeric");
         };

@@ -79,50 +79,6 @@ pub(crate) fn bytea(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Cuts `{a,"b c",NULL}` into its elements; `None` when it is no one-dimensional array.
-pub(crate) fn split_array(text: &str) -> Option<Vec<Option<String>>> {
-    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    let mut items = Vec::new();
-    if inner.trim().is_empty() {
-        return Some(items);
-    }
-    let mut chars = inner.chars().peekable();
-    loop {
-        while chars.next_if(|found| found.is_ascii_whitespace()).is_some() {}
-        let mut item = String::new();
-        let quoted = chars.next_if_eq(&'"').is_some();
-        let ended = loop {
-            match chars.next() {
-                None if quoted => return None,
-                None => break true,
-                Some('\\') => item.push(chars.next()?),
-                Some('"') if quoted => {
-                    while chars.next_if(|found| found.is_ascii_whitespace()).is_some() {}
-                    match chars.next() {
-                        None => break true,
-                        Some(',') => break false,
-                        Some(_) => return None,
-                    }
-                }
-                Some(',') if !quoted => break false,
-                Some('{' | '}' | '"') if !quoted => return None,
-                Some(found) => item.push(found),
-            }
-        };
-        if !quoted {
-            let kept = item.trim_end().len();
-            item.truncate(kept);
-            if item.is_empty() {
-                return None;
-            }
-        }
-        items.push((quoted || !item.eq_ignore_ascii_case("null")).then_some(item));
-        if ended {
-            return Some(items);
-        }
-    }
-}
-
 /// Cuts the binary form of a one-dimensional array into its elements.
 pub(crate) fn split_binary_array(bytes: &[u8], element: u32) -> Option<Vec<Option<&[u8]>>> {
     let mut rest = bytes;

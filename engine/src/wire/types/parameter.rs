@@ -7,10 +7,11 @@ use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit, TimeUnit};
 use datafusion::scalar::ScalarValue;
 
 use ratehouse_udfs::datetime::DateTimeError;
+use ratehouse_udfs::list::array_literal;
 
 use super::datetime::{self, Zone};
 use super::interval::Interval;
-use super::list::{bytea, item_type, list, split_array, split_binary_array};
+use super::list::{bytea, item_type, list, split_binary_array};
 use super::numeric::Decimal;
 use super::{Format, oid, presentation};
 use crate::wire::backend::Failure;
@@ -121,7 +122,7 @@ fn from_text(type_oid: u32, text: &str, target: &DataType, zone: Zone) -> Result
             Some(element) => {
                 let item = item_type(target);
                 let mut items = Vec::new();
-                for part in split_array(text).ok_or_else(wrong)? {
+                for part in array_literal(text).ok_or_else(wrong)? {
                     items.push(part.map(|part| from_text(element.oid, &part, item, zone)).transpose()?);
                 }
                 list(items, element.oid, item)?
