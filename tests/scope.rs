@@ -1,5 +1,6 @@
 //! What each login sees, and that nothing else shows: not by name, error, plan or number.
 
+mod roles;
 mod statements;
 
 use ratehouse::session::Session;

@@ -29,9 +29,11 @@ use std::sync::Arc;
 pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let operators = numeric::Operation::ALL.map(|operation| ScalarUDF::from(numeric::NumericOperator::new(operation)));
     let functions = [
+        ScalarUDF::from(datetime::Age::new()),
         ScalarUDF::from(datetime::IntervalTimes::new(false)),
         ScalarUDF::from(datetime::IntervalTimes::new(true)),
         ScalarUDF::from(datetime::Timezone::new()),
+        ScalarUDF::from(json::ToJson::new()),
         ScalarUDF::from(math::Ceil::new()),
         ScalarUDF::from(math::Floor::new()),
         ScalarUDF::from(math::Round::new()),

@@ -53,6 +53,7 @@ pub use facts::{
     BackendFact, CatalogFacts, Clock, ColumnFact, ForeignKeyFact, FunctionFact, FunctionKind, Privilege, RelationFact,
     RelationKind, RoleFact, SchemaFact, SettingFact,
 };
+pub use names::schemas_listed;
 pub use oids::relation_oid;
 pub use operator_syntax::with_plain_operators;
 pub use session::{SettingScope, SideEffect};
@@ -60,6 +61,11 @@ pub use types::PgType;
 
 use directory::Directory;
 use session::CatalogSession;
+
+/// A type as `format_type` and `pg_typeof` print it: `double precision`, `text[]`.
+pub fn type_name(oid: u32) -> String {
+    types::TYPES.format(oid, None)
+}
 
 /// Most rows a catalog query may return.
 const RESULT_ROWS_MAX: usize = 1_000_000;
@@ -84,7 +90,7 @@ pub struct CatalogAnswer {
     pub schema: SchemaRef,
     /// All rows.
     pub batches: Vec<RecordBatch>,
-    /// `set_config`, `pg_cancel_backend` and `pg_terminate_backend` calls in order, for the caller to carry out.
+    /// Calls of `set_config`, `pg_sleep`, `pg_cancel_backend` and `pg_terminate_backend` in order, for the caller to carry out.
     pub effects: Vec<SideEffect>,
 }
 
@@ -111,6 +117,11 @@ impl PgCatalog {
     /// `select 'charges'::regclass`. A statement that also touches other relations is not the catalog's.
     pub fn claims(statement: &Statement) -> bool {
         claims::claims(statement)
+    }
+
+    /// Whether a function is one of the catalog's that only tells: called with constants, it is a constant.
+    pub fn tells(function: &str) -> bool {
+        functions::belongs_to_catalogs(function) && !functions::acts(function) && functions::native(function).is_some()
     }
 
     /// Replaces what the session may see, for example after a grant changed.

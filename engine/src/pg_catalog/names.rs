@@ -75,6 +75,24 @@ pub(super) fn split_qualified(text: &str) -> Option<Vec<String>> {
     }
 }
 
+/// The schemas that a `search_path` names, in order, each once; whether they exist is not asked.
+pub fn schemas_listed(search_path: &str, user: &str) -> Vec<String> {
+    let mut listed: Vec<String> = Vec::new();
+    for part in search_path.split(',') {
+        let part = part.trim();
+        let name = match part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            Some("$user") => user.to_owned(),
+            Some(quoted) => quoted.replace("\"\"", "\""),
+            None if part == "$user" => user.to_owned(),
+            None => part.to_lowercase(),
+        };
+        if !listed.contains(&name) {
+            listed.push(name);
+        }
+    }
+    listed
+}
+
 /// PostgreSQL's keywords: word, category, whether it may be a bare label, and both in words.
 pub(super) static KEYWORDS: LazyLock<Vec<[&'static str; 5]>> = LazyLock::new(|| {
     include_str!("data/keywords.tsv")

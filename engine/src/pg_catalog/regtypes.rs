@@ -62,7 +62,16 @@ pub(super) fn find(session: &CatalogSession, reg: u32, text: &str) -> Result<Opt
 
 /// A type by SQL or internal name, with or without modifier.
 pub(super) fn find_type(text: &str) -> Option<u32> {
-    let lower = if text.contains('"') { text.to_owned() } else { text.to_lowercase() };
+    if text.contains('"') {
+        return match split_qualified(text)?.as_slice() {
+            [name] => TYPES.named(&format!("\"{name}\"")),
+            [schema, name] if schema == "pg_catalog" || schema == "information_schema" => {
+                TYPES.named(&format!("\"{name}\""))
+            }
+            _ => None,
+        };
+    }
+    let lower = text.to_lowercase();
     let (head, tail) = match (lower.find('('), lower.find(')')) {
         (Some(open), Some(close)) if open < close => (lower[..open].trim_end(), &lower[close + 1..]),
         _ => (lower.as_str(), ""),

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use regex::{Regex, RegexBuilder};
 
 use super::directory::Directory;
 use super::error::CatalogQueryError;
 use super::facts::SettingFact;
+use super::names::schemas_listed;
 use super::oids::PG_CATALOG;
 
 /// Something a catalog statement asks of the session that it cannot do itself.
@@ -26,6 +28,8 @@ pub enum SideEffect {
     CancelBackend(i32),
     /// `pg_terminate_backend(pid)` was called.
     TerminateBackend(i32),
+    /// `pg_sleep` was called: the answer is to wait as long.
+    Sleep(Duration),
 }
 
 /// How long a setting holds.
@@ -98,19 +102,8 @@ impl CatalogSession {
     /// Schemas named by `search_path` that exist, in order.
     pub(super) fn listed_path(&self) -> Vec<String> {
         let text = self.setting("search_path").unwrap_or_else(|| "\"$user\", public".to_owned());
-        let mut path: Vec<String> = Vec::new();
-        for part in text.split(',') {
-            let part = part.trim();
-            let name = match part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-                Some("$user") => self.directory.facts.current_user.clone(),
-                Some(quoted) => quoted.replace("\"\"", "\""),
-                None if part == "$user" => self.directory.facts.current_user.clone(),
-                None => part.to_lowercase(),
-            };
-            if self.directory.schema_oid(&name).is_some() && !path.contains(&name) {
-                path.push(name);
-            }
-        }
+        let mut path = schemas_listed(&text, &self.directory.facts.current_user);
+        path.retain(|name| self.directory.schema_oid(name).is_some());
         path
     }
 

@@ -32,27 +32,27 @@ pub struct Authority<'a> {
 /// Columns that no `INSERT`, `UPDATE` or `DELETE` writes: procedures and statements of their own do.
 const PROTECTED: [(&str, &str, &str); 1] = [("rate_card_versions", "status", "draft")];
 
-impl Authority<'_> {
-    /// Whether the role may write the table at all.
-    ///
-    /// # Errors
-    /// `42501`, the same for a table that the role cannot see.
-    pub fn may_write(&self, table: &RefTable) -> Result<(), SessionError> {
-        let relation = RELATIONS.iter().find(|r| r.schema == "ref" && r.name == table.name);
-        match relation {
-            Some(relation) if relation.write.has(self.principal.role) => Ok(()),
-            Some(relation) if relation.read.has(self.principal.role) => {
-                let denied = SessionError::denied(&format!("table {}", table.name));
-                Err(if table.name == "users" {
-                    denied.hint("logins are made and changed with create user, alter user and drop user")
-                } else {
-                    denied
-                })
-            }
-            Some(_) | None => Err(SessionError::no_relation(&format!("ref.{}", table.name))),
+/// Whether the role may write the table at all.
+///
+/// # Errors
+/// `42501`, the same for a table that the role cannot see.
+pub fn may_write(role: Role, table: &RefTable) -> Result<(), SessionError> {
+    let relation = RELATIONS.iter().find(|r| r.schema == "ref" && r.name == table.name);
+    match relation {
+        Some(relation) if relation.write.has(role) => Ok(()),
+        Some(relation) if relation.read.has(role) => {
+            let denied = SessionError::denied(&format!("table {}", table.name));
+            Err(if table.name == "users" {
+                denied.hint("logins are made and changed with create user, alter user and drop user")
+            } else {
+                denied
+            })
         }
+        Some(_) | None => Err(SessionError::no_relation(&format!("ref.{}", table.name))),
     }
+}
 
+impl Authority<'_> {
     /// Checks one change of a row.
     ///
     /// # Errors

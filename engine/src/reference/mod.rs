@@ -8,7 +8,7 @@ mod checks;
 mod overlay;
 mod values;
 
-pub use authority::Authority;
+pub use authority::{Authority, may_write};
 pub use checks::{State, check};
 pub use overlay::{Overlay, RefOp, Rows};
 pub use values::{data_type, from_array, from_text, to_array};

@@ -40,6 +40,8 @@ pub enum Kind {
     Reset,
     /// `begin`, `commit`, `rollback`, `savepoint`, `release`.
     Transaction,
+    /// `lock table`.
+    Lock,
     /// Statements that pools send and that have nothing to do here: `discard`, `listen`, `deallocate`.
     Nothing,
 }
@@ -64,6 +66,7 @@ pub fn admit(statement: &Statement) -> Result<Kind, SessionError> {
             }
         }
         Statement::Call(_) => Kind::Call,
+        Statement::Lock(_) => Kind::Lock,
         Statement::Set(_) => Kind::Set,
         Statement::ShowVariable { .. } => Kind::Show,
         Statement::Reset(_) => Kind::Reset,

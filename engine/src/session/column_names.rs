@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Ident, Query, Select, SelectItem, SetExpr, Statement as Ast, UnaryOperator, Value,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select, SelectItem, SetExpr, Statement as Ast,
+    Value,
 };
 
-use super::dialect;
+use super::dialect::into_integer;
 
 /// Begins the names that stand in while a query is planned.
 const STAND_IN: &str = "__column_";
@@ -42,21 +43,6 @@ pub(super) fn stand_in(mut query: Ast) -> (Ast, Vec<String>) {
         }
     }
     (query, shown)
-}
-
-/// A whole number in the select list is an `integer` where it fits, as in Postgres; to the engine it is a `bigint`.
-fn into_integer(expression: &mut Expr) {
-    let literal = match &*expression {
-        Expr::Value(value) => &value.value,
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
-            Expr::Value(value) => &value.value,
-            _ => return,
-        },
-        _ => return,
-    };
-    if matches!(literal, Value::Number(digits, _) if digits.parse::<i32>().is_ok()) {
-        dialect::cast(expression, DataType::Integer(None));
-    }
 }
 
 /// The select whose columns name the result's.
@@ -101,6 +87,13 @@ fn name_of(expression: &Expr) -> Option<String> {
         Expr::Identifier(ident) => Some(ident.value.clone()),
         Expr::CompoundIdentifier(parts) => parts.last().map(|ident| ident.value.clone()),
         Expr::Function(function) => {
+            // What a cast to json stands as.
+            if let ("json", FunctionArguments::List(list)) = (function.name.to_string().as_str(), &function.args)
+                && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(cast))] = list.args.as_slice()
+                && let Some(name) = name_of(cast)
+            {
+                return Some(name);
+            }
             function.name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.to_lowercase())
         }
         Expr::Cast { expr, data_type, .. } => name_of(expr).or_else(|| Some(type_name(&data_type.to_string()))),

@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{CopyLegacyOption, CopyOption, CopySource, 
 
 use super::{Answer, Session, Statement};
 use crate::catalog::{RefTable, Value};
-use crate::reference::{Overlay, RefOp, from_text};
+use crate::reference::{Overlay, RefOp, from_text, may_write};
 use crate::security::SessionError;
 use crate::security::guard::name_parts;
 
@@ -143,6 +143,7 @@ impl Session {
             return Err(SessionError::unsupported("copy into a query"));
         };
         let table = self.writable_table(table_name)?;
+        may_write(self.principal().role, table)?;
         let columns = if columns.is_empty() {
             (0..table.columns.len()).collect()
         } else {

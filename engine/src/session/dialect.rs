@@ -5,16 +5,21 @@
 //! - `x = any ($1)` compares with an array of texts, where nothing else says what the parameter is;
 //! - `x at time zone z` is `timezone(z, x)`, `date(x)` is `x::date`, `localtimestamp` is `now()::timestamp`, `date_trunc` may have a time
 //!   zone, and a collation that compares bytes changes nothing;
+//! - `age` is of timestamps; `sign`, `div`, `every`, `variance` are spelled out; `x similar to 'pattern'` and `substring(x from 'pattern')` are regular expressions;
+//! - `from generate_series(1, 3) g` names its column `g`, and `select generate_series(1, 3)` gives rows;
 //! - a number in `rollup (1, 2)`, `cube` and `grouping sets` is the column at that place, as it is in a plain `group by`.
 
 use std::ops::ControlFlow;
 
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, CastKind, DataType, Expr, Fetch, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, Query, Select, SelectItem, Statement as Ast,
-    TimezoneInfo, Value, VisitMut, VisitorMut,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, ExactNumberInfo, Expr, Fetch, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval, LimitClause,
+    ObjectName, Query, Select, SelectItem, Statement, Statement as Ast, Subscript, TableAlias, TableAliasColumnDef,
+    TableFactor, TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
+use crate::pg_catalog::PgCatalog;
 use crate::security::SessionError;
 
 /// Rewrites a statement in place.
@@ -22,13 +27,18 @@ use crate::security::SessionError;
 /// # Errors
 /// `0A000` for `with ties`, `42601` for a limit that is given twice, `42P10` for a place that the select list does not have.
 pub(super) fn adapt(statement: &mut Ast) -> Result<(), SessionError> {
-    match statement.visit(&mut Adapter) {
+    // The catalogs have functions, sets of rows and patterns of their own.
+    let is_engines = !PgCatalog::claims(statement);
+    match statement.visit(&mut Adapter { is_engines }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
 }
 
-struct Adapter;
+struct Adapter {
+    /// Whether the engine plans the statement.
+    is_engines: bool,
+}
 
 impl VisitorMut for Adapter {
     type Break = SessionError;
@@ -38,7 +48,34 @@ impl VisitorMut for Adapter {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<SessionError> {
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. } = item
+                && self.is_engines
+                && let Expr::Function(function) = expression
+                && is_named(function, "generate_series")
+            {
+                *expression = call("unnest", [expression.clone()]);
+            }
+        }
         into_flow(name_grouped_places(select))
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SessionError> {
+        if let TableFactor::Table { name, args: Some(_), alias, .. } = factor
+            && self.is_engines
+            && name.to_string().eq_ignore_ascii_case("generate_series")
+        {
+            let alias = alias.get_or_insert_with(|| TableAlias {
+                explicit: true,
+                name: Ident::new("generate_series"),
+                columns: Vec::new(),
+                at: None,
+            });
+            if alias.columns.is_empty() {
+                alias.columns.push(TableAliasColumnDef::from_name(alias.name.value.clone()));
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<SessionError> {
@@ -60,8 +97,48 @@ impl VisitorMut for Adapter {
                 }
                 *expression = std::mem::replace(expr.as_mut(), nothing());
             }
+            Expr::SimilarTo { .. } | Expr::Substring { .. } | Expr::Cast { .. } | Expr::InSubquery { .. }
+                if !self.is_engines => {}
+            Expr::Cast { expr, data_type: DataType::JSON | DataType::JSONB, .. } => {
+                *expression = call("json", [(**expr).clone()]);
+            }
+            Expr::TypedString(TypedString { data_type: DataType::JSON | DataType::JSONB, value, .. })
+                if self.is_engines =>
+            {
+                *expression = call("json", [Expr::Value(value.clone())]);
+            }
+            // The engine's own reading knows no times of day.
+            Expr::Interval(Interval { value, leading_field: None, .. }) if self.is_engines && is_text(value) => {
+                let mut span = (**value).clone();
+                cast(&mut span, DataType::Interval { fields: None, precision: None });
+                *expression = span;
+            }
+            Expr::InSubquery { expr, subquery, negated } if matches!(**expr, Expr::Tuple(_)) => {
+                if *negated {
+                    return ControlFlow::Break(
+                        SessionError::unsupported("not in with rows of several columns").hint("use not exists"),
+                    );
+                }
+                if let Some(exists) = row_exists(expr, subquery) {
+                    *expression = exists;
+                }
+            }
+            Expr::SimilarTo { pattern, escape_char, .. } => {
+                if let Err(error) = into_regular_expression(pattern, escape_char.take().map(|span| span.value).as_ref())
+                {
+                    return ControlFlow::Break(error);
+                }
+            }
+            Expr::Substring { expr, substring_from: Some(pattern), substring_for: None, .. } if is_text(pattern) => {
+                let matched = call("regexp_match", [(**expr).clone(), (**pattern).clone()]);
+                let first = Subscript::Index { index: Expr::value(Value::Number("1".to_owned(), false)) };
+                *expression = Expr::CompoundFieldAccess {
+                    root: Box::new(Expr::Nested(Box::new(matched))),
+                    access_chain: vec![AccessExpr::Subscript(first)],
+                };
+            }
             Expr::Function(function) => {
-                if let Some(meant) = meant_by(function) {
+                if let Some(meant) = meant_by(function, self.is_engines) {
                     *expression = meant;
                 }
             }
@@ -102,7 +179,7 @@ fn nothing() -> Expr {
 
 /// What a call stands for: `date(x)` for `x::date`, `date_trunc(part, x, zone)` for the same on that zone's clock,
 /// `current_timestamp(0)` and `localtimestamp` for now.
-fn meant_by(function: &mut Function) -> Option<Expr> {
+fn meant_by(function: &mut Function, is_engines: bool) -> Option<Expr> {
     let name = function.name.to_string().to_ascii_lowercase();
     if name == "localtimestamp" {
         let mut now = call("now", []);
@@ -126,8 +203,148 @@ fn meant_by(function: &mut Function) -> Option<Expr> {
             Some(call("timezone", [zone, call("date_trunc", [part, local])]))
         }
         ("current_timestamp", 1) => Some(call("now", [])),
+        _ if !is_engines => None,
+        ("age", count @ (1 | 2)) => {
+            // Of one instant: from midnight of today.
+            let mut to = if count == 2 { values.next()?? } else { call("current_date", []) };
+            let mut from = values.next()??;
+            cast(&mut to, DataType::Timestamp(None, TimezoneInfo::None));
+            cast(&mut from, DataType::Timestamp(None, TimezoneInfo::None));
+            Some(call("age", [to, from]))
+        }
+        // A whole number is an integer where it fits.
+        ("pg_typeof", 1) => {
+            let mut value = values.next()??;
+            into_integer(&mut value);
+            Some(call("pg_typeof", [value]))
+        }
+        ("sign", 1) => {
+            let value = values.next()??;
+            let number = |digit: &str| Expr::value(Value::Number(digit.to_owned(), false));
+            let when = |op, then: Expr| CaseWhen {
+                condition: Expr::BinaryOp { left: Box::new(value.clone()), op, right: Box::new(number("0")) },
+                result: then,
+            };
+            let minus = Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(number("1")) };
+            Some(Expr::Case {
+                case_token: AttachedToken::empty(),
+                end_token: AttachedToken::empty(),
+                operand: None,
+                conditions: vec![
+                    when(BinaryOperator::Gt, number("1")),
+                    when(BinaryOperator::Lt, minus),
+                    when(BinaryOperator::Eq, number("0")),
+                ],
+                else_result: None,
+            })
+        }
+        ("div", 2) => {
+            let (mut left, right) = (values.next()??, values.next()??);
+            cast(&mut left, DataType::Numeric(ExactNumberInfo::None));
+            let quotient = Expr::BinaryOp {
+                left: Box::new(left),
+                op: BinaryOperator::Divide,
+                right: Box::new(Expr::Nested(Box::new(right))),
+            };
+            Some(call("trunc", [quotient]))
+        }
+        ("every", 1) => renamed(function, "bool_and"),
+        ("variance", 1) => renamed(function, "var_samp"),
         _ => None,
     }
+}
+
+fn is_named(function: &Function, name: &str) -> bool {
+    matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|ident| ident.value.eq_ignore_ascii_case(name)))
+}
+
+/// The same call of another function: its filter and window stay.
+fn renamed(function: &Function, name: &str) -> Option<Expr> {
+    Some(Expr::Function(Function { name: ObjectName::from(vec![Ident::new(name)]), ..function.clone() }))
+}
+
+/// `(a, b) in (select x, y ...)` as `exists (select from (select x, y ...) as r (x, y) where r.x = a and r.y = b)`: the same where it decides
+/// which rows are kept, which is where such conditions stand.
+fn row_exists(row: &Expr, subquery: &Query) -> Option<Expr> {
+    const ROW: &str = "__row";
+    let Expr::Tuple(values) = row else { return None };
+    let names: Vec<Ident> = (0..values.len()).map(|at| Ident::with_quote('"', format!("{ROW}_{at}"))).collect();
+    let equal = values.iter().zip(&names).map(|(value, name)| Expr::BinaryOp {
+        left: Box::new(Expr::CompoundIdentifier(vec![Ident::with_quote('"', ROW), name.clone()])),
+        op: BinaryOperator::Eq,
+        right: Box::new(Expr::Nested(Box::new(value.clone()))),
+    });
+    let condition = equal.reduce(|left, right| Expr::BinaryOp {
+        left: Box::new(left),
+        op: BinaryOperator::And,
+        right: Box::new(right),
+    })?;
+    let columns: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let text = format!("select 1 from ({subquery}) as \"{ROW}\" ({}) where {condition}", columns.join(", "));
+    let parsed = super::grammar::parse(&text).ok()?;
+    match parsed.into_iter().next()? {
+        Statement::Query(query) => Some(Expr::Exists { subquery: query, negated: false }),
+        _ => None,
+    }
+}
+
+fn is_text(expression: &Expr) -> bool {
+    matches!(expression, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
+}
+
+/// The pattern of `similar to` as the regular expression that the engine's operator takes: all of a text matches, `%` is anything and `_`
+/// one character, `| * + ? {} () []` are as in regular expressions, and what follows the escape character is itself.
+fn into_regular_expression(pattern: &mut Expr, escape: Option<&Value>) -> Result<(), SessionError> {
+    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) = pattern else {
+        return Err(SessionError::unsupported("similar to with a pattern that is not a text")
+            .hint("use ~ with a regular expression"));
+    };
+    let escape = match escape {
+        None => Some('\\'),
+        Some(said) => {
+            let said = said.clone().into_string().unwrap_or_default();
+            let mut letters = said.chars();
+            match (letters.next(), letters.next()) {
+                (first, None) => first,
+                _ => {
+                    return Err(
+                        SessionError::new("22025", "invalid escape string").hint("an escape is one character or none")
+                    );
+                }
+            }
+        }
+    };
+    let mut regular = String::from("^(?s:");
+    let mut letters = text.chars();
+    let mut is_in_brackets = false;
+    while let Some(letter) = letters.next() {
+        if Some(letter) == escape {
+            let escaped = letters.next().ok_or_else(|| {
+                SessionError::new("22025", "invalid escape sequence")
+                    .hint("a pattern does not end with its escape character")
+            })?;
+            regular.push_str(&regex::escape(&escaped.to_string()));
+            continue;
+        }
+        match letter {
+            ']' => is_in_brackets = false,
+            '[' => is_in_brackets = true,
+            '%' if !is_in_brackets => {
+                regular.push_str(".*");
+                continue;
+            }
+            '_' if !is_in_brackets => {
+                regular.push('.');
+                continue;
+            }
+            '.' | '^' | '$' | '\\' if !is_in_brackets => regular.push('\\'),
+            _ => {}
+        }
+        regular.push(letter);
+    }
+    regular.push_str(")$");
+    *text = regular;
+    Ok(())
 }
 
 fn call(name: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
@@ -148,6 +365,21 @@ fn call(name: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
 pub(super) fn cast(expression: &mut Expr, data_type: DataType) {
     let expr = Box::new(expression.clone());
     *expression = Expr::Cast { kind: CastKind::Cast, expr, data_type, array: false, format: None };
+}
+
+/// A whole number is an `integer` where it fits, as in Postgres; to the engine it is a `bigint`.
+pub(super) fn into_integer(expression: &mut Expr) {
+    let literal = match &*expression {
+        Expr::Value(value) => &value.value,
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match expr.as_ref() {
+            Expr::Value(value) => &value.value,
+            _ => return,
+        },
+        _ => return,
+    };
+    if matches!(literal, Value::Number(digits, _) if digits.parse::<i32>().is_ok()) {
+        cast(expression, DataType::Integer(None));
+    }
 }
 
 fn fetch_to_limit(query: &mut Query) -> Result<(), SessionError> {
@@ -236,6 +468,39 @@ mod tests {
             "SELECT a, b + 1 AS c, sum(d) FROM t GROUP BY ROLLUP (a, b + 1)"
         );
         assert_eq!(parse("select a from t group by cube (2)").expect_err("one column").sqlstate, "42P10");
+    }
+
+    #[test]
+    fn functions_that_are_spelled_out() {
+        assert_eq!(
+            adapted("select every(a), variance(b) filter (where c) from t"),
+            "SELECT bool_and(a), var_samp(b) FILTER (WHERE c) FROM t"
+        );
+        assert_eq!(
+            adapted("select sign(a) from t"),
+            "SELECT CASE WHEN a > 0 THEN 1 WHEN a < 0 THEN -1 WHEN a = 0 THEN 0 END FROM t"
+        );
+        assert_eq!(adapted("select div(a, b) from t"), "SELECT trunc(CAST(a AS NUMERIC) / (b)) FROM t");
+        assert_eq!(adapted("select substring(a from 'b.') from t"), "SELECT (regexp_match(a, 'b.'))[1] FROM t");
+        assert_eq!(adapted("select a::jsonb ->> 'b' from t"), "SELECT json(a) ->> 'b' FROM t");
+        assert_eq!(
+            adapted("select 1 from t where (a, b) in (select c, d from u)"),
+            "SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM (SELECT c, d FROM u) AS \"__row\" (\"__row_0\", \"__row_1\") \
+             WHERE \"__row\".\"__row_0\" = (a) AND \"__row\".\"__row_1\" = (b))"
+        );
+        assert_eq!(adapted("select generate_series(1, a) from t"), "SELECT unnest(generate_series(1, a)) FROM t");
+        assert_eq!(adapted("select g from generate_series(1, 2) g"), "SELECT g FROM generate_series(1, 2) g (g)");
+    }
+
+    #[test]
+    fn similar_to_is_a_regular_expression_of_the_whole_text() {
+        let pattern = |sql: &str| adapted(sql).replace("SELECT a SIMILAR TO ", "").replace(" FROM t", "");
+        assert_eq!(pattern("select a similar to 'b%_' from t"), "'^(?s:b.*.)$'");
+        assert_eq!(pattern("select a similar to '(b|c.)+[%_]' from t"), r"'^(?s:(b|c\.)+[%_])$'");
+        assert_eq!(pattern(r"select a similar to 'b\%' from t"), "'^(?s:b%)$'");
+        assert_eq!(pattern("select a similar to 'b#_' escape '#' from t"), "'^(?s:b_)$'");
+        assert_eq!(parse(r"select a similar to 'b\'").expect_err("ends early").sqlstate, "22025");
+        assert_eq!(parse("select a similar to b from t").expect_err("a column").sqlstate, "0A000");
     }
 
     #[test]

@@ -6,9 +6,10 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::collect;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::sql::sqlparser::ast::UtilityOption;
+use serde_json::{Value, json};
 
 use super::{Answer, Session, query};
 use crate::security::SessionError;
@@ -27,12 +28,18 @@ impl Session {
         verbose: bool,
         options: Option<&[UtilityOption]>,
     ) -> Result<Answer, SessionError> {
-        let named = |wanted: &str| {
-            options.unwrap_or_default().iter().any(|option| option.name.value.eq_ignore_ascii_case(wanted))
-        };
-        let (analyze, verbose) = (analyze || named("analyze"), verbose || named("verbose"));
-        if analyze || verbose {
+        let options = Options::of(options.unwrap_or_default())?;
+        let analyze = analyze || options.analyze;
+        if analyze {
             self.may(Action::ExplainAnalyze, "explain analyze")?;
+        }
+        // What `verbose` adds is inside the operators: whoever may not see it gets the plain plan.
+        let verbose = (verbose || options.verbose) && self.may(Action::ExplainAnalyze, "explain verbose").is_ok();
+        if options.json {
+            let physical = self.physical(&plan).await?;
+            let text = serde_json::to_string_pretty(&json!([{ "Plan": node(physical.as_ref()) }]))
+                .map_err(|error| DataFusionError::External(Box::new(error)))?;
+            return query::text_row("QUERY PLAN", &text);
         }
         let text = if analyze {
             let physical = self.runnable(&plan).await?;
@@ -46,4 +53,50 @@ impl Session {
         let batch = RecordBatch::try_new(schema(), vec![lines]).map_err(DataFusionError::from)?;
         query::rows(schema(), vec![batch])
     }
+}
+
+/// The options that change something here; `costs`, `timing` and the like have nothing to show or hide.
+#[derive(Default)]
+struct Options {
+    analyze: bool,
+    verbose: bool,
+    json: bool,
+}
+
+impl Options {
+    fn of(options: &[UtilityOption]) -> Result<Self, SessionError> {
+        let mut found = Self::default();
+        for UtilityOption { name, arg } in options {
+            let value = arg.as_ref().map(|value| value.to_string().trim_matches('\'').to_ascii_lowercase());
+            let is_on = !matches!(value.as_deref(), Some("off" | "false" | "0"));
+            match name.value.to_ascii_lowercase().as_str() {
+                "analyze" => found.analyze = is_on,
+                "verbose" => found.verbose = is_on,
+                "format" => match value.as_deref() {
+                    Some("text") => {}
+                    Some("json") => found.json = true,
+                    _ => return Err(SessionError::unsupported("this format").hint("explain has formats text and json")),
+                },
+                "costs" | "settings" | "buffers" | "wal" | "timing" | "summary" => {}
+                other => {
+                    return Err(SessionError::new("42601", format!("unrecognized EXPLAIN option \"{other}\"")));
+                }
+            }
+        }
+        if found.analyze && found.json {
+            return Err(SessionError::unsupported("explain analyze as json").hint("leave out the format"));
+        }
+        Ok(found)
+    }
+}
+
+/// A plan's operator and those below it, under the keys that PostgreSQL's readers know.
+fn node(plan: &dyn ExecutionPlan) -> Value {
+    let line = DisplayableExecutionPlan::new(plan).one_line().to_string();
+    let children: Vec<Value> = plan.children().into_iter().map(|child| node(child.as_ref())).collect();
+    let mut shown = json!({ "Node Type": plan.name(), "Parallel Aware": false, "Detail": line.trim_end() });
+    if let (Some(map), false) = (shown.as_object_mut(), children.is_empty()) {
+        map.insert("Plans".to_owned(), Value::Array(children));
+    }
+    shown
 }

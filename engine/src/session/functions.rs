@@ -13,7 +13,9 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 
 use super::moment::Shared;
 use crate::lake::schema;
+use crate::pg_catalog::type_name;
 use crate::security::{Principal, SessionError};
+use crate::wire::ColumnType;
 
 /// `charge_id(provider, billing account, period, line key, line no, start)`: a keyed hash, so
 /// that an id tells nothing and survives a new delivery of the same line.
@@ -283,5 +285,34 @@ impl ScalarUDFImpl for MaskMargin {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         self.of_viewer().inner().invoke_with_args(args)
+    }
+}
+
+/// `pg_typeof(x)`: the name of the type under which a client is sent the value.
+pub(crate) fn pg_typeof() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(PgTypeof { signature: Signature::any(1, Volatility::Stable) }))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct PgTypeof {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for PgTypeof {
+    fn name(&self) -> &str {
+        "pg_typeof"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let oid = args.arg_fields.first().and_then(|field| ColumnType::of(field).ok()).map(|column| column.oid);
+        Ok(ColumnarValue::Scalar(ScalarValue::Utf8(oid.map(type_name))))
     }
 }

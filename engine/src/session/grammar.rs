@@ -40,8 +40,50 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Ast>, SessionError> {
     let tokens = Tokenizer::new(&grammar, sql).tokenize_with_location();
     let tokens = tokens.map_err(|error| failed(error.into()))?;
     check_chains(&tokens)?;
+    let tokens = with_known_forms(tokens);
     let parser = Parser::new(&grammar).with_recursion_limit(DEPTH_MAX);
     parser.with_tokens_with_locations(tokens).parse_statements().map_err(failed)
+}
+
+/// Statements that the parser does not read, as ones that it does: `table t` is `select * from t`, and a transaction that is
+/// `deferrable` waits for nothing here.
+fn with_known_forms(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut result = Vec::with_capacity(tokens.len());
+    // The statement's first word; before it, none.
+    let mut first = None;
+    for token in tokens {
+        let keyword = match &token.token {
+            Token::SemiColon => {
+                first = None;
+                None
+            }
+            Token::Whitespace(_) => None,
+            Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
+            _ => Some(Keyword::NoKeyword),
+        };
+        let Some(keyword) = keyword else {
+            result.push(token);
+            continue;
+        };
+        let is_first = first.is_none();
+        let verb = *first.get_or_insert(keyword);
+        match keyword {
+            Keyword::TABLE if is_first => {
+                let spelled = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
+                result.extend(spelled.map(|word| TokenWithSpan { token: word, span: token.span }));
+            }
+            Keyword::DEFERRABLE if matches!(verb, Keyword::BEGIN | Keyword::START | Keyword::SET) => {
+                let is_not = |token: &Token| matches!(token, Token::Word(word) if word.keyword == Keyword::NOT);
+                while result.last().is_some_and(|last: &TokenWithSpan| {
+                    matches!(last.token, Token::Whitespace(_) | Token::Comma) || is_not(&last.token)
+                }) {
+                    result.pop();
+                }
+            }
+            _ => result.push(token),
+        }
+    }
+    result
 }
 
 fn check_chains(tokens: &[TokenWithSpan]) -> Result<(), SessionError> {
@@ -209,6 +251,20 @@ mod tests {
             }
         }
         assert_eq!(code(&format!("select {}1{}", "upper(".repeat(20), ")".repeat(20))), "00000");
+    }
+
+    #[test]
+    fn forms_that_the_parser_does_not_read() {
+        let text = |sql: &str| parse(sql).expect("SQL")[0].to_string();
+        assert_eq!(text("table ref.nodes limit 1"), "SELECT * FROM ref.nodes LIMIT 1");
+        assert_eq!(text("begin read only, not deferrable"), "BEGIN READ ONLY");
+        assert_eq!(
+            text("start transaction isolation level serializable read only deferrable;"),
+            "START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY"
+        );
+        assert_eq!(parse("select 1; table a; lock table b in access share mode").expect("SQL").len(), 3);
+        // A word is a word elsewhere.
+        assert_eq!(text("select deferrable from a"), "SELECT deferrable FROM a");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod approvals;
 mod bounded;
 mod catalog_relations;
+mod catalog_values;
 mod changes;
 mod column_names;
 mod copy_in;
@@ -34,6 +35,7 @@ mod size;
 mod statement;
 mod transaction;
 mod users;
+mod verify_audit;
 mod views;
 mod write;
 
@@ -44,13 +46,13 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::Statement as Ast;
+use datafusion::sql::sqlparser::ast::{LockTableMode, Statement as Ast};
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::SnapshotId;
-use crate::pg_catalog::PgCatalog;
+use crate::pg_catalog::{PgCatalog, schemas_listed};
 use crate::reference::Overlay;
-use crate::security::guard::Kind;
+use crate::security::guard::{self, Kind};
 use crate::security::policy::{Action, Reach, allowed};
 use crate::security::{Principal, SessionError};
 use crate::warehouse::{Warehouse, engine_state_with};
@@ -309,7 +311,7 @@ impl Session {
                 Prepared::new(statement, parameters, None)
             }
             Kind::Call => Prepared::new(statement, procedures::parameters(statement, parameter_types), None),
-            Kind::CopyIn | Kind::Set | Kind::Reset | Kind::Transaction | Kind::Nothing => {
+            Kind::CopyIn | Kind::Set | Kind::Reset | Kind::Transaction | Kind::Lock | Kind::Nothing => {
                 Prepared::new(statement, Vec::new(), None)
             }
         };
@@ -338,6 +340,10 @@ impl Session {
         match statement.kind()? {
             Kind::Transaction => self.run_transaction(statement),
             Kind::Nothing => Ok(Answer::Done { tag: statement.tag() }),
+            Kind::Lock => {
+                self.begin_statement()?;
+                self.run_lock(statement)
+            }
             Kind::Set => self.run_set(statement),
             Kind::Reset => self.run_reset(statement),
             Kind::Show => self.run_show(statement),
@@ -398,6 +404,8 @@ impl Session {
         if self.shared.moment().snapshot != snapshot {
             self.relations.forget_views();
         }
+        let path = lock(&self.settings).get("search_path").unwrap_or_default();
+        self.relations.look_in(schemas_listed(&path, &self.shared.principal.login));
         self.shared.set_moment(snapshot, block.overlay()).map_err(crate::error::Error::shown)
     }
 
@@ -470,16 +478,36 @@ impl Session {
         Ok(Answer::Done { tag })
     }
 
+    /// `lock table ... in access share mode`: a block reads one snapshot, which nobody can take away. Stronger locks would keep
+    /// others waiting, and nothing here does: of two writers the one that commits last is told.
+    fn run_lock(&self, statement: &Statement) -> Result<Answer, SessionError> {
+        let Ast::Lock(lock_table) = statement.ast()? else { return Err(SessionError::unsupported("this statement")) };
+        if lock(&self.block).state() == TransactionState::Idle {
+            return Err(SessionError::new("25P01", "LOCK TABLE can only be used in transaction blocks"));
+        }
+        for target in &lock_table.tables {
+            let parts = guard::name_parts(&target.name);
+            let path: Vec<&str> = parts.iter().map(String::as_str).collect();
+            self.relations.named(&path).ok_or_else(|| SessionError::no_relation(&parts.join(".")))?;
+        }
+        if lock_table.lock_mode != Some(LockTableMode::AccessShare) {
+            return Err(SessionError::unsupported("this lock mode").hint(
+                "use access share: a block reads one snapshot, and a commit that another one precedes is refused",
+            ));
+        }
+        Ok(Answer::Done { tag: statement.tag() })
+    }
+
     /// Changes many settings at once, and tells the system catalogs.
     fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
         let mut settings = lock(&self.settings);
-        let before = settings.values().clone();
+        let (before, own) = (settings.values().clone(), settings.own_names());
         change(&mut settings);
         let is_changed = *settings.values() != before;
         drop(settings);
         if is_changed {
-            for parameter in &PARAMETERS {
-                self.tell_catalog(parameter.name);
+            for name in PARAMETERS.iter().map(|parameter| parameter.name).chain(own.iter().map(String::as_str)) {
+                self.tell_catalog(name);
             }
         }
     }
@@ -551,10 +579,13 @@ impl Session {
 
     fn run_reset(&self, statement: &Statement) -> Result<Answer, SessionError> {
         let name = statement.reset_name()?;
-        lock(&self.settings).reset(name.as_deref())?;
-        for parameter in &PARAMETERS {
-            self.tell_catalog(parameter.name);
+        if name.as_deref() == Some("role") {
+            // Nobody has another role than the own one.
+            return Ok(Answer::Done { tag: "RESET".to_owned() });
         }
+        let mut reset = Ok(());
+        self.change_settings(|settings| reset = settings.reset(name.as_deref()));
+        reset?;
         Ok(Answer::Done { tag: "RESET".to_owned() })
     }
 
@@ -583,7 +614,14 @@ fn state_for(shared: &Arc<Shared>, relations: &Arc<Relations>, stop: &planning::
     for function in functions::identity(&shared.principal, VERSION) {
         let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
     }
-    for function in [functions::current_seller(shared), functions::fx(shared), functions::mask_margin(shared)] {
+    let of_session = [
+        functions::current_seller(shared),
+        functions::fx(shared),
+        functions::mask_margin(shared),
+        functions::pg_typeof(),
+        verify_audit::verify_audit(shared),
+    ];
+    for function in of_session {
         let _ = datafusion::execution::FunctionRegistry::register_udf(&mut state, function);
     }
     // Refused only by builds without the SQL planner.

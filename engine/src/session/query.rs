@@ -25,9 +25,10 @@ use super::interrupt::interruptible;
 use super::moment::Moment;
 use super::origins::announced;
 use super::planning::apart;
+use super::relation_catalog::PATH;
 use super::settings::{PARAMETERS, Settings};
 use super::{Answer, Prepared, Session, Statement, lock};
-use crate::pg_catalog::{CatalogQueryError, PgCatalog, SettingScope, SideEffect};
+use crate::pg_catalog::{CatalogAnswer, CatalogQueryError, PgCatalog, SettingScope, SideEffect};
 use crate::security::scan::leaves_are_scoped;
 use crate::security::{SessionError, guard};
 use crate::warehouse::Core;
@@ -90,6 +91,10 @@ pub(super) struct PlannedQuery {
     plan: LogicalPlan,
     /// The columns under the names that clients see.
     columns: SchemaRef,
+    /// Where it found names without a schema.
+    path: Arc<Vec<String>>,
+    /// Whether the system catalogs told something that is in the plan: they may tell something else the next time.
+    has_catalog_values: bool,
 }
 
 /// The query inside an `explain` or a `copy ... to stdout`.
@@ -148,11 +153,19 @@ impl Session {
 
     async fn planned(&self, query: Ast) -> Result<PlannedQuery, SessionError> {
         let moment = self.shared.moment();
+        let path = self.relations.path();
         let (query, names) = column_names::stand_in(query);
+        let (query, has_catalog_values) = self.with_catalog_values(query).await?;
         let plan = self.plan(query).await?;
         // The plan's schema carries the comments and presentation of columns; the physical one may not.
         let columns = column_names::shown(&self.agreed(&plan, announced(&plan)), &names);
-        Ok(PlannedQuery { moment, plan, columns })
+        Ok(PlannedQuery { moment, plan, columns, path, has_catalog_values })
+    }
+
+    fn would_plan_the_same(&self, planned: &PlannedQuery) -> bool {
+        Arc::ptr_eq(&planned.moment, &self.shared.moment())
+            && Arc::ptr_eq(&planned.path, &self.relations.path())
+            && !planned.has_catalog_values
     }
 
     /// The columns with the types that branches of unions and cases agree on, which the engine finds out after planning.
@@ -175,7 +188,14 @@ impl Session {
     /// Plans a query over the session's catalog.
     pub(super) async fn plan(&self, query: Ast) -> Result<LogicalPlan, SessionError> {
         let statement = EngineStatement::Statement(Box::new(query));
-        let plan = self.state.0.statement_to_plan(statement).await?;
+        let path = self.relations.path();
+        let plan = if path.first().is_some_and(|first| first == "public") && path.len() == 1 {
+            self.state.0.statement_to_plan(statement).await?
+        } else {
+            let mut state = self.state.0.clone();
+            PATH.clone_into(&mut state.config_mut().options_mut().catalog.default_schema);
+            state.statement_to_plan(statement).await?
+        };
         guard::limit(&plan)?;
         Ok(plan)
     }
@@ -187,7 +207,7 @@ impl Session {
     ) -> Result<Answer, SessionError> {
         let ast = prepared.statement.ast()?;
         let planned = match &prepared.query {
-            Some(planned) if Arc::ptr_eq(&planned.moment, &self.shared.moment()) => planned.clone(),
+            Some(planned) if self.would_plan_the_same(planned) => planned.clone(),
             Some(_) => self.planned(inner_query(ast)?).await?,
             None => return self.run_catalog_query(&inner_query(ast)?, parameters).await,
         };
@@ -205,18 +225,30 @@ impl Session {
     }
 
     async fn run_catalog_query(&self, query: &Ast, parameters: &[ScalarValue]) -> Result<Answer, SessionError> {
-        let catalog = self.pg_catalog().await?;
-        let stop = lock(&self.stop).clone();
-        let run = async { catalog.query(query, parameters, move || stop.is_cancelled()) };
-        let answer = apart(run).await.map_err(shown)?;
+        let answer = self.ask_catalog(query, parameters).await?;
         for effect in answer.effects {
-            if let SideEffect::Set { name, value, scope } = effect {
-                let assigned = self.assign(&name, Some(&value), scope == SettingScope::Transaction);
-                self.tell_catalog(&name);
-                assigned?;
+            match effect {
+                SideEffect::Set { name, value, scope } => {
+                    let assigned = self.assign(&name, Some(&value), scope == SettingScope::Transaction);
+                    self.tell_catalog(&name);
+                    assigned?;
+                }
+                SideEffect::Sleep(duration) => tokio::time::sleep(duration).await,
+                SideEffect::CancelBackend(_) | SideEffect::TerminateBackend(_) => {}
             }
         }
         rows(answer.schema, answer.batches)
+    }
+
+    pub(super) async fn ask_catalog(
+        &self,
+        query: &Ast,
+        parameters: &[ScalarValue],
+    ) -> Result<CatalogAnswer, SessionError> {
+        let catalog = self.pg_catalog().await?;
+        let stop = lock(&self.stop).clone();
+        let run = async { catalog.query(query, parameters, move || stop.is_cancelled()) };
+        apart(run).await.map_err(shown)
     }
 
     /// The engine's state with what `now()` is to this statement, and with the session's time zone.
@@ -252,7 +284,9 @@ impl Session {
 
     /// Tells the system catalogs of a changed run-time parameter, once they are open.
     pub(super) fn tell_catalog(&self, name: &str) {
-        if let (Some(catalog), Some(value)) = (self.pg_catalog.get(), lock(&self.settings).get(name)) {
+        if let Some(catalog) = self.pg_catalog.get() {
+            // An application's own parameter that is gone is empty, as in PostgreSQL.
+            let value = lock(&self.settings).get(name).unwrap_or_default();
             catalog.apply_setting(name, &value);
         }
     }

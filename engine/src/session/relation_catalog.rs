@@ -23,9 +23,14 @@ use crate::security::scan::ScopedTable;
 /// The name of the one database.
 pub(crate) const DATABASE: &str = "ratehouse";
 
+/// The schema of names without one: those that the session's `search_path` lists, in order.
+pub(super) const PATH: &str = "$path";
+
 /// What the principal's relations are made from.
 pub(crate) struct Relations {
     shared: Arc<Shared>,
+    /// The schemas where names without one are looked for.
+    path: Mutex<Arc<Vec<String>>>,
     /// Planned views of the current moment, by schema and name.
     views: Mutex<HashMap<(String, String), Arc<dyn TableProvider>>>,
     state: OnceLock<Weak<parking::State>>,
@@ -46,12 +51,43 @@ impl std::fmt::Debug for Relations {
 
 impl Relations {
     pub(crate) fn new(shared: Arc<Shared>, with_row_ids: bool) -> Arc<Self> {
-        Arc::new(Self { shared, views: Mutex::default(), state: OnceLock::new(), with_row_ids })
+        let path = Mutex::new(Arc::new(vec!["public".to_owned()]));
+        Arc::new(Self { shared, path, views: Mutex::default(), state: OnceLock::new(), with_row_ids })
     }
 
     /// Gives the state that views are planned with, once.
     pub(crate) fn plan_views_with(&self, state: &Arc<parking::State>) {
         let _ = self.state.set(Arc::downgrade(state));
+    }
+
+    /// The schemas where names without one are looked for; the same pointer as long as they are the same.
+    pub(super) fn path(&self) -> Arc<Vec<String>> {
+        Arc::clone(&self.path.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sets those schemas.
+    pub(super) fn look_in(&self, path: Vec<String>) {
+        let mut present = self.path.lock().unwrap_or_else(PoisonError::into_inner);
+        if **present != path {
+            *present = Arc::new(path);
+        }
+    }
+
+    /// The relation of a name without a schema.
+    pub(super) fn on_path(&self, name: &str) -> Option<&'static Relation> {
+        let path = self.path();
+        path.iter().find_map(|schema| self.granted().find(|r| r.schema == *schema && r.name == name))
+    }
+
+    /// The relation of a name as written, `table`, `schema.table` or `database.schema.table`.
+    pub(super) fn named(&self, parts: &[&str]) -> Option<&'static Relation> {
+        match parts {
+            [DATABASE, schema, name] | [schema, name] => {
+                self.granted().find(|r| r.schema == *schema && r.name == *name)
+            }
+            [name] => self.on_path(name),
+            _ => None,
+        }
     }
 
     /// Forgets planned views: the next statement may see another tree.
@@ -169,6 +205,28 @@ impl SchemaProvider for Schema {
     }
 }
 
+/// The schemas of `search_path` as one.
+#[derive(Debug)]
+struct Path(Arc<Relations>);
+
+#[async_trait]
+impl SchemaProvider for Path {
+    fn table_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        match self.0.on_path(name) {
+            Some(found) => self.0.relation(found.schema, found.name).await,
+            None => Ok(None),
+        }
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.0.on_path(name).is_some()
+    }
+}
+
 /// The session's database.
 #[derive(Debug)]
 struct Database {
@@ -181,6 +239,9 @@ impl CatalogProvider for Database {
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        if name == PATH {
+            return Some(Arc::new(Path(Arc::clone(&self.relations))));
+        }
         self.schema_names()
             .iter()
             .any(|known| known == name)

@@ -1,5 +1,6 @@
 //! Run-time parameters of a session: `set`, `show`, `reset`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -118,13 +119,25 @@ pub const PARAMETERS: [Parameter; 58] = [
     fixed("wal_level", "replica", "Sets the level of information written to the WAL."),
 ];
 
+/// Most parameters of applications' own in one session.
+const OWN_MAX: usize = 64;
+
+/// Whether a name is one that applications make up, as PostgreSQL has them: in two parts, `myapp.tenant`.
+fn is_own(name: &str) -> bool {
+    let is_word = |part: &str| {
+        part.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    name.len() <= 63 && name.split_once('.').is_some_and(|(of, what)| is_word(of) && is_word(what) && of != "ratehouse")
+}
+
 /// What was set since the session began.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Values {
     /// Until the session ends.
-    session: BTreeMap<&'static str, String>,
+    session: BTreeMap<Cow<'static, str>, String>,
     /// Until the transaction block ends.
-    block: BTreeMap<&'static str, String>,
+    block: BTreeMap<Cow<'static, str>, String>,
 }
 
 impl Values {
@@ -137,7 +150,7 @@ impl Values {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     values: Values,
-    startup: BTreeMap<&'static str, String>,
+    startup: BTreeMap<Cow<'static, str>, String>,
     login: String,
     default_timeout: Duration,
 }
@@ -160,6 +173,10 @@ impl Settings {
 
     /// The present value.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
+        if is_own(name) {
+            let name = name.to_ascii_lowercase();
+            return self.values.get(&name).or_else(|| self.startup.get(name.as_str())).cloned();
+        }
         let parameter = Self::parameter(name).ok()?;
         if parameter.name == "session_authorization" {
             return Some(self.login.clone());
@@ -174,29 +191,49 @@ impl Settings {
         }
     }
 
+    /// A parameter's name and the value that it takes.
+    fn taken(&self, name: &str, value: &str) -> Result<(Cow<'static, str>, String), SessionError> {
+        if !is_own(name) {
+            let parameter = Self::parameter(name)?;
+            return Ok((parameter.name.into(), accepted(parameter, value)?));
+        }
+        let name = name.to_ascii_lowercase();
+        let all = [&self.values.session, &self.values.block, &self.startup];
+        let own = all.iter().flat_map(|values| values.keys()).filter(|name| is_own(name)).count();
+        if own >= OWN_MAX && !all.iter().any(|values| values.contains_key(name.as_str())) {
+            return Err(SessionError::new("53400", format!("a session has at most {OWN_MAX} parameters of its own")));
+        }
+        let value = short(&name, value)?.to_owned();
+        Ok((name.into(), value))
+    }
+
     /// Sets a value.
     ///
     /// # Errors
     /// `42704` for an unknown parameter, `55P02` for a fixed one, `22023` for a bad value.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), SessionError> {
-        let parameter = Self::parameter(name)?;
-        let value = accepted(parameter, value)?;
-        self.values.block.remove(parameter.name);
-        self.values.session.insert(parameter.name, value);
+        let (name, value) = self.taken(name, value)?;
+        self.values.block.remove(&name);
+        self.values.session.insert(name, value);
         Ok(())
     }
 
     /// Sets a value until [`Settings::end_block`].
     pub(crate) fn set_local(&mut self, name: &str, value: &str) -> Result<(), SessionError> {
-        let parameter = Self::parameter(name)?;
-        let value = accepted(parameter, value)?;
-        self.values.block.insert(parameter.name, value);
+        let (name, value) = self.taken(name, value)?;
+        self.values.block.insert(name, value);
         Ok(())
     }
 
     /// What is set now, to come back to.
     pub(crate) fn values(&self) -> &Values {
         &self.values
+    }
+
+    /// The names that the application made up.
+    pub(crate) fn own_names(&self) -> Vec<String> {
+        let names = self.values.session.keys().chain(self.values.block.keys());
+        names.filter(|name| is_own(name)).map(|name| name.to_string()).collect()
     }
 
     /// Comes back to it.
@@ -211,9 +248,8 @@ impl Settings {
 
     /// Sets a value that `reset` returns to.
     pub(crate) fn set_at_startup(&mut self, name: &str, value: &str) -> Result<(), SessionError> {
-        let parameter = Self::parameter(name)?;
-        let value = accepted(parameter, value)?;
-        self.startup.insert(parameter.name, value);
+        let (name, value) = self.taken(name, value)?;
+        self.startup.insert(name, value);
         Ok(())
     }
 
@@ -222,12 +258,18 @@ impl Settings {
         match name {
             None => self.values = Values::default(),
             Some(name) => {
-                let parameter = Self::parameter(name)?;
-                if !parameter.settable {
-                    return Err(cannot_change(parameter));
-                }
-                self.values.block.remove(parameter.name);
-                self.values.session.remove(parameter.name);
+                let own = name.to_ascii_lowercase();
+                let name = if is_own(name) {
+                    own.as_str()
+                } else {
+                    let parameter = Self::parameter(name)?;
+                    if !parameter.settable {
+                        return Err(cannot_change(parameter));
+                    }
+                    parameter.name
+                };
+                self.values.block.remove(name);
+                self.values.session.remove(name);
             }
         }
         Ok(())
@@ -250,13 +292,18 @@ fn cannot_change(parameter: &Parameter) -> SessionError {
     SessionError::new("55P02", format!("parameter \"{}\" cannot be changed", parameter.name))
 }
 
+fn short<'a>(name: &str, value: &'a str) -> Result<&'a str, SessionError> {
+    if value.len() > 1_024 {
+        return Err(SessionError::new("22023", format!("value of parameter \"{name}\" is too long")));
+    }
+    Ok(value)
+}
+
 fn accepted(parameter: &'static Parameter, value: &str) -> Result<String, SessionError> {
     if !parameter.settable {
         return Err(cannot_change(parameter));
     }
-    if value.len() > 1_024 {
-        return Err(SessionError::new("22023", format!("value of parameter \"{}\" is too long", parameter.name)));
-    }
+    let value = short(parameter.name, value)?;
     let invalid =
         || SessionError::new("22023", format!("invalid value for parameter \"{}\": \"{value}\"", parameter.name));
     Ok(match parameter.name {
@@ -375,5 +422,21 @@ mod tests {
         assert_eq!(settings.set("nope", "1").expect_err("unknown").sqlstate, "42704");
         assert_eq!(settings.set("server_version", "1").expect_err("fixed").sqlstate, "55P02");
         assert_eq!(settings.set("timezone", "Nowhere").expect_err("bad").sqlstate, "22023");
+    }
+
+    #[test]
+    fn applications_have_parameters_of_their_own() {
+        let mut settings = Settings::new("a", Duration::from_secs(60));
+        assert_eq!(settings.get("myapp.tenant"), None);
+        settings.set("MyApp.Tenant", "7").expect("a name in two parts");
+        assert_eq!(settings.get("myapp.tenant").as_deref(), Some("7"));
+        settings.reset(Some("myapp.tenant")).expect("its own");
+        assert_eq!(settings.get("myapp.tenant"), None);
+        assert_eq!(settings.set("ratehouse.nope", "1").expect_err("not theirs").sqlstate, "42704");
+        for number in 0..OWN_MAX {
+            settings.set(&format!("a.b{number}"), "1").expect("room");
+        }
+        assert_eq!(settings.set("a.more", "1").expect_err("full").sqlstate, "53400");
+        settings.set("a.b0", "2").expect("there already");
     }
 }

@@ -103,6 +103,7 @@ impl Statement {
             Ast::LISTEN { .. } => "LISTEN",
             Ast::UNLISTEN { .. } => "UNLISTEN",
             Ast::Deallocate { .. } => "DEALLOCATE",
+            Ast::Lock(_) => "LOCK TABLE",
             Ast::Call(_) => "CALL",
             _ => "OK",
         }

@@ -23,7 +23,7 @@ use super::{Answer, SNAPSHOT, Session, Statement, lock, query, state_for};
 use crate::catalog::{Change, Commit, RefRow, RefTable, SliceRow, Value};
 use crate::error::Error;
 use crate::rating::{RefChange, RefFacts, SliceFacts, affected};
-use crate::reference::{Authority, Overlay, RefOp, Rows, check, data_type, from_array};
+use crate::reference::{Authority, Overlay, RefOp, Rows, check, data_type, from_array, may_write};
 use crate::security::guard::name_parts;
 use crate::security::{SessionError, guard};
 
@@ -42,17 +42,11 @@ impl Session {
         let parts = name_parts(name);
         let shown = parts.join(".");
         let path: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let (schema, table) = match path.as_slice() {
-            ["ratehouse", schema, table] | [schema, table] => (*schema, *table),
-            [table] => ("public", *table),
-            _ => return Err(SessionError::no_relation(&shown)),
-        };
-        let granted = self.relations.granted().find(|r| r.schema == schema && r.name == table);
-        match (granted, RefTable::named(table)) {
-            (Some(_), Some(found)) if schema == "ref" => Ok(found),
-            (Some(_), _) => Err(SessionError::denied(&format!("table {table}"))
+        let granted = self.relations.named(&path).ok_or_else(|| SessionError::no_relation(&shown))?;
+        match RefTable::named(granted.name) {
+            Some(found) if granted.schema == "ref" => Ok(found),
+            _ => Err(SessionError::denied(&format!("table {}", granted.name))
                 .hint("only tables of schema ref are written; charges come from landing and rating")),
-            (None, _) => Err(SessionError::no_relation(&shown)),
         }
     }
 
@@ -110,6 +104,14 @@ impl Session {
     ) -> Result<Answer, SessionError> {
         let ast = statement.ast()?;
         refuse_extras(ast)?;
+        // Before any row is looked at: it is refused even where there is none.
+        let table = match ast {
+            Ast::Insert(insert) => self.insert_target(insert)?.table,
+            Ast::Update(update) => self.writable_table(table_name(&update.table)?)?,
+            Ast::Delete(delete) => self.writable_table(deleted_from(delete)?)?,
+            _ => return Err(SessionError::unsupported("this statement")),
+        };
+        may_write(self.principal().role, table)?;
         let batches = self.row_batches(self.row_query(ast)?, parameters).await?;
         let mut overlay = Overlay::clone(&self.shared.moment().overlay);
         let (verb, operations) = match ast {
@@ -118,11 +120,10 @@ impl Session {
                 ("INSERT 0", inserted(&target, &batches, &mut overlay)?)
             }
             Ast::Update(update) => {
-                let table = self.writable_table(table_name(&update.table)?)?;
                 let columns = update.assignments.iter().map(|a| assigned(table, a)).collect::<Result<_, _>>()?;
                 ("UPDATE", updated(&Target { table, columns }, &batches, &mut overlay)?)
             }
-            Ast::Delete(delete) => ("DELETE", deleted(self.writable_table(deleted_from(delete)?)?, &batches)?),
+            Ast::Delete(_) => ("DELETE", deleted(table, &batches)?),
             _ => return Err(SessionError::unsupported("this statement")),
         };
         let count = operations.len();
@@ -154,7 +155,7 @@ impl Session {
             now: now(),
         };
         for operation in &operations {
-            authority.may_write(operation.table)?;
+            may_write(self.principal().role, operation.table)?;
             authority.may_change(operation)?;
         }
         overlay.extend(operations);

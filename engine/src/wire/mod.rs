@@ -43,4 +43,5 @@ mod work;
 mod tests;
 
 pub use server::{Server, serve};
+pub(crate) use types::presentation::ColumnType;
 pub use types::presentation::least_digits;

@@ -5,12 +5,13 @@
 
 use super::clock::{LOCAL, SessionClock, instant};
 use super::parse::{DateTimeError, parse_date, parse_time, parse_timestamp, parse_timestamptz};
-use super::show::TimestampText;
+use super::show::{IntervalText, TimestampText};
+use super::span::Span;
 use super::zone::Zone;
 use crate::conversion::{Conversion, cast_strictly};
 use crate::list::ToArray;
 use arrow::array::{ArrayRef, AsArray, StringViewArray};
-use arrow::array::{Date32Array, Time64MicrosecondArray, TimestampMicrosecondArray};
+use arrow::array::{Date32Array, IntervalMonthDayNanoArray, Time64MicrosecondArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
@@ -70,6 +71,9 @@ impl TreeNodeRewriter for Casts<'_> {
         if is_text(field.data_type()) && matches!(from, DataType::Timestamp(..)) {
             return Ok(Transformed::yes(TimestampText.of(*expr, field.data_type().clone())));
         }
+        if is_text(field.data_type()) && matches!(from, DataType::Interval(_) | DataType::Duration(_)) {
+            return Ok(Transformed::yes(IntervalText.of(*expr, field.data_type().clone())));
+        }
         match (&from, field.data_type()) {
             (
                 DataType::Timestamp(_, Some(_)),
@@ -110,13 +114,13 @@ impl Casts<'_> {
     }
 }
 
-/// Reads text as a date or time of the declared type.
+/// Reads text as a date, time or interval of the declared type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct ToDateTime;
 
 impl ToDateTime {
     fn makes(to: &DataType) -> bool {
-        matches!(to, DataType::Date32 | DataType::Time64(_) | DataType::Timestamp(..))
+        matches!(to, DataType::Date32 | DataType::Time64(_) | DataType::Timestamp(..) | DataType::Interval(_))
     }
 
     /// The values in microseconds or days; the declared unit is the caller's.
@@ -129,6 +133,12 @@ impl ToDateTime {
                 let days: std::result::Result<Date32Array, _> =
                     texts.iter().map(|text| text.map(parse_date).transpose()).collect();
                 Arc::new(days?)
+            }
+            DataType::Interval(_) => {
+                let span = |text: &str| Span::from_text(text)?.to_arrow().ok_or(DateTimeError::OutOfRange);
+                let spans: std::result::Result<IntervalMonthDayNanoArray, _> =
+                    texts.iter().map(|text| text.map(span).transpose()).collect();
+                Arc::new(spans?)
             }
             DataType::Time64(_) => Arc::new(Time64MicrosecondArray::from(each(&parse_time)?)),
             DataType::Timestamp(_, None) => Arc::new(TimestampMicrosecondArray::from(each(&parse_timestamp)?)),
@@ -157,7 +167,7 @@ impl Conversion for ToDateTime {
         let read = read.map_err(|error| DataFusionError::External(Box::new(error)))?;
         match to {
             // Microseconds are PostgreSQL's finest unit; a coarser or finer column takes them converted.
-            DataType::Timestamp(TimeUnit::Microsecond, None) | DataType::Date32 => Ok(read),
+            DataType::Timestamp(TimeUnit::Microsecond, None) | DataType::Date32 | DataType::Interval(_) => Ok(read),
             to => cast_strictly(&read, to),
         }
     }

@@ -1,12 +1,14 @@
-//! Timestamps as text.
+//! Timestamps and intervals as text.
 
 use super::clock::LOCAL;
+use super::interval::interval;
+use super::span::Span;
 use super::write::{write_timestamp, write_timestamptz};
 use super::zone::Zone;
 use crate::conversion::{Conversion, cast_strictly};
 use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, IntervalMonthDayNanoType, TimestampMicrosecondType};
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::logical_expr::Volatility;
@@ -41,6 +43,33 @@ impl Conversion for TimestampText {
                 (Some(at), Some(zone)) => write_timestamptz(at, zone, &mut texts),
             }
             texts.append_value("");
+        }
+        Ok(cast(&texts.finish(), to)?)
+    }
+}
+
+/// Shows an interval as PostgreSQL does under `IntervalStyle` postgres: `1 mon 2 days 03:00:00`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct IntervalText;
+
+impl Conversion for IntervalText {
+    const NAME: &'static str = "interval_text";
+
+    fn volatility(_to: &DataType) -> Volatility {
+        Volatility::Immutable
+    }
+
+    fn convert(self, values: &ArrayRef, to: &DataType, _options: &ConfigOptions) -> Result<ArrayRef> {
+        let spans = cast_strictly(values, &interval())?;
+        let mut texts = StringBuilder::with_capacity(spans.len(), spans.len() * 16);
+        for span in spans.as_primitive::<IntervalMonthDayNanoType>() {
+            match span {
+                Some(span) => {
+                    Span::of_arrow(span).write_text(&mut texts);
+                    texts.append_value("");
+                }
+                None => texts.append_null(),
+            }
         }
         Ok(cast(&texts.finish(), to)?)
     }

@@ -94,7 +94,7 @@ fn write_two(value: i64, out: &mut impl Write) {
 }
 
 /// Writes to memory, which does not fail.
-fn put(text: &str, out: &mut impl Write) {
+pub(super) fn put(text: &str, out: &mut impl Write) {
     let _ = out.write_str(text);
 }
 

@@ -11,6 +11,7 @@
 //! The text is read once from left to right and nothing is built from it; it is read to its end, since a member may come
 //! again and what follows may not be JSON.
 
+mod cast;
 mod find;
 mod function;
 mod planner;
@@ -19,6 +20,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
+pub use cast::ToJson;
 pub use find::{element, member, path, shown};
 pub use function::{JsonFunction, Shown, Step};
 pub use planner::JsonPlanner;

@@ -140,6 +140,13 @@ pub(super) fn names() -> Vec<&'static str> {
     own.chain(sets::names()).collect()
 }
 
+/// Whether a function does something beside giving its value.
+pub(super) fn acts(name: &str) -> bool {
+    matches!(name, "set_config" | "pg_cancel_backend" | "pg_terminate_backend")
+        || name.starts_with("pg_sleep")
+        || name.contains("advisory")
+}
+
 /// Whether only a catalog has such a function: a statement without relations that calls one is the catalog's.
 pub(super) fn belongs_to_catalogs(name: &str) -> bool {
     const CATALOG_GROUPS: &[&[Native]] =

@@ -1,12 +1,17 @@
 //! Who and where the session is, and its run-time parameters.
 
+use std::time::Duration;
+
 use rusqlite::types::Value;
 use serde_json::Value as Json;
 
 use super::super::error::CatalogQueryError;
 use super::super::session::{CatalogSession, SettingScope, SideEffect};
-use super::super::types::{BOOL, INET, INT4, INT8, NAME, NAME_ARRAY, OID, TEXT, TIMESTAMPTZ, VOID, XID8};
+use super::super::types::{BOOL, FLOAT8, INET, INT4, INT8, NAME, NAME_ARRAY, OID, TEXT, TIMESTAMPTZ, VOID, XID8};
 use super::{Arguments, Native, bool_value, called, optional_text, strict, text_value};
+
+/// A day: statements end before.
+const SLEEP_MAX_S: f64 = 86_400.0;
 
 type Outcome = Result<Value, CatalogQueryError>;
 
@@ -30,6 +35,11 @@ pub(super) const FUNCTIONS: &[Native] = &[
     }),
     strict("pg_terminate_backend", BOOL, &[INT4, INT8], |session, arguments| {
         signal(session, arguments, SideEffect::TerminateBackend)
+    }),
+    strict("pg_sleep", VOID, &[FLOAT8], |session, arguments| {
+        let seconds = arguments.real(0).unwrap_or(0.0).clamp(0.0, SLEEP_MAX_S);
+        session.record(SideEffect::Sleep(Duration::from_secs_f64(seconds)));
+        text_value("")
     }),
     called("pg_is_in_recovery", BOOL, &[], |_, _| bool_value(false)),
     called("pg_is_wal_replay_paused", BOOL, &[], |_, _| bool_value(false)),
@@ -64,7 +74,7 @@ pub(super) const FUNCTIONS: &[Native] = &[
     called("pg_advisory_xact_lock", VOID, &[INT8, INT4], |_, _| text_value("")),
     called("pg_try_advisory_lock", BOOL, &[INT8, INT4], |_, _| bool_value(true)),
     called("pg_advisory_unlock", BOOL, &[INT8, INT4], |_, _| bool_value(true)),
-    called("pg_notification_queue_usage", 701, &[], |_, _| Ok(Value::Real(0.0))),
+    called("pg_notification_queue_usage", FLOAT8, &[], |_, _| Ok(Value::Real(0.0))),
 ];
 
 fn current_schemas(session: &CatalogSession, arguments: &Arguments<'_>) -> Outcome {

@@ -4,8 +4,8 @@
 //! or microseconds since 2000-01-01. Everything is microseconds inside: Postgres has no finer unit, nanoseconds are cut.
 
 pub(crate) use ratehouse_udfs::datetime::{
-    DAY_US, Zone, parse_date, parse_time, parse_timestamp, parse_timestamptz, write_date, write_fraction, write_time,
-    write_timestamp, write_timestamptz,
+    DAY_US, Zone, parse_date, parse_time, parse_timestamp, parse_timestamptz, write_date, write_time, write_timestamp,
+    write_timestamptz,
 };
 
 use crate::wire::backend::Failure;

@@ -8,9 +8,10 @@ use arrow::datatypes::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use bytes::BufMut;
+use ratehouse_udfs::datetime::Span;
 
 use super::cell::{CellWriter, Reader, primitive};
-use super::interval::Interval;
+use super::interval;
 use super::presentation::unsupported;
 use super::{Format, OutputSettings, datetime};
 use crate::wire::backend::Failure;
@@ -74,19 +75,19 @@ fn microseconds(values: &ArrayRef) -> Option<Reader<'_, i64>> {
 
 /// Intervals and durations.
 pub(crate) fn intervals<'a>(values: &'a ArrayRef, format: Format) -> Result<CellWriter<'a>, Failure> {
-    let of_micros = |microseconds: i64| Interval { months: 0, days: 0, microseconds };
-    let read: Reader<'a, Interval> = match values.data_type() {
+    let of_micros = |microseconds: i64| Span { months: 0, days: 0, microseconds };
+    let read: Reader<'a, Span> = match values.data_type() {
         DataType::Interval(IntervalUnit::YearMonth) => {
-            primitive::<IntervalYearMonthType, _>(values, |months| Interval { months, days: 0, microseconds: 0 })
+            primitive::<IntervalYearMonthType, _>(values, |months| Span { months, days: 0, microseconds: 0 })
         }
-        DataType::Interval(IntervalUnit::DayTime) => primitive::<IntervalDayTimeType, _>(values, |value| Interval {
+        DataType::Interval(IntervalUnit::DayTime) => primitive::<IntervalDayTimeType, _>(values, |value| Span {
             months: 0,
             days: value.days,
             microseconds: i64::from(value.milliseconds) * 1_000,
         }),
-        DataType::Interval(IntervalUnit::MonthDayNano) => primitive::<IntervalMonthDayNanoType, _>(values, |value| {
-            Interval { months: value.months, days: value.days, microseconds: value.nanoseconds / 1_000 }
-        }),
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            primitive::<IntervalMonthDayNanoType, _>(values, Span::of_arrow)
+        }
         DataType::Duration(TimeUnit::Second) => {
             primitive::<DurationSecondType, _>(values, move |s| of_micros(s.saturating_mul(1_000_000)))
         }
@@ -102,7 +103,7 @@ pub(crate) fn intervals<'a>(values: &'a ArrayRef, format: Format) -> Result<Cell
     Ok(Box::new(move |row, out| {
         match format {
             Format::Text => read(row).write_text(out),
-            Format::Binary => read(row).write_binary(out),
+            Format::Binary => interval::write_binary(read(row), out),
         }
         Ok(())
     }))

@@ -3,14 +3,14 @@
 //! The object id that the client declared (or was told) decides how bytes are read, the planned Arrow type what becomes of them.
 //! A conversion that would lose something keeps the value as it came, and the engine compares the two types itself.
 
-use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::scalar::ScalarValue;
 
-use ratehouse_udfs::datetime::DateTimeError;
+use ratehouse_udfs::datetime::{DateTimeError, Span};
 use ratehouse_udfs::list::array_literal;
 
 use super::datetime::{self, Zone};
-use super::interval::Interval;
+use super::interval;
 use super::list::{bytea, item_type, list, split_binary_array};
 use super::numeric::Decimal;
 use super::{Format, oid, presentation};
@@ -85,10 +85,9 @@ fn timestamp(microseconds: i64, zoned: bool) -> ScalarValue {
     ScalarValue::TimestampMicrosecond(Some(microseconds), zoned.then(|| "UTC".into()))
 }
 
-fn interval(value: Interval) -> Result<ScalarValue, Failure> {
-    let nanoseconds = value.microseconds.checked_mul(1_000);
-    let nanoseconds = nanoseconds.ok_or_else(|| Failure::new("22008", "interval out of range"))?;
-    Ok(ScalarValue::IntervalMonthDayNano(Some(IntervalMonthDayNano::new(value.months, value.days, nanoseconds))))
+fn of_span(span: Span) -> Result<ScalarValue, Failure> {
+    let value = span.to_arrow().ok_or_else(|| Failure::new("22008", "interval out of range"))?;
+    Ok(ScalarValue::IntervalMonthDayNano(Some(value)))
 }
 
 fn from_text(type_oid: u32, text: &str, target: &DataType, zone: Zone) -> Result<ScalarValue, Failure> {
@@ -115,7 +114,7 @@ fn from_text(type_oid: u32, text: &str, target: &DataType, zone: Zone) -> Result
         oid::TIME => ScalarValue::Time64Microsecond(Some(datetime::parse_time(text).map_err(of_datetime)?)),
         oid::TIMESTAMP => timestamp(datetime::parse_timestamp(text).map_err(of_datetime)?, false),
         oid::TIMESTAMPTZ => timestamp(datetime::parse_timestamptz(text, zone).map_err(of_datetime)?, true),
-        oid::INTERVAL => interval(Interval::from_text(text)?)?,
+        oid::INTERVAL => of_span(Span::from_text(text).map_err(of_datetime)?)?,
         oid::BYTEA => ScalarValue::Binary(Some(bytea(text).ok_or_else(wrong)?)),
         oid::UUID => ScalarValue::Utf8(Some(uuid::Uuid::parse_str(trimmed).map_err(|_| wrong())?.to_string())),
         other => match oid::element_of(other) {
@@ -154,7 +153,7 @@ fn from_binary(type_oid: u32, bytes: &[u8], target: &DataType) -> Result<ScalarV
             let microseconds = datetime::timestamp_from_binary(i64::from_be_bytes(eight()?))?;
             timestamp(microseconds, type_oid == oid::TIMESTAMPTZ)
         }
-        oid::INTERVAL => interval(Interval::from_binary(bytes)?)?,
+        oid::INTERVAL => of_span(interval::from_binary(bytes)?)?,
         oid::BYTEA => ScalarValue::Binary(Some(bytes.to_vec())),
         oid::UUID => ScalarValue::Utf8(Some(uuid::Uuid::from_slice(bytes).map_err(|_| wrong())?.to_string())),
         oid::JSONB => {
