@@ -20,15 +20,15 @@ from harness import PASSWORD, PEER, arguments, run, served, warehouse
 
 COLUMNS = {
     "charge_id": "text", "charge_period_start": "timestamptz", "sub_account_id": "text", "resource_id": "text",
-    "service_category": "text", "service_name": "text", "sku_id": "text", "consumed_quantity": "numeric(38,18)",
-    "cost": "numeric(38,18)", "price": "numeric(38,18)", "currency": "text",
+    "service_category": "text", "service_name": "text", "sku_id": "text", "quantity": "numeric",
+    "cost": "numeric", "price": "numeric", "cost_currency": "text",
 }
 NAMES = ", ".join(COLUMNS)
 QUERIES = {
     "one account's rows of an hour": """
 \\set account random(0, {accounts} - 1)
 \\set hour random(0, 719)
-select service_name, sku_id, consumed_quantity, cost, currency from charges
+select service_name, sku_id, quantity, cost, cost_currency from charges
  where sub_account_id = 'acct-' || lpad((:account)::text, 4, '0')
    and charge_period_start = timestamptz '2026-10-01 00:00:00+00' + (:hour) * interval '1 hour';
 """,
@@ -109,6 +109,8 @@ def main():
     directory = os.path.join(data, "warehouse")
     run("generate", [sys.executable, os.path.join(PEER, "make_month.py"), str(rows), data, "csv"])
     warehouse(options.binary, data, directory)
+    with open(os.path.join(directory, "ratehouse.toml"), "a") as file:
+        file.write("connections_per_login_max = 100\n")
     run("land", [options.binary, "land", directory, os.path.join(data, "focus_2026_10.csv")], rows)
     with open(os.path.join(data, "accounts.csv")) as file:
         accounts = len(file.read().splitlines()) - 1
@@ -125,7 +127,7 @@ def main():
                     back.write(piece)
             into.execute("create index on charges (sub_account_id, charge_period_start)")
             into.execute("vacuum analyze charges")
-            sums = "select count(*), sum(cost), sum(price), sum(consumed_quantity) from charges"
+            sums = "select count(*), sum(cost), sum(price), sum(quantity) from charges"
             answers = [connection.execute(sums).fetchone() for connection in (from_us, into)]
             print(f"{answers[0][0]:,} rows; sums {'agree to the last digit' if answers[0] == answers[1] else f'DIFFER: {answers}'}")
             speeds = [exports(name, connection, answers[0][0]) for name, connection in (("ratehouse", from_us), ("postgresql", into))]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Shows that the tests of interference find leaks: plants one defect at a time and expects them to fail.
 
-    python3 tests/mutants.py [--only NAME] [--pairs 500]
+    python3 tests/mutants.py [--only NAME] [--pairs 2000]
 
 Each defect is a change of one place in a copy of the sources, built and tested there; a build takes minutes, so this runs on
 demand. Exit status 0: every defect was found and the unchanged sources pass; 1: one was not.
@@ -79,7 +79,7 @@ def fails(sources, pairs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="defects whose name holds this text")
-    parser.add_argument("--pairs", type=int, default=500)
+    parser.add_argument("--pairs", type=int, default=2000)
     parser.add_argument("--sources", type=pathlib.Path, default=ROOT / "target" / "mutants")
     arguments = parser.parse_args()
     sources = arguments.sources

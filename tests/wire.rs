@@ -16,7 +16,7 @@ use ratehouse::wire::{Server, serve};
 use tokio::runtime::{Handle, Runtime};
 use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
 
-use crate::fixture::{Fixture, PASSWORD};
+use crate::fixture::{Fixture, PASSWORD, refused, run};
 use numeric::Numeric;
 
 /// Where statements run: threads that serve no sockets.
@@ -73,6 +73,19 @@ async fn a_login_proves_its_password_and_unknown_ones_fail_alike() {
         told.push(format!("{} {:?} {:?}", error.message(), error.detail(), error.hint()).replace(login, "LOGIN"));
     }
     assert_eq!(told[0], told[1]);
+    server.shutdown().await;
+}
+
+/// What psql's `\password` sends: the server never sees the password, here `pencil`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verifier_is_kept_as_the_password_that_it_was_made_of() {
+    let fixture = Fixture::chain().await;
+    let keys = "MDEyMzQ1Njc4OWFiY2RlZg==$nQpbZ77WudtqufPwikHXGRt6g2QJ4zns8bZLw273DRM=:jn2amWP1q1h+jgjy0YTO14S6/F02SV7taipOeB7ef20=";
+    let alter = |iterations: &str| format!("alter user \"portal@acme\" password 'SCRAM-SHA-256${iterations}:{keys}'");
+    assert_eq!(refused(&fixture.admin(), &alter("1")).await.sqlstate, "22023");
+    run(&fixture.admin(), &alter("4096")).await;
+    let server = served(&fixture).await;
+    connect(server.local_addr().port(), "portal@acme", "pencil").await.expect("the password of the verifier");
     server.shutdown().await;
 }
 

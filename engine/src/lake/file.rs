@@ -72,7 +72,16 @@ pub struct DataFile {
 /// The name under which the statistics of a file say in how many positions, from the root on, all its rows agree: not a column.
 pub const AGREED_POSITIONS: &str = "agreed positions";
 
+/// The name under which the statistics of a file list the sub-accounts of its rows, each between line ends: not a column.
+pub const ACCOUNT_NAMES: &str = "account names";
+
 impl DataFile {
+    /// Whether the file has no row of a sub-account; false where it is not known.
+    pub fn lacks_account(&self, account: &str) -> bool {
+        let names = self.stats_of(ACCOUNT_NAMES).and_then(|stats| stats.min.as_deref());
+        names.is_some_and(|names| !names.contains(&format!("\n{account}\n")))
+    }
+
     /// In how many positions, from the root on, all rows of the file surely agree.
     pub fn agreed_positions(&self) -> usize {
         let stats = self.stats_of(AGREED_POSITIONS);

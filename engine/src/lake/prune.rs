@@ -58,6 +58,8 @@ struct FileBounds<'a> {
 
 /// The one partition column whose value the catalog knows for every file without bounds.
 const PERIOD: &str = "billing_period";
+/// The column whose values the catalog knows for files that have few.
+const ACCOUNT: &str = "sub_account_id";
 
 impl FileBounds<'_> {
     /// One bound of a column for every file; `None` where it is not known.
@@ -98,8 +100,15 @@ impl PruningStatistics for FileBounds<'_> {
         Some(Arc::new(self.files.iter().map(nulls).collect::<UInt64Array>()))
     }
 
-    fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
-        None
+    /// Files without rows of a sub-account; of other columns no values are known.
+    fn contained(&self, column: &Column, values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        if column.name() != ACCOUNT {
+            return None;
+        }
+        let accounts: Vec<&str> = values.iter().filter_map(|value| value.try_as_str().flatten()).collect();
+        let lacks = |file: &Arc<DataFile>| accounts.iter().all(|account| file.lacks_account(account));
+        (accounts.len() == values.len())
+            .then(|| self.files.iter().map(|file| if lacks(file) { Some(false) } else { None }).collect())
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {

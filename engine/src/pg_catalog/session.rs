@@ -55,6 +55,10 @@ struct State {
 }
 
 const PATTERNS_MAX: usize = 64;
+/// Parameters, those of PostgreSQL and those that applications make up; the session itself keeps fewer of the latter.
+const SETTINGS_MAX: usize = 1_000;
+/// What one statement may ask of the session.
+const EFFECTS_MAX: usize = 1_000;
 
 impl CatalogSession {
     pub(super) fn new(directory: Arc<Directory>) -> Self {
@@ -81,7 +85,11 @@ impl CatalogSession {
 
     pub(super) fn apply_setting(&self, name: &str, value: &str) {
         let mut state = self.state();
-        let entry = state.settings.entry(name.to_lowercase()).or_insert_with(|| SettingFact {
+        let name_folded = name.to_lowercase();
+        if state.settings.len() >= SETTINGS_MAX && !state.settings.contains_key(&name_folded) {
+            return;
+        }
+        let entry = state.settings.entry(name_folded).or_insert_with(|| SettingFact {
             name: name.to_owned(),
             context: "user".to_owned(),
             value_type: "string".to_owned(),
@@ -91,8 +99,17 @@ impl CatalogSession {
         value.clone_into(&mut entry.value);
     }
 
-    pub(super) fn record(&self, effect: SideEffect) {
-        self.state().effects.push(effect);
+    /// Notes what the session is to do.
+    ///
+    /// # Errors
+    /// `54000` for more than any statement needs: a call for each row of a join would fill the memory.
+    pub(super) fn record(&self, effect: SideEffect) -> Result<(), CatalogQueryError> {
+        let mut state = self.state();
+        if state.effects.len() >= EFFECTS_MAX {
+            return Err(CatalogQueryError::new("54000", "too many calls in one statement that act on the session"));
+        }
+        state.effects.push(effect);
+        Ok(())
     }
 
     pub(super) fn take_effects(&self) -> Vec<SideEffect> {

@@ -11,9 +11,8 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, ExactNumberInfo, Expr, Fetch, Function,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, Function,
     FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval, LimitClause,
     ObjectName, Query, Select, SelectItem, Statement, Statement as Ast, Subscript, TableAlias, TableAliasColumnDef,
     TableFactor, TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
@@ -61,18 +60,31 @@ impl VisitorMut for Adapter {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SessionError> {
-        if let TableFactor::Table { name, args: Some(_), alias, .. } = factor
-            && self.is_engines
-            && name.to_string().eq_ignore_ascii_case("generate_series")
+        let TableFactor::Table { name, args: Some(arguments), alias, .. } = factor else {
+            return ControlFlow::Continue(());
+        };
+        if !self.is_engines || !name.to_string().eq_ignore_ascii_case("generate_series") {
+            return ControlFlow::Continue(());
+        }
+        let alias = alias.get_or_insert_with(|| TableAlias {
+            explicit: true,
+            name: Ident::new("generate_series"),
+            columns: Vec::new(),
+            at: None,
+        });
+        if alias.columns.is_empty() {
+            alias.columns.push(TableAliasColumnDef::from_name(alias.name.value.clone()));
+        }
+        // The engine's table function knows no time zones.
+        if let [.., FunctionArg::Unnamed(FunctionArgExpr::Expr(step))] = arguments.args.as_slice()
+            && is_interval(step)
         {
-            let alias = alias.get_or_insert_with(|| TableAlias {
-                explicit: true,
-                name: Ident::new("generate_series"),
-                columns: Vec::new(),
-                at: None,
-            });
-            if alias.columns.is_empty() {
-                alias.columns.push(TableAliasColumnDef::from_name(alias.name.value.clone()));
+            let list: Vec<String> = arguments.args.iter().map(ToString::to_string).collect();
+            let text = format!("select unnest(generate_series({}))", list.join(", "));
+            if let Some(Statement::Query(subquery)) =
+                super::grammar::parse(&text).ok().and_then(|parsed| parsed.into_iter().next())
+            {
+                *factor = TableFactor::Derived { lateral: false, subquery, alias: Some(alias.clone()), sample: None };
             }
         }
         ControlFlow::Continue(())
@@ -138,6 +150,12 @@ impl VisitorMut for Adapter {
                 };
             }
             Expr::Function(function) => {
+                if let [schema, _] = function.name.0.as_slice()
+                    && self.is_engines
+                    && schema.as_ident().is_some_and(|ident| ident.value == "pg_catalog")
+                {
+                    function.name.0.remove(0);
+                }
                 if let Some(meant) = meant_by(function, self.is_engines) {
                     *expression = meant;
                 }
@@ -199,6 +217,10 @@ fn meant_by(function: &mut Function, is_engines: bool) -> Option<Expr> {
         }
         ("date_trunc", 3) => {
             let (part, at, zone) = (values.next()??, values.next()??, values.next()??);
+            // It is named twice: what nests would double at every level.
+            if !matches!(zone, Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+                return None;
+            }
             let local = call("timezone", [zone.clone(), at]);
             Some(call("timezone", [zone, call("date_trunc", [part, local])]))
         }
@@ -219,24 +241,11 @@ fn meant_by(function: &mut Function, is_engines: bool) -> Option<Expr> {
             Some(call("pg_typeof", [value]))
         }
         ("sign", 1) => {
-            let value = values.next()??;
-            let number = |digit: &str| Expr::value(Value::Number(digit.to_owned(), false));
-            let when = |op, then: Expr| CaseWhen {
-                condition: Expr::BinaryOp { left: Box::new(value.clone()), op, right: Box::new(number("0")) },
-                result: then,
-            };
-            let minus = Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(number("1")) };
-            Some(Expr::Case {
-                case_token: AttachedToken::empty(),
-                end_token: AttachedToken::empty(),
-                operand: None,
-                conditions: vec![
-                    when(BinaryOperator::Gt, number("1")),
-                    when(BinaryOperator::Lt, minus),
-                    when(BinaryOperator::Eq, number("0")),
-                ],
-                else_result: None,
-            })
+            let mut value = values.next()??;
+            cast(&mut value, DataType::DoublePrecision);
+            let mut sign = call("signum", [value]);
+            cast(&mut sign, DataType::BigInt(None));
+            Some(sign)
         }
         ("div", 2) => {
             let (mut left, right) = (values.next()??, values.next()??);
@@ -261,6 +270,15 @@ fn is_named(function: &Function, name: &str) -> bool {
 /// The same call of another function: its filter and window stay.
 fn renamed(function: &Function, name: &str) -> Option<Expr> {
     Some(Expr::Function(Function { name: ObjectName::from(vec![Ident::new(name)]), ..function.clone() }))
+}
+
+fn is_interval(expression: &Expr) -> bool {
+    match expression {
+        Expr::Interval(_) => true,
+        Expr::Cast { data_type, .. } => matches!(data_type, DataType::Interval { .. }),
+        Expr::TypedString(typed) => matches!(typed.data_type, DataType::Interval { .. }),
+        _ => false,
+    }
 }
 
 /// `(a, b) in (select x, y ...)` as `exists (select from (select x, y ...) as r (x, y) where r.x = a and r.y = b)`: the same where it decides
@@ -478,7 +496,7 @@ mod tests {
         );
         assert_eq!(
             adapted("select sign(a) from t"),
-            "SELECT CASE WHEN a > 0 THEN 1 WHEN a < 0 THEN -1 WHEN a = 0 THEN 0 END FROM t"
+            "SELECT CAST(signum(CAST(a AS DOUBLE PRECISION)) AS BIGINT) FROM t"
         );
         assert_eq!(adapted("select div(a, b) from t"), "SELECT trunc(CAST(a AS NUMERIC) / (b)) FROM t");
         assert_eq!(adapted("select substring(a from 'b.') from t"), "SELECT (regexp_match(a, 'b.'))[1] FROM t");
@@ -490,6 +508,31 @@ mod tests {
         );
         assert_eq!(adapted("select generate_series(1, a) from t"), "SELECT unnest(generate_series(1, a)) FROM t");
         assert_eq!(adapted("select g from generate_series(1, 2) g"), "SELECT g FROM generate_series(1, 2) g (g)");
+    }
+
+    #[test]
+    fn what_nests_does_not_multiply() {
+        for form in [
+            "sign(#)",
+            "age(#)",
+            "div(#, #1)",
+            "date(#)",
+            "every(#)",
+            "pg_typeof(#)",
+            "date_trunc('day', #, 'UTC')",
+            "date_trunc('day', a, #)",
+            "substring(# from 'b')",
+            "generate_series(1, #)",
+            "(# at time zone 'UTC')",
+            "((#, a) in (select b, c from u))",
+            "(a, b) in (select b, # from u)",
+        ] {
+            let nested = (0..12).fold("a".to_owned(), |inner, _| form.replace("#1", "1").replace('#', &inner));
+            let written = format!("select {nested} from t");
+            let Ok(parsed) = parse(&written) else { continue };
+            let (before, after) = (written.len(), parsed[0].text().len());
+            assert!(after < before * 10, "{form}: {before} bytes became {after}");
+        }
     }
 
     #[test]

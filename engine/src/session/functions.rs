@@ -58,11 +58,9 @@ impl ScalarUDFImpl for ChargeId {
         let mut text = [0_u8; 32];
         for row in 0..args.number_rows {
             let mut hasher = SipHasher24::new_with_key(&self.key);
-            let written = |column: &arrow::array::StringViewArray| {
-                if column.is_null(row) { "" } else { column.value(row) }.to_owned()
-            };
-            written(provider).hash(&mut hasher);
-            written(account).hash(&mut hasher);
+            for column in [provider, account] {
+                if column.is_null(row) { "" } else { column.value(row) }.hash(&mut hasher);
+            }
             hasher.write_i32(period.value(row));
             hasher.write_i64(key.value(row));
             hasher.write_i32(number.value(row));

@@ -45,8 +45,8 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Ast>, SessionError> {
     parser.with_tokens_with_locations(tokens).parse_statements().map_err(failed)
 }
 
-/// Statements that the parser does not read, as ones that it does: `table t` is `select * from t`, and a transaction that is
-/// `deferrable` waits for nothing here.
+/// Statements that the parser does not read, as ones that it does: `table t` is `select * from t`, `from only t` is `from t`, and a
+/// transaction that is `deferrable` waits for nothing here.
 fn with_known_forms(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut result = Vec::with_capacity(tokens.len());
     // The statement's first word; before it, none.
@@ -72,6 +72,8 @@ fn with_known_forms(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 let spelled = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
                 result.extend(spelled.map(|word| TokenWithSpan { token: word, span: token.span }));
             }
+            // Nothing here has descendants.
+            Keyword::ONLY if follows(&result, &[Keyword::FROM, Keyword::JOIN, Keyword::UPDATE]) => {}
             Keyword::DEFERRABLE if matches!(verb, Keyword::BEGIN | Keyword::START | Keyword::SET) => {
                 let is_not = |token: &Token| matches!(token, Token::Word(word) if word.keyword == Keyword::NOT);
                 while result.last().is_some_and(|last: &TokenWithSpan| {
@@ -84,6 +86,12 @@ fn with_known_forms(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
     }
     result
+}
+
+/// Whether the last word is one of these.
+fn follows(tokens: &[TokenWithSpan], keywords: &[Keyword]) -> bool {
+    let last = tokens.iter().rev().find(|token| !matches!(token.token, Token::Whitespace(_)));
+    matches!(last.map(|token| &token.token), Some(Token::Word(word)) if word.quote_style.is_none() && keywords.contains(&word.keyword))
 }
 
 fn check_chains(tokens: &[TokenWithSpan]) -> Result<(), SessionError> {
@@ -263,6 +271,7 @@ mod tests {
             "START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY"
         );
         assert_eq!(parse("select 1; table a; lock table b in access share mode").expect("SQL").len(), 3);
+        assert_eq!(text("select count(*) from only a"), "SELECT count(*) FROM a");
         // A word is a word elsewhere.
         assert_eq!(text("select deferrable from a"), "SELECT deferrable FROM a");
     }

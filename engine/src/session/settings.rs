@@ -33,7 +33,7 @@ const fn settable(name: &'static str, default: &'static str, description: &'stat
 pub const SERVER_VERSION: &str = concat!("15.8 (Ratehouse ", env!("CARGO_PKG_VERSION"), ")");
 
 /// All parameters.
-pub const PARAMETERS: [Parameter; 58] = [
+pub const PARAMETERS: [Parameter; 59] = [
     settable("application_name", "", "Sets the application name to be reported in statistics and logs."),
     settable("bytea_output", "hex", "Sets the output format for bytea."),
     settable("client_encoding", "UTF8", "Sets the client's character set encoding."),
@@ -94,6 +94,7 @@ pub const PARAMETERS: [Parameter; 58] = [
         "2",
         "Sets the maximum number of parallel processes per executor node.",
     ),
+    settable("password_encryption", "scram-sha-256", "Chooses the algorithm for encrypting passwords."),
     settable("quote_all_identifiers", "off", "When generating SQL fragments, quote all identifiers."),
     settable("synchronize_seqscans", "on", "Enable synchronized sequential scans."),
     settable("synchronous_commit", "on", "Sets the current transaction's synchronization level."),
@@ -310,6 +311,7 @@ fn accepted(parameter: &'static Parameter, value: &str) -> Result<String, Sessio
         "statement_timeout" | "lock_timeout" | "idle_in_transaction_session_timeout" | "idle_session_timeout" => {
             shown(duration(value).ok_or_else(invalid)?)
         }
+        "password_encryption" if value != "scram-sha-256" => return Err(invalid()),
         "client_encoding" => match value.to_ascii_uppercase().replace(['-', '_'], "").as_str() {
             "UTF8" | "UNICODE" => "UTF8".to_owned(),
             _ => return Err(invalid()),

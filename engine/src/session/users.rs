@@ -90,11 +90,18 @@ fn word(token: Token) -> Option<String> {
 /// Characters of a password, as stored verifiers can be attacked off line.
 const PASSWORD_MIN: usize = 8;
 
-/// The stored verifier of a new password.
+/// The stored verifier of a new password. A text that is one already is kept as it is: psql's `\password` makes it, so that no server
+/// sees the password.
 ///
 /// # Errors
-/// `22023` when it is too short.
+/// `22023` when it is too short, or a verifier of fewer iterations than new ones have.
 pub fn verifier_of(password: &str) -> Result<String, SessionError> {
+    if let Some(iterations) = crate::wire::verifier::iterations_of(password) {
+        if iterations < crate::wire::verifier::ITERATIONS {
+            return Err(SessionError::new("22023", "a verifier has at least 4096 iterations"));
+        }
+        return Ok(password.to_owned());
+    }
     if password.chars().count() < PASSWORD_MIN {
         return Err(SessionError::new("22023", format!("a password has at least {PASSWORD_MIN} characters")));
     }

@@ -1,5 +1,6 @@
 //! A warehouse: its catalog, its lake and the engine that reads them, opened from a directory.
 
+mod account_names;
 mod agreement;
 mod close;
 mod intake;

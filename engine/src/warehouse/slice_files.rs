@@ -8,11 +8,12 @@ use arrow::compute::nullif;
 use arrow::datatypes::{Decimal128Type, Int32Type, i256};
 use hashbrown::HashMap;
 
+use super::account_names::AccountNames;
 use super::agreement::Agreement;
 use super::{Core, HOT};
 use crate::catalog::NewFile;
 use crate::error::Error;
-use crate::lake::{AGREED_POSITIONS, ClusteredWriter, LakeTable, WriterOptions, WrittenFile};
+use crate::lake::{ACCOUNT_NAMES, AGREED_POSITIONS, ClusteredWriter, LakeTable, WriterOptions, WrittenFile};
 use crate::period::BillingPeriod;
 use crate::rating::{ChargeSink, Placement, Places, SliceName};
 
@@ -52,6 +53,7 @@ struct Output {
     sums: Vec<i256>,
     rows: Vec<u64>,
     agreement: Agreement,
+    accounts: AccountNames,
 }
 
 impl Output {
@@ -63,6 +65,7 @@ impl Output {
             sums: Vec::new(),
             rows: Vec::new(),
             agreement: Agreement::new(table),
+            accounts: AccountNames::default(),
         }
     }
 
@@ -87,6 +90,7 @@ impl Output {
         }
         self.add_up(&root_pays(&rows)?, place);
         self.agreement.add(&rows, &file_of_row)?;
+        self.accounts.add(&rows, &file_of_row);
         self.writer.push(rows, &file_of_row, &place.owner_of_row)?;
         Ok(())
     }
@@ -144,7 +148,7 @@ impl SliceFiles {
         for (table, output) in RATED.into_iter().zip(this.outputs) {
             let output = output.into_inner().unwrap_or_else(PoisonError::into_inner);
             let names = output.names;
-            let agreement = output.agreement;
+            let (agreement, accounts) = (output.agreement, output.accounts);
             let prefix = |file: u32| {
                 let (slice, child) = names[usize::try_from(file).unwrap_or_default()];
                 let slice = &slices[usize::try_from(slice).unwrap_or_default()];
@@ -159,7 +163,8 @@ impl SliceFiles {
                 let (slice, child) = names[usize::try_from(file.file).unwrap_or_default()];
                 let agreed = (table == LakeTable::Charges).then(|| agreement.positions(file.file));
                 let name = children.get(usize::try_from(child).unwrap_or_default()).cloned().unwrap_or_default();
-                rated.files.push(RatedFile { table, slice, child, name, agreed, file });
+                let accounts = accounts.text(file.file);
+                rated.files.push(RatedFile { table, slice, child, name, agreed, accounts, file });
             }
             rated.sums.push((table, output.sums, output.rows));
         }
@@ -196,6 +201,8 @@ struct RatedFile {
     name: String,
     /// In how many positions its rows agree, where scans ask for it.
     agreed: Option<usize>,
+    /// The accounts of its rows, where they are few.
+    accounts: Option<String>,
     file: WrittenFile,
 }
 
@@ -226,8 +233,10 @@ impl RatedFiles {
             .map(|rated| {
                 let mut listed = listed(rated.table, slice_id, &rated.name, &rated.file);
                 let positions = rated.agreed.map(|positions| positions.to_string());
-                if positions.is_some() {
-                    listed.stats.push((AGREED_POSITIONS.to_owned(), positions.clone(), positions, 0));
+                for (name, said) in [(AGREED_POSITIONS, positions), (ACCOUNT_NAMES, rated.accounts.clone())] {
+                    if said.is_some() {
+                        listed.stats.push((name.to_owned(), said.clone(), said, 0));
+                    }
                 }
                 listed
             })

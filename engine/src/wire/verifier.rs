@@ -49,6 +49,14 @@ pub(crate) fn parse_verifier(text: &str) -> Option<ScramSecret> {
     Some(ScramSecret::Verifier { salt, iterations, stored_key: key(stored_key)?, server_key: key(server_key)? })
 }
 
+/// The iterations of a verifier; none when the text is something else.
+pub(crate) fn iterations_of(text: &str) -> Option<usize> {
+    match parse_verifier(text)? {
+        ScramSecret::Verifier { iterations, .. } => Some(iterations),
+        ScramSecret::SaltedPassword { .. } => None,
+    }
+}
+
 /// The verifier of a login that does not exist: its salt never changes, and no password fits.
 pub(crate) fn mock_secret(warehouse_secret: &[u8; 32], login: &str) -> ScramSecret {
     // PBKDF2 of one round is an HMAC keyed with its password.
@@ -75,7 +83,7 @@ mod tests {
             verifier,
             "SCRAM-SHA-256$4096:MDEyMzQ1Njc4OWFiY2RlZg==$nQpbZ77WudtqufPwikHXGRt6g2QJ4zns8bZLw273DRM=:jn2amWP1q1h+jgjy0YTO14S6/F02SV7taipOeB7ef20="
         );
-        assert!(parse_verifier(&verifier).is_some());
+        assert_eq!(iterations_of(&verifier), Some(4096));
     }
 
     #[test]

@@ -54,13 +54,7 @@ impl ExprPlanner for JsonPlanner {
         }
         let mut arguments = vec![left];
         let step = if by_path {
-            let Some(literal) = text_literal(&right) else {
-                return plan_err!("operator {} takes a path on its right, written '{{name,0,name}}'", expr.op);
-            };
-            let Some(steps) = array_literal(literal) else {
-                return plan_err!("malformed array literal: a path is written '{{name,0,name}}'");
-            };
-            arguments.extend(steps.into_iter().map(|step| lit(ScalarValue::Utf8(step))));
+            arguments.extend(path_of(right, &expr.op)?);
             Step::Path
         } else {
             let step = match right.get_type(schema) {
@@ -80,6 +74,23 @@ impl ExprPlanner for JsonPlanner {
             Some(planned) => PlannerResult::Planned(planned),
             None => PlannerResult::Original(expr),
         })
+    }
+}
+
+/// The steps of a path: of `'{name,0,name}'` or `array['name', '0']`.
+fn path_of(right: Expr, operator: &BinaryOperator) -> Result<Vec<Expr>> {
+    match right {
+        Expr::Cast(cast) => path_of(*cast.expr, operator),
+        Expr::ScalarFunction(array) if array.name() == "make_array" => Ok(array.args),
+        right => {
+            let Some(literal) = text_literal(&right) else {
+                return plan_err!("operator {operator} takes a path on its right, written '{{name,0,name}}'");
+            };
+            let Some(steps) = array_literal(literal) else {
+                return plan_err!("malformed array literal: a path is written '{{name,0,name}}'");
+            };
+            Ok(steps.into_iter().map(|step| lit(ScalarValue::Utf8(step))).collect())
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::scanning::{OCTOBER, answer, charges_of, context, four_files, spoil};
 use super::*;
-use crate::lake::{FileIndex, IndexedFile};
+use crate::lake::{ACCOUNT_NAMES, ColumnStats, FileIndex, IndexedFile};
 
 #[tokio::test]
 async fn files_that_cannot_match_are_not_opened() {
@@ -27,6 +27,35 @@ async fn files_that_cannot_match_are_not_opened() {
             answer(&context, &format!("{count} billing_period = date '2026-10-01'")).await.is_err(),
             "beta is spoiled"
         );
+    }
+}
+
+#[tokio::test]
+async fn files_without_an_account_are_not_opened() {
+    let place = Place::new();
+    let files: Vec<Arc<DataFile>> = four_files(&place)
+        .await
+        .iter()
+        .map(|file| {
+            let mut file = DataFile::clone(file);
+            let names = Some("\na\nb c\n".to_owned());
+            let stats = ColumnStats { column: ACCOUNT_NAMES.to_owned(), min: names.clone(), max: names, nulls: 0 };
+            // The bounds leave everything open.
+            file.stats = vec![stats];
+            spoil(&place, &file);
+            Arc::new(file)
+        })
+        .collect();
+    let context = context(&place, &files);
+    let count = |filter: &str| format!("select count(line_key) from charges where {filter}");
+    for filter in ["sub_account_id = 'b'", "sub_account_id in ('c', 'd')", "sub_account_id = 'e' and node_id = 'alpha'"]
+    {
+        assert_eq!(answer(&context, &count(filter)).await.as_deref(), Ok("0"), "{filter}");
+    }
+    for filter in
+        ["sub_account_id = 'b c'", "sub_account_id in ('a', 'd')", "sub_account_id <> 'd'", "sub_account_id > 'd'"]
+    {
+        assert!(answer(&context, &count(filter)).await.is_err(), "{filter}: the files are spoiled");
     }
 }
 

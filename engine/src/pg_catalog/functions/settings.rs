@@ -38,7 +38,7 @@ pub(super) const FUNCTIONS: &[Native] = &[
     }),
     strict("pg_sleep", VOID, &[FLOAT8], |session, arguments| {
         let seconds = arguments.real(0).unwrap_or(0.0).clamp(0.0, SLEEP_MAX_S);
-        session.record(SideEffect::Sleep(Duration::from_secs_f64(seconds)));
+        session.record(SideEffect::Sleep(Duration::from_secs_f64(seconds)))?;
         text_value("")
     }),
     called("pg_is_in_recovery", BOOL, &[], |_, _| bool_value(false)),
@@ -106,9 +106,9 @@ fn set_config(session: &CatalogSession, arguments: &Arguments<'_>) -> Outcome {
     if session.setting(&name).is_none() && !name.contains('.') {
         return Err(unrecognized(&name));
     }
-    session.apply_setting(&name, &value);
     let scope = if arguments.flag(2) { SettingScope::Transaction } else { SettingScope::Session };
-    session.record(SideEffect::Set { name, value: value.clone(), scope });
+    session.record(SideEffect::Set { name: name.clone(), value: value.clone(), scope })?;
+    session.apply_setting(&name, &value);
     text_value(value)
 }
 
@@ -117,6 +117,6 @@ fn signal(session: &CatalogSession, arguments: &Arguments<'_>, effect: fn(i32) -
     let facts = &session.directory.facts;
     let pid = arguments.integer(0).and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0);
     let is_own = pid == facts.backend_pid || facts.sessions.iter().any(|backend| backend.pid == pid);
-    session.record(effect(pid));
+    session.record(effect(pid))?;
     bool_value(is_own)
 }

@@ -54,3 +54,12 @@ fn missing_parameters_are_counted() {
     assert_eq!(error.sqlstate, "08P01");
     assert!(catalog().query(&statement, &[ScalarValue::Utf8(None)], || false).is_ok());
 }
+
+#[test]
+fn calls_that_act_on_the_session_are_few() {
+    // A call for each pair of types: some hundred thousand.
+    for call in ["set_config('search_path', a.typname || b.typname, false)", "pg_sleep(a.oid::int + b.oid::int)"] {
+        let error = error_of(&format!("select count(*) from pg_type a, pg_type b where {call} is null"));
+        assert_eq!(error, "54000 too many calls in one statement that act on the session");
+    }
+}

@@ -14,6 +14,9 @@ pub(crate) const SIGN_NEGATIVE: u16 = 0x4000;
 /// The bits of the sign word that NaN and the infinities share.
 pub(crate) const SIGN_SPECIAL: u16 = 0xC000;
 
+/// Groups of four digits of the longest number: 76 digits before or behind as many zeros as a scale of eight bits can say.
+const GROUPS_MAX: usize = 96;
+
 /// A decimal number as digits; made once and reused for every cell of a column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Decimal {
@@ -27,17 +30,7 @@ pub(crate) struct Decimal {
 impl Decimal {
     /// Takes the value `unscaled` * 10^-`scale`.
     pub(crate) fn set_i128(&mut self, unscaled: i128, scale: i8) {
-        let mut reversed = [0_u8; 40];
-        let mut rest = unscaled.unsigned_abs();
-        let mut count = 0;
-        while rest > 0 {
-            reversed[count] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-            rest /= 10;
-            count += 1;
-        }
-        self.digits.clear();
-        self.digits.extend(reversed[..count].iter().rev());
-        self.finish_set(unscaled < 0, scale);
+        self.set(unscaled < 0, itoa::Buffer::new().format(unscaled.unsigned_abs()), scale);
     }
 
     /// Takes the value `unscaled` * 10^-`scale`.
@@ -46,29 +39,20 @@ impl Decimal {
             return self.set_i128(narrow, scale);
         }
         let text = unscaled.to_string();
-        let text = text.strip_prefix('-').unwrap_or(&text);
-        self.digits.clear();
-        self.digits.extend_from_slice(text.as_bytes());
-        self.finish_set(unscaled.is_negative(), scale);
+        self.set(unscaled.is_negative(), text.strip_prefix('-').unwrap_or(&text), scale);
     }
 
-    fn finish_set(&mut self, negative: bool, scale: i8) {
+    /// Takes digits without leading zeros, but for the one of zero, which has none here.
+    fn set(&mut self, negative: bool, digits: &str, scale: i8) {
+        let digits = if digits == "0" { "" } else { digits };
+        let zeros = |count: usize| std::iter::repeat_n(b'0', count);
         self.negative = negative;
-        match usize::try_from(scale) {
-            Ok(fraction) => {
-                self.fraction = fraction;
-                if self.digits.len() < fraction {
-                    let missing = fraction - self.digits.len();
-                    self.digits.splice(0..0, std::iter::repeat_n(b'0', missing));
-                }
-            }
-            Err(_) => {
-                self.fraction = 0;
-                if !self.digits.is_empty() {
-                    let zeros = usize::from(scale.unsigned_abs());
-                    self.digits.extend(std::iter::repeat_n(b'0', zeros));
-                }
-            }
+        self.fraction = usize::try_from(scale).unwrap_or(0);
+        self.digits.clear();
+        self.digits.extend(zeros(self.fraction.saturating_sub(digits.len())));
+        self.digits.extend_from_slice(digits.as_bytes());
+        if scale < 0 && !digits.is_empty() {
+            self.digits.extend(zeros(usize::from(scale.unsigned_abs())));
         }
     }
 
@@ -93,7 +77,7 @@ impl Decimal {
                 self.widen_fraction(exact);
             }
         }
-        if self.digits.iter().all(|digit| *digit == b'0') {
+        if self.negative && self.digits.iter().all(|digit| *digit == b'0') {
             self.negative = false;
         }
     }
@@ -150,32 +134,37 @@ impl Decimal {
     /// Writes the binary form of `numeric_send`.
     pub(crate) fn write_binary(&self, out: &mut BytesMut) {
         let integer = self.integer_digits();
-        let fraction = self.fraction_digits();
-        let integer_groups = integer.len().div_ceil(4);
-        let group = |index: usize| -> u16 {
-            // The digit at distance d from the point: integer digits count leftwards, fraction digits rightwards.
-            let mut value = 0;
-            for place in 0..4 {
-                let digit = if index < integer_groups {
-                    (index * 4 + place).checked_sub(integer_groups * 4 - integer.len()).map_or(b'0', |at| integer[at])
-                } else {
-                    fraction.get((index - integer_groups) * 4 + place).copied().unwrap_or(b'0')
-                };
-                value = value * 10 + u16::from(digit - b'0');
+        let (head, integer) = integer.split_at(integer.len() % 4);
+        let group = |digits: &[u8]| digits.iter().fold(0, |value, digit| value * 10 + u16::from(digit - b'0'));
+        let mut all = [0_u16; GROUPS_MAX];
+        let mut groups = 0;
+        let mut put = |value: u16| {
+            if let Some(place) = all.get_mut(groups) {
+                *place = value;
+                groups += 1;
             }
-            value
         };
-        let groups = integer_groups + fraction.len().div_ceil(4);
-        let first = (0..groups).find(|index| group(*index) != 0).unwrap_or(groups);
-        let last = (first..groups).rev().find(|index| group(*index) != 0).map_or(first, |index| index + 1);
+        if !head.is_empty() {
+            put(group(head));
+        }
+        let fraction = self.fraction_digits().chunks_exact(4);
+        let tail = fraction.remainder();
+        let integer_groups = usize::from(!head.is_empty()) + integer.len() / 4;
+        integer.chunks_exact(4).chain(fraction).for_each(|digits| put(group(digits)));
+        if !tail.is_empty() {
+            put((tail.len()..4).fold(group(tail), |value, _| value * 10));
+        }
+        let all = &all[..groups];
+        let first = all.iter().position(|group| *group != 0).unwrap_or(groups);
+        let last = all.iter().rposition(|group| *group != 0).map_or(first, |index| index + 1);
         let count = last - first;
         let weight = if count == 0 { 0 } else { small(integer_groups) - small(first) - 1 };
         out.put_i16(small(count));
         out.put_i16(weight);
         out.put_u16(if self.negative && count > 0 { SIGN_NEGATIVE } else { 0 });
         out.put_i16(small(self.fraction));
-        for index in first..last {
-            out.put_u16(group(index));
+        for group in &all[first..last] {
+            out.put_u16(*group);
         }
     }
 }
