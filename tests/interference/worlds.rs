@@ -80,11 +80,12 @@ fn acme<'a>(cost: [&'a str; 3]) -> Vec<Line<'a>> {
         line("vm-2", "M2", "80.5", cost[1], r#"{"team": "blue", "n": "1"}"#),
         Line { service: "Storage", service_category: "Storage", unit: "GB", ..line("disk", "S1", "7.25", cost[2], "") },
         // A month, cut wherever terms change above: each day is 2 at list price.
-        Line { list: "62", description: "support", sku: "M2", ..Line::october("a-acme", "31") },
-        Line { list: "31", description: "support", sku: "M3", ..Line::october("a-acme", "31") },
+        Line { list: "62", resource: "plan", sku: "M2", ..Line::october("a-acme", "31") },
+        Line { list: "31", resource: "plan", sku: "M3", ..Line::october("a-acme", "31") },
     ]
 }
 
+/// Lines of others. They have descriptions, which none that is seen has: an identity must not depend on that.
 fn hidden<'a>(account: &'a str, cost: &'a str, text: &'a str) -> Line<'a> {
     Line { resource: text, description: text, service: text, sku: text, tags: "not json", ..Line::usage(account, cost) }
 }

@@ -299,3 +299,40 @@ pub fn leaves_are_scoped(plan: &Arc<dyn ExecutionPlan>) -> bool {
         || leaf.is::<WorkTableExec>()
         || leaf.is::<LazyMemoryExec>()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::functions::expr_fn::lower;
+    use datafusion::logical_expr::{Expr, cast, col, lit};
+
+    use super::is_leakproof;
+
+    #[test]
+    fn only_comparisons_of_columns_with_literals_of_their_type_go_below_the_scope() {
+        let schema =
+            Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true), Field::new("b", DataType::Utf8, true)]));
+        let may = |filter: Expr| is_leakproof(&filter, &schema);
+        assert!(may(col("a").eq(lit(1_i64))) && may(lit("x").lt_eq(col("b"))));
+        assert!(may(col("b").in_list(vec![lit("x")], true)) && may(col("a").between(lit(1_i64), lit(2_i64))));
+        assert!(may(col("a").is_null().and(col("b").is_not_null())));
+        // What may fail on a row, takes time by what a row holds, or compares two columns.
+        for filter in [
+            (col("a") + lit(1_i64)).gt(lit(1_i64)),
+            (lit(1_i64) / col("a")).eq(lit(1_i64)),
+            cast(col("b"), DataType::Int64).eq(lit(1_i64)),
+            lower(col("b")).eq(lit("x")),
+            col("b").like(lit("x%")),
+            col("a").eq(col("a")),
+            col("a").eq(lit("1")),
+            col("a").eq(lit(1_i64)).or(col("a").eq(lit(2_i64))),
+            col("c").eq(lit(1_i64)),
+            (col("a") + lit(1_i64)).is_null(),
+            col("a").is_null().and(lower(col("b")).is_null()),
+        ] {
+            assert!(!may(filter.clone()), "{filter}");
+        }
+    }
+}
