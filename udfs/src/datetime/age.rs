@@ -3,7 +3,7 @@
 use crate::columnar::shaped;
 use arrow::array::{Array, AsArray, IntervalMonthDayNanoArray};
 use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit, TimestampMicrosecondType};
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike};
+use chrono::{DateTime, Datelike, NaiveDateTime, Timelike};
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use std::sync::Arc;
@@ -81,14 +81,10 @@ fn between(to: NaiveDateTime, from: NaiveDateTime) -> IntervalMonthDayNano {
         days -= 1;
     }
     if days < 0 {
-        days += days_in_month(from.date());
+        days += i32::from(earlier.date().num_days_in_month());
         months -= 1;
     }
     IntervalMonthDayNano::new(months * sign, days * sign, time * i64::from(sign))
-}
-
-fn days_in_month(date: NaiveDate) -> i32 {
-    date.num_days_in_month().into()
 }
 
 #[cfg(test)]
@@ -112,5 +108,9 @@ mod tests {
         assert_eq!(age("2025-12-31 23:59", "2025-12-31 23:59"), (0, 0, 0));
         assert_eq!(age("2026-01-01 00:00", "2024-05-31 01:00"), (19, 0, 1380));
         assert_eq!(age("2024-05-31 01:00", "2026-01-01 00:00"), (-19, 0, -1380));
+        // Backwards, a day is borrowed from February too.
+        assert_eq!(age("2026-02-28 00:00", "2026-03-01 00:00"), (0, -1, 0));
+        assert_eq!(age("2026-03-01 00:00", "2026-02-28 00:00"), (0, 1, 0));
+        assert_eq!(age("2026-02-10 12:00", "2026-04-05 06:00"), (-1, -22, -1080));
     }
 }
