@@ -76,10 +76,9 @@ pub const AGREED_POSITIONS: &str = "agreed positions";
 pub const ACCOUNT_NAMES: &str = "account names";
 
 impl DataFile {
-    /// Whether the file has no row of a sub-account; false where it is not known.
-    pub fn lacks_account(&self, account: &str) -> bool {
-        let names = self.stats_of(ACCOUNT_NAMES).and_then(|stats| stats.min.as_deref());
-        names.is_some_and(|names| !names.contains(&format!("\n{account}\n")))
+    /// The sub-accounts of the file's rows, each between line ends; none where they are not known.
+    pub fn account_names(&self) -> Option<&str> {
+        self.stats_of(ACCOUNT_NAMES)?.min.as_deref()
     }
 
     /// In how many positions, from the root on, all rows of the file surely agree.

@@ -105,10 +105,11 @@ impl PruningStatistics for FileBounds<'_> {
         if column.name() != ACCOUNT {
             return None;
         }
-        let accounts: Vec<&str> = values.iter().filter_map(|value| value.try_as_str().flatten()).collect();
-        let lacks = |file: &Arc<DataFile>| accounts.iter().all(|account| file.lacks_account(account));
-        (accounts.len() == values.len())
-            .then(|| self.files.iter().map(|file| if lacks(file) { Some(false) } else { None }).collect())
+        let line = |value: &ScalarValue| Some(format!("\n{}\n", value.try_as_str().flatten()?));
+        let accounts: Vec<String> = values.iter().map(line).collect::<Option<_>>()?;
+        let may_have = |names: &str| accounts.iter().any(|account| names.contains(account));
+        let lacks = |file: &Arc<DataFile>| file.account_names().is_some_and(|names| !may_have(names));
+        Some(self.files.iter().map(|file| lacks(file).then_some(false)).collect())
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {

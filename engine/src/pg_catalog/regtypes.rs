@@ -63,13 +63,10 @@ pub(super) fn find(session: &CatalogSession, reg: u32, text: &str) -> Result<Opt
 /// A type by SQL or internal name, with or without modifier.
 pub(super) fn find_type(text: &str) -> Option<u32> {
     if text.contains('"') {
-        return match split_qualified(text)?.as_slice() {
-            [name] => TYPES.named(&format!("\"{name}\"")),
-            [schema, name] if schema == "pg_catalog" || schema == "information_schema" => {
-                TYPES.named(&format!("\"{name}\""))
-            }
-            _ => None,
-        };
+        let parts = split_qualified(text)?;
+        let (name, schema) = parts.split_last()?;
+        let is_system = schema.is_empty() || schema == ["pg_catalog"] || schema == ["information_schema"];
+        return if is_system { TYPES.named(&format!("\"{name}\"")) } else { None };
     }
     let lower = text.to_lowercase();
     let (head, tail) = match (lower.find('('), lower.find(')')) {

@@ -31,17 +31,10 @@ impl Session {
         let asked = statement::parse(&format!("select {}", calls.0.join(", ")))?;
         let [asked] = asked.as_slice() else { return Err(SessionError::unsupported("this call")) };
         let answer = self.ask_catalog(asked.ast()?, &[]).await?;
-        let mut values = Vec::new();
-        for batch in &answer.batches {
-            for column in batch.columns() {
-                values.push(literal(&ScalarValue::try_from_array(column, 0)?));
-            }
-        }
+        let columns = answer.batches.iter().flat_map(|batch| batch.columns());
         let mut known: Vec<(String, Expr)> = Vec::new();
-        for (call, value) in calls.0.into_iter().zip(values) {
-            if let Some(value) = value {
-                known.push((call, value));
-            }
+        for (call, column) in calls.0.into_iter().zip(columns) {
+            known.extend(literal(&ScalarValue::try_from_array(column, 0)?).map(|value| (call, value)));
         }
         let _: ControlFlow<()> = VisitMut::visit(&mut query, &mut Replaced(&known));
         Ok((query, true))

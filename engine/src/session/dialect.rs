@@ -14,8 +14,8 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, Function,
     FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval, LimitClause,
-    ObjectName, Query, Select, SelectItem, Statement, Statement as Ast, Subscript, TableAlias, TableAliasColumnDef,
-    TableFactor, TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    ObjectName, Query, Select, SelectItem, Statement as Ast, Subscript, TableAlias, TableAliasColumnDef, TableFactor,
+    TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
 use crate::pg_catalog::PgCatalog;
@@ -81,9 +81,7 @@ impl VisitorMut for Adapter {
         {
             let list: Vec<String> = arguments.args.iter().map(ToString::to_string).collect();
             let text = format!("select unnest(generate_series({}))", list.join(", "));
-            if let Some(Statement::Query(subquery)) =
-                super::grammar::parse(&text).ok().and_then(|parsed| parsed.into_iter().next())
-            {
+            if let Some(subquery) = query_of(&text) {
                 *factor = TableFactor::Derived { lateral: false, subquery, alias: Some(alias.clone()), sample: None };
             }
         }
@@ -299,9 +297,12 @@ fn row_exists(row: &Expr, subquery: &Query) -> Option<Expr> {
     })?;
     let columns: Vec<String> = names.iter().map(ToString::to_string).collect();
     let text = format!("select 1 from ({subquery}) as \"{ROW}\" ({}) where {condition}", columns.join(", "));
-    let parsed = super::grammar::parse(&text).ok()?;
-    match parsed.into_iter().next()? {
-        Statement::Query(query) => Some(Expr::Exists { subquery: query, negated: false }),
+    query_of(&text).map(|subquery| Expr::Exists { subquery, negated: false })
+}
+
+fn query_of(text: &str) -> Option<Box<Query>> {
+    match super::grammar::parse(text).ok()?.pop()? {
+        Ast::Query(query) => Some(query),
         _ => None,
     }
 }

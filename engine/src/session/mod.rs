@@ -53,7 +53,7 @@ use crate::catalog::SnapshotId;
 use crate::pg_catalog::{PgCatalog, schemas_listed};
 use crate::reference::Overlay;
 use crate::security::guard::{self, Kind};
-use crate::security::policy::{Action, Reach, allowed};
+use crate::security::policy::Action;
 use crate::security::{Principal, SessionError};
 use crate::warehouse::{Warehouse, engine_state_with};
 
@@ -423,12 +423,7 @@ impl Session {
     }
 
     fn may(&self, action: Action, what: &str) -> Result<(), SessionError> {
-        let (roles, reach) = allowed(action);
-        let reached = match reach {
-            Reach::Any | Reach::Seller => true,
-            Reach::Root => self.shared.moment().scope.is_root,
-        };
-        if reached && roles.has(self.shared.principal.role) { Ok(()) } else { Err(SessionError::denied(what)) }
+        self.shared.may(action, what)
     }
 
     fn run_transaction(&self, statement: &Statement) -> Result<Answer, SessionError> {

@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::catalog::SnapshotId;
 use crate::error::Error;
 use crate::reference::Overlay;
-use crate::security::{Principal, Scope, Tree};
+use crate::security::policy::{Action, Reach, allowed};
+use crate::security::{Principal, Scope, SessionError, Tree};
 use crate::warehouse::Core;
 
 /// The state that a statement sees.
@@ -48,6 +49,19 @@ impl Shared {
         let scope = Arc::new(Scope::of(&tree, &principal.node_id));
         let moment = Moment { snapshot: NONE, tree, scope, overlay: Arc::default() };
         Self { core, principal, fixed, moment: RwLock::new(Arc::new(moment)) }
+    }
+
+    /// Whether the principal may do that.
+    ///
+    /// # Errors
+    /// `42501` names what it may not.
+    pub(crate) fn may(&self, action: Action, what: &str) -> Result<(), SessionError> {
+        let (roles, reach) = allowed(action);
+        let reached = match reach {
+            Reach::Any | Reach::Seller => true,
+            Reach::Root => self.moment().scope.is_root,
+        };
+        if reached && roles.has(self.principal.role) { Ok(()) } else { Err(SessionError::denied(what)) }
     }
 
     /// What the statement being planned sees.

@@ -188,8 +188,7 @@ impl Session {
     /// Plans a query over the session's catalog.
     pub(super) async fn plan(&self, query: Ast) -> Result<LogicalPlan, SessionError> {
         let statement = EngineStatement::Statement(Box::new(query));
-        let path = self.relations.path();
-        let plan = if path.first().is_some_and(|first| first == "public") && path.len() == 1 {
+        let plan = if *self.relations.path() == ["public"] {
             self.state.0.statement_to_plan(statement).await?
         } else {
             let mut state = self.state.0.clone();

@@ -11,7 +11,7 @@ use super::functions::AtMoment;
 use super::moment::Shared;
 use crate::catalog::audit;
 use crate::security::SessionError;
-use crate::security::policy::{Action, Reach, allowed};
+use crate::security::policy::Action;
 
 /// The function; `42501` for who may not verify, `XX001` with every problem when something is not as it was written.
 pub(super) fn verify_audit(shared: &Arc<Shared>) -> Arc<ScalarUDF> {
@@ -43,11 +43,7 @@ impl ScalarUDFImpl for VerifyAudit {
 }
 
 fn verified(shared: &Shared) -> Result<i64, SessionError> {
-    let (roles, reach) = allowed(Action::VerifyAudit);
-    let reaches = reach != Reach::Root || shared.moment().scope.is_root;
-    if !reaches || !roles.has(shared.principal.role) {
-        return Err(SessionError::denied("function verify_audit"));
-    }
+    shared.may(Action::VerifyAudit, "function verify_audit")?;
     let found = shared.core.catalog.read(audit)?;
     if found.problems.is_empty() {
         return Ok(found.snapshots);

@@ -104,27 +104,24 @@ impl Session {
     ) -> Result<Answer, SessionError> {
         let ast = statement.ast()?;
         refuse_extras(ast)?;
-        // Before any row is looked at: it is refused even where there is none.
-        let table = match ast {
-            Ast::Insert(insert) => self.insert_target(insert)?.table,
-            Ast::Update(update) => self.writable_table(table_name(&update.table)?)?,
-            Ast::Delete(delete) => self.writable_table(deleted_from(delete)?)?,
+        let target = match ast {
+            Ast::Insert(insert) => self.insert_target(insert)?,
+            Ast::Update(update) => {
+                let table = self.writable_table(table_name(&update.table)?)?;
+                let columns = update.assignments.iter().map(|a| assigned(table, a)).collect::<Result<_, _>>()?;
+                Target { table, columns }
+            }
+            Ast::Delete(delete) => Target { table: self.writable_table(deleted_from(delete)?)?, columns: Vec::new() },
             _ => return Err(SessionError::unsupported("this statement")),
         };
-        may_write(self.principal().role, table)?;
+        // Before any row is looked at: it is refused even where there is none.
+        may_write(self.principal().role, target.table)?;
         let batches = self.row_batches(self.row_query(ast)?, parameters).await?;
         let mut overlay = Overlay::clone(&self.shared.moment().overlay);
         let (verb, operations) = match ast {
-            Ast::Insert(insert) => {
-                let target = self.insert_target(insert)?;
-                ("INSERT 0", inserted(&target, &batches, &mut overlay)?)
-            }
-            Ast::Update(update) => {
-                let columns = update.assignments.iter().map(|a| assigned(table, a)).collect::<Result<_, _>>()?;
-                ("UPDATE", updated(&Target { table, columns }, &batches, &mut overlay)?)
-            }
-            Ast::Delete(_) => ("DELETE", deleted(table, &batches)?),
-            _ => return Err(SessionError::unsupported("this statement")),
+            Ast::Insert(_) => ("INSERT 0", inserted(&target, &batches, &mut overlay)?),
+            Ast::Update(_) => ("UPDATE", updated(&target, &batches, &mut overlay)?),
+            _ => ("DELETE", deleted(target.table, &batches)?),
         };
         let count = operations.len();
         let operations = self.replacing_root(operations)?;

@@ -6,7 +6,7 @@ use super::span::Span;
 use super::write::{write_timestamp, write_timestamptz};
 use super::zone::Zone;
 use crate::conversion::{Conversion, cast_strictly};
-use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
+use arrow::array::{ArrayRef, AsArray, StringBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, IntervalMonthDayNanoType, TimestampMicrosecondType};
 use datafusion::common::Result;
@@ -32,19 +32,11 @@ impl Conversion for TimestampText {
         };
         let instants = cast_strictly(values, &LOCAL)?;
         let instants = instants.as_primitive::<TimestampMicrosecondType>();
-        let mut texts = StringBuilder::with_capacity(instants.len(), instants.len() * 22);
-        for instant in instants {
-            match (instant, zone) {
-                (None, _) => {
-                    texts.append_null();
-                    continue;
-                }
-                (Some(at), None) => write_timestamp(at, &mut texts),
-                (Some(at), Some(zone)) => write_timestamptz(at, zone, &mut texts),
-            }
-            texts.append_value("");
-        }
-        Ok(cast(&texts.finish(), to)?)
+        let write = |at, texts: &mut StringBuilder| match zone {
+            None => write_timestamp(at, texts),
+            Some(zone) => write_timestamptz(at, zone, texts),
+        };
+        written(instants.iter(), 22, write, to)
     }
 }
 
@@ -61,16 +53,27 @@ impl Conversion for IntervalText {
 
     fn convert(self, values: &ArrayRef, to: &DataType, _options: &ConfigOptions) -> Result<ArrayRef> {
         let spans = cast_strictly(values, &interval())?;
-        let mut texts = StringBuilder::with_capacity(spans.len(), spans.len() * 16);
-        for span in spans.as_primitive::<IntervalMonthDayNanoType>() {
-            match span {
-                Some(span) => {
-                    Span::of_arrow(span).write_text(&mut texts);
-                    texts.append_value("");
-                }
-                None => texts.append_null(),
-            }
-        }
-        Ok(cast(&texts.finish(), to)?)
+        let spans = spans.as_primitive::<IntervalMonthDayNanoType>();
+        written(spans.iter(), 16, |span, texts| Span::of_arrow(span).write_text(texts), to)
     }
+}
+
+/// Values as texts of about a width, in a type of texts.
+fn written<T>(
+    values: impl ExactSizeIterator<Item = Option<T>>,
+    width: usize,
+    write: impl Fn(T, &mut StringBuilder),
+    to: &DataType,
+) -> Result<ArrayRef> {
+    let mut texts = StringBuilder::with_capacity(values.len(), values.len() * width);
+    for value in values {
+        match value {
+            Some(value) => {
+                write(value, &mut texts);
+                texts.append_value("");
+            }
+            None => texts.append_null(),
+        }
+    }
+    Ok(cast(&texts.finish(), to)?)
 }

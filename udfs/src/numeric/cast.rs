@@ -4,21 +4,18 @@
 //! could not read in the error. These rewrites round, read floats through their shortest text, and keep values to
 //! themselves.
 
-use super::operand::compute;
-use crate::columnar::{name_of_argument, shaped};
+use crate::conversion::Conversion;
 use crate::decimal::{DecimalParseError, Rounding, parse_f64_at, parse_text_at};
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type};
+use arrow::array::{ArrayRef, AsArray, Decimal128Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, exec_err, internal_err};
+use datafusion::common::{DFSchema, Result, exec_err};
 use datafusion::functions::math::round;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
-use datafusion::logical_expr::{
-    Cast, ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
-};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, Volatility};
 use std::sync::Arc;
 
 /// Rewrites casts from decimals to integers, and from text and floats to decimals of up to 38 digits.
@@ -45,8 +42,8 @@ impl FunctionRewrite for NumericCasts {
                 Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(rounded), field })))
             }
             (from, DataType::Decimal128(precision, scale)) if *scale >= 0 && (is_text || from.is_floating()) => {
-                let function = ScalarUDF::from(ToNumeric::new(*precision, *scale));
-                Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), vec![*inner]))))
+                let conversion = ToNumeric { precision: *precision, scale: *scale };
+                Ok(Transformed::yes(conversion.of(*inner, field.data_type().clone())))
             }
             _ => unchanged(inner, field),
         }
@@ -54,18 +51,13 @@ impl FunctionRewrite for NumericCasts {
 }
 
 /// Reads text or a float as a decimal of a declared type, rounding half away from zero.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct ToNumeric {
     precision: u8,
     scale: i8,
-    signature: Signature,
 }
 
 impl ToNumeric {
-    fn new(precision: u8, scale: i8) -> Self {
-        Self { precision, scale, signature: Signature::user_defined(Volatility::Immutable) }
-    }
-
     /// Passes a value that has at most the declared digits.
     fn checked(&self, parsed: std::result::Result<i128, DecimalParseError>) -> Result<i128> {
         let limit = crate::decimal::power_of_ten(self.precision.into()).map_or(u128::MAX, i128::unsigned_abs);
@@ -79,75 +71,28 @@ impl ToNumeric {
     }
 }
 
-impl ScalarUDFImpl for ToNumeric {
-    fn name(&self) -> &str {
-        "to_numeric"
+impl Conversion for ToNumeric {
+    const NAME: &'static str = "to_numeric";
+
+    fn volatility(_to: &DataType) -> Volatility {
+        Volatility::Immutable
     }
 
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(name_of_argument(args))
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn is_strict(&self) -> bool {
-        true
-    }
-
-    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        Ok(arg_types
-            .iter()
-            .map(|data_type| if data_type.is_floating() { DataType::Float64 } else { DataType::Utf8 })
-            .collect())
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Decimal128(self.precision, self.scale))
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
-        Ok(Arc::new(Field::new(self.name(), DataType::Decimal128(self.precision, self.scale), is_nullable)))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_constant = matches!(args.args[0], ColumnarValue::Scalar(_));
-        let array = args.args[0].to_array(if is_constant { 1 } else { args.number_rows })?;
-        let rows = array.len();
-        let nulls = array.nulls().cloned();
-        let result_type = args.return_type().clone();
-        let values: Result<Vec<i128>> = match array.data_type() {
-            DataType::Utf8 => {
-                let texts = array.as_string::<i32>();
-                (0..rows)
-                    .map(|row| {
-                        if texts.is_null(row) {
-                            Ok(0)
-                        } else {
-                            let parsed = parse_text_at(texts.value(row), self.scale, Rounding::HalfUp);
-                            self.checked(parsed.map(|parsed| parsed.value))
-                        }
-                    })
-                    .collect()
-            }
-            DataType::Float64 => {
-                let floats = array.as_primitive::<Float64Type>();
-                (0..rows)
-                    .map(|row| {
-                        if floats.is_null(row) {
-                            Ok(0)
-                        } else {
-                            self.checked(parse_f64_at(floats.value(row), self.scale).map(|parsed| parsed.value))
-                        }
-                    })
-                    .collect()
-            }
-            other => return internal_err!("to_numeric over {other} was not coerced"),
+    fn convert(self, values: &ArrayRef, to: &DataType, _options: &ConfigOptions) -> Result<ArrayRef> {
+        let parsed: Vec<Option<i128>> = if values.data_type().is_floating() {
+            let floats = cast(values, &DataType::Float64)?;
+            let read = |float| self.checked(parse_f64_at(float, self.scale).map(|parsed| parsed.value));
+            floats
+                .as_primitive::<Float64Type>()
+                .iter()
+                .map(|float| float.map(read).transpose())
+                .collect::<Result<_>>()?
+        } else {
+            let texts = cast(values, &DataType::Utf8View)?;
+            let read =
+                |text: &str| self.checked(parse_text_at(text, self.scale, Rounding::HalfUp).map(|parsed| parsed.value));
+            texts.as_string_view().iter().map(|text| text.map(read).transpose()).collect::<Result<_>>()?
         };
-        let values = values?;
-        let result = compute::<Decimal128Type>(rows, nulls, result_type, |row| Ok(values[row]))?;
-        shaped(result, is_constant)
+        Ok(Arc::new(Decimal128Array::from(parsed).with_data_type(to.clone())))
     }
 }

@@ -14,9 +14,6 @@ pub(crate) const SIGN_NEGATIVE: u16 = 0x4000;
 /// The bits of the sign word that NaN and the infinities share.
 pub(crate) const SIGN_SPECIAL: u16 = 0xC000;
 
-/// Groups of four digits of the longest number: 76 digits before or behind as many zeros as a scale of eight bits can say.
-const GROUPS_MAX: usize = 96;
-
 /// A decimal number as digits; made once and reused for every cell of a column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Decimal {
@@ -136,36 +133,32 @@ impl Decimal {
         let integer = self.integer_digits();
         let (head, integer) = integer.split_at(integer.len() % 4);
         let group = |digits: &[u8]| digits.iter().fold(0, |value, digit| value * 10 + u16::from(digit - b'0'));
-        let mut all = [0_u16; GROUPS_MAX];
-        let mut groups = 0;
-        let mut put = |value: u16| {
-            if let Some(place) = all.get_mut(groups) {
-                *place = value;
-                groups += 1;
+        let fraction = self.fraction_digits().chunks(4);
+        let padded = |digits: &[u8]| (digits.len()..4).fold(group(digits), |value, _| value * 10);
+        // The first group may be empty, and is then one of the zeros that are left out.
+        let integer_groups = 1 + integer.len() / 4;
+        let groups = std::iter::once(group(head)).chain(integer.chunks_exact(4).map(group)).chain(fraction.map(padded));
+        let start = out.len();
+        out.put_bytes(0, 8);
+        let (mut zeros_before, mut end) = (0, out.len());
+        for group in groups {
+            if group == 0 && end == start + 8 {
+                zeros_before += 1;
+                continue;
             }
-        };
-        if !head.is_empty() {
-            put(group(head));
+            out.put_u16(group);
+            if group != 0 {
+                end = out.len();
+            }
         }
-        let fraction = self.fraction_digits().chunks_exact(4);
-        let tail = fraction.remainder();
-        let integer_groups = usize::from(!head.is_empty()) + integer.len() / 4;
-        integer.chunks_exact(4).chain(fraction).for_each(|digits| put(group(digits)));
-        if !tail.is_empty() {
-            put((tail.len()..4).fold(group(tail), |value, _| value * 10));
-        }
-        let all = &all[..groups];
-        let first = all.iter().position(|group| *group != 0).unwrap_or(groups);
-        let last = all.iter().rposition(|group| *group != 0).map_or(first, |index| index + 1);
-        let count = last - first;
-        let weight = if count == 0 { 0 } else { small(integer_groups) - small(first) - 1 };
-        out.put_i16(small(count));
-        out.put_i16(weight);
-        out.put_u16(if self.negative && count > 0 { SIGN_NEGATIVE } else { 0 });
-        out.put_i16(small(self.fraction));
-        for group in &all[first..last] {
-            out.put_u16(*group);
-        }
+        out.truncate(end);
+        let count = (end - start - 8) / 2;
+        let weight = if count == 0 { 0 } else { small(integer_groups) - small(zeros_before) - 1 };
+        let mut header = &mut out[start..start + 8];
+        header.put_i16(small(count));
+        header.put_i16(weight);
+        header.put_u16(if self.negative && count > 0 { SIGN_NEGATIVE } else { 0 });
+        header.put_i16(small(self.fraction));
     }
 }
 
