@@ -3,12 +3,14 @@
 mod crash;
 mod demo;
 mod ducklake;
+mod explain_charge;
 mod fixture;
 mod hostile;
 mod interference;
 mod invoices;
 mod landing;
 mod landing_samples;
+mod pools;
 mod python_checks;
 mod quarantine;
 mod rate_lookup;

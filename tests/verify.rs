@@ -24,9 +24,14 @@ async fn lived_in() -> Fixture {
         .copy("approval_rules", "rule_id,kind,seller_node_id,role\nr1,invoice,acme,finance\nr2,invoice,bolt,finance\n")
         .await;
     fixture.copy("attribution_rules", "rule_id,owner_node_id,tag_key,node_id\nt,north,team,acme\n").await;
+    fixture.copy("pools", "owner_node_id,pool_id,method\nnorth,net,even\n").await;
+    fixture.copy("pool_shares", "owner_node_id,pool_id,node_id\nnorth,net,acme\n").await;
+    let drivers =
+        "owner_node_id,driver,node_id,quantity,valid_from,valid_to\nnorth,cores,acme,1,2025-10-01,2025-11-01\n";
+    fixture.copy("drivers", drivers).await;
     fixture.copy("charge_policies", "node_id,charge_category,policy\nnorth,Tax,pass\n").await;
     fixture.copy("nodes", "node_id,parent_id,kind,name,currency\nlater,south,customer,Later,USD\n").await;
-    for table in ["attribution_rules", "charge_policies"] {
+    for table in ["attribution_rules", "charge_policies", "pools", "pool_shares", "drivers"] {
         run(&admin, &format!("update ref.{table} set valid_to = '2030-01-01'")).await;
     }
     for statement in [
@@ -168,7 +173,7 @@ async fn any_edit_of_any_row_is_noticed() {
     let fixture = lived_in().await;
     let hands = Tampered::new(&fixture);
     let tables = hands.tables();
-    assert_eq!(tables.len(), 32, "{tables:?}");
+    assert_eq!(tables.len(), 35, "{tables:?}");
     for table in &tables {
         // What is of no snapshot: the version of the tables and where the directory is.
         let covered = if table == "setting" { "where begin_snapshot is not null" } else { "" };

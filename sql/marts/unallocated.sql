@@ -1,8 +1,8 @@
 -- object: public.unallocated
 -- grain: one row per billing period, node that is left with it, provider, billing account, service, charge category and currency
 -- owner: marts
--- roles: admin, finance, sales_ops, engineering, auditor, billing_job, portal; the root only
--- comment: Cost that no account assignment and no attribution rule gives to anybody: it stays with the node named here and is billed to nobody below it.
+-- roles: admin, finance, sales_ops, engineering, auditor, billing_job, portal
+-- comment: Cost that no account assignment, attribution rule or share of a pool gives to anybody: it stays with the node named here and is billed to nobody below it.
 -- column billing_period: first day of the provider's billing period
 -- column node_id: the node that is left with it
 -- column node_path: its place in the tree at usage time, from the caller's node down

@@ -1,7 +1,7 @@
 -- charges: usage cut into portions, each owned by a node and priced on every edge of its path.
 --
--- grain: one row per usage row and stretch of time in which its owner and its terms stay the same
---        (delivery_id, source_file, source_row, portion); what sellers bill themselves has other origins
+-- grain: one row per usage row, share of a pool and stretch of time in which its owner and its terms stay the same
+--        (delivery_id, source_file, source_row, line_key, portion); what sellers bill themselves has other origins
 -- owner layer: rating
 -- exposed to: the root reads it as it is; a session reads `charges` with its own cost and price only
 --
@@ -10,8 +10,8 @@ select
     origin, billing_period, charge_period_start, charge_period_end, charge_date, provider_name,
     billing_account_id, sub_account_id, node_id, node_path, service_category, service_name, sku_id,
     region_id, resource_id, resource_type, charge_category, charge_class, pricing_category, marketplace,
-    description, quantity, unit, list_cost, effective_cost, tags, fate, delivery_id, source_file, source_row,
-    line_key, line_no, portion, continues, rated_snapshot,
+    description, quantity, unit, list_cost, effective_cost, tags, fate, pool_id, driver, pool_depth, disclosed_to,
+    delivery_id, source_file, source_row, line_key, line_no, portion, continues, rated_snapshot,
     price_0, currency_0, outcome_0, rule_0, fx_rate_0,
     price_1, currency_1, outcome_1, rule_1, fx_rate_1,
     price_2, currency_2, outcome_2, rule_2, fx_rate_2,

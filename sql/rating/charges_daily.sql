@@ -1,7 +1,7 @@
 -- charges_daily: charges by day and every dimension that rules and dashboards use.
 --
 -- grain: charge date, billing period, origin, owner, account, service, SKU, region, resource type, category, class,
---        pricing category, marketplace, unit, the tags that rules use, fate; and for every position of the path its
+--        pricing category, marketplace, unit, the tags that rules use, fate, to whom the resource is disclosed; and for every position of the path its
 --        currency, outcome and exchange rate
 -- owner layer: rating
 -- exposed to: the root reads it as it is; a session reads `charges_daily` with its own cost and price only
@@ -13,7 +13,7 @@ with charges_of_slices as (
     select
         origin, billing_period, charge_date, provider_name, billing_account_id, sub_account_id, node_id,
         node_path, service_category, service_name, sku_id, region_id, resource_type, charge_category,
-        charge_class, pricing_category, marketplace, unit, rule_tags(tags) as rule_tags, fate,
+        charge_class, pricing_category, marketplace, unit, rule_tags(tags) as rule_tags, fate, disclosed_to,
         sum(quantity) as quantity, sum(list_cost) as list_cost, sum(effective_cost) as effective_cost,
         -- a part of a cut row that the owner sees as more of the part before it is no charge of its own
         count(*) filter (where coalesce(continues, 0) = 0) as usage_rows,
@@ -30,7 +30,7 @@ with charges_of_slices as (
     group by
         origin, billing_period, charge_date, provider_name, billing_account_id, sub_account_id, node_id,
         node_path, service_category, service_name, sku_id, region_id, resource_type, charge_category,
-        charge_class, pricing_category, marketplace, unit, rule_tags(tags), fate,
+        charge_class, pricing_category, marketplace, unit, rule_tags(tags), fate, disclosed_to,
         currency_0, outcome_0, fx_rate_0,
         currency_1, outcome_1, fx_rate_1,
         currency_2, outcome_2, fx_rate_2,

@@ -54,6 +54,11 @@ impl Tapped {
         std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// What the server answers, by the extended protocol or the simple one.
+    pub(super) async fn ask(&self, sql: &str, extended: bool) -> Vec<u8> {
+        if extended { self.extended(sql).await } else { self.simple(sql).await }
+    }
+
     /// What the server answers to a text, byte by byte.
     pub(super) async fn simple(&self, sql: &str) -> Vec<u8> {
         let _ = self.client.simple_query(sql).await;

@@ -25,12 +25,13 @@ async fn price(fixture: &Fixture, Terms(card, seller, buyer): &Terms, percent: &
 
 /// The tree of [`Fixture::chain`] with logins of every role at a reseller and at a customer, and the cards of that
 /// reseller. The customer pays by list cost, so that what its reseller pays is not in any of its prices.
-async fn base() -> Fixture {
+/// `own` begins the names of what the reseller shares out.
+async fn base(own: &str) -> Fixture {
     let fixture = Fixture::with_nodes(
         "north,dist,reseller\nsouth,dist,reseller\nacme,north,customer\nbolt,north,customer\ncore,south,customer",
     )
     .await;
-    fixture.accounts("a-bolt,bolt\na-core,core\na-north,north").await;
+    fixture.accounts(&format!("a-bolt,bolt\na-core,core\na-north,north\nSECRET-dist,dist\n{own}-north,north")).await;
     // Acme's since October; whose it was before is hidden.
     let row = "provider_name,billing_account_id,sub_account_id,node_id,valid_from\nGlobex,B1,a-acme,acme,2025-10-01\n";
     fixture.copy("accounts", row).await;
@@ -47,6 +48,11 @@ async fn base() -> Fixture {
         .copy("rate_rules", "card_id,version,rule_id,method,value,base\nlist-acme,1,all,discount_pct,5,list\n")
         .await;
     fixture.activate("list-acme", "1").await;
+    // Shared cost of the root and of the reseller; who else has a share is hidden from each that has one.
+    let pools = "dist,SECRET-backbone,percentage\nnorth,network,percentage\n";
+    fixture.copy("pools", &format!("owner_node_id,pool_id,method\n{pools}")).await;
+    let rules = format!("SECRET-d,dist,SECRET-dist,pool,SECRET-backbone\nn,north,{own}-north,pool,network\n");
+    fixture.copy("attribution_rules", &format!("rule_id,owner_node_id,sub_account_id,method,pool_id\n{rules}")).await;
     for role in ["admin", "finance"] {
         fixture.user(&format!("{role}@north"), "north", role).await;
     }
@@ -85,6 +91,31 @@ fn acme<'a>(cost: [&'a str; 3]) -> Vec<Line<'a>> {
     ]
 }
 
+/// What is shared, of the root and of the reseller. The lines are the same in all worlds; what they say of the resource is nobody's
+/// below the pool's owner.
+fn shared(own: [&'static str; 2]) -> Vec<Line<'static>> {
+    let line = |account, text, cost| Line {
+        resource: text,
+        description: text,
+        tags: if text == CANARY { r#"{"SECRET": "1"}"# } else { "" },
+        list: cost,
+        ..Line::usage(account, cost)
+    };
+    // A percent of each line does not come out even at 18 digits.
+    let [account, text] = own;
+    let month = Line { account, resource: text, ..Line::october(account, "93") };
+    vec![
+        line("SECRET-dist", CANARY, "0.000000000000000777"),
+        line("SECRET-dist", CANARY, "1234.567891234567891"),
+        line(account, text, "76.543210987654321"),
+        month,
+    ]
+}
+
+async fn shares(fixture: &Fixture, rows: &str) {
+    fixture.copy("pool_shares", &format!("owner_node_id,pool_id,node_id,share\n{rows}")).await;
+}
+
 /// Lines of others. They have descriptions, which none that is seen has: an identity must not depend on that.
 fn hidden<'a>(account: &'a str, cost: &'a str, text: &'a str) -> Line<'a> {
     Line { resource: text, description: text, service: text, sku: text, tags: "not json", ..Line::usage(account, cost) }
@@ -101,10 +132,15 @@ async fn land(fixture: &Fixture, name: &str, lines: &[Line<'_>]) {
 
 /// Below `north` nothing differs; beside and above it everything does.
 pub(super) async fn beside_a_reseller() -> Pair {
-    let base = base().await;
+    let base = base("plain").await;
     price(&base, &ABOVE, "10").await;
     let (one, other) = (base.copy_of(), base.copy_of());
-    let north = [acme(COSTS), vec![Line::usage("a-bolt", "200"), Line::usage("a-north", "10")]].concat();
+    let north =
+        [acme(COSTS), shared(["plain-north", "nat"]), vec![Line::usage("a-bolt", "200"), Line::usage("a-north", "10")]]
+            .concat();
+    // What siblings have of the root's pool differs, and one is added.
+    let own = "north,network,acme,33.3\nnorth,network,bolt,66.7\n";
+    shares(&one, &format!("{own}dist,SECRET-backbone,north,40\ndist,SECRET-backbone,south,60\n")).await;
 
     for terms in &BESIDE {
         price(&one, terms, "20").await;
@@ -119,6 +155,9 @@ pub(super) async fn beside_a_reseller() -> Pair {
     }
     other.nodes("secret-east,dist,reseller\nsecret-core2,south,customer\nsecret-e1,secret-east,customer").await;
     other.accounts("a-secret,secret-e1\na-secret2,secret-core2").await;
+    let siblings =
+        "dist,SECRET-backbone,north,40\ndist,SECRET-backbone,south,7\ndist,SECRET-backbone,secret-core2,53\n";
+    shares(&other, &format!("{own}{siblings}")).await;
     other.card("secret-card", "dist", "secret-east", "markup_pct", "3").await;
     other.card("secret-retail", "secret-east", "secret-e1", "markup_pct", "4").await;
     other.card("secret-core", "south", "secret-core2", "markup_pct", "5").await;
@@ -168,10 +207,16 @@ pub(super) async fn beside_a_reseller() -> Pair {
 
 /// What acme sees is the same; its reseller's purchase prices and its siblings are not.
 pub(super) async fn above_a_customer() -> Pair {
-    let base = base().await;
+    let base = base(CANARY).await;
     let (one, other) = (base.copy_of(), base.copy_of());
     price(&one, &ABOVE, "10").await;
-    land(&one, "october.csv", &[acme(COSTS), vec![Line::usage("a-bolt", "200")]].concat()).await;
+    shares(&one, "dist,SECRET-backbone,north,100\nnorth,network,acme,33.3\nnorth,network,bolt,66.7\n").await;
+    land(
+        &one,
+        "october.csv",
+        &[acme(COSTS), shared(["SECRET-north", CANARY]), vec![Line::usage("a-bolt", "200")]].concat(),
+    )
+    .await;
     run(&one.admin(), "call close_period('2025-10')").await;
 
     let admin = other.admin();
@@ -201,7 +246,10 @@ pub(super) async fn above_a_customer() -> Pair {
     other.copy("rate_cards", card).await;
     other.version("secret-mid", "1,2000-01-01,", "all,markup_pct,1\n").await;
     other.card("secret-north", "secret-mid", "north", "markup_pct", "2").await;
-    let mut rows = acme(COSTS);
+    // A sibling is added to the pool, and the reseller's pool comes to have another owner's share above it.
+    let siblings = "north,network,bolt,10\nnorth,network,secret-acme,56.7\n";
+    shares(&other, &format!("dist,SECRET-backbone,dist,100\nnorth,network,acme,33.3\n{siblings}")).await;
+    let mut rows = [acme(COSTS), shared(["SECRET-north", CANARY])].concat();
     let names: Vec<String> = (0..30).map(|number| format!("{CANARY}-{number}")).collect();
     rows.extend(names.iter().map(|name| hidden("a-bolt", "12345678901234", name)));
     rows.push(hidden("a-secret", "1", "9999-99-99"));

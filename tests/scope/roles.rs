@@ -22,7 +22,7 @@ const MATRIX: &str = "
     tiers_monthly                 any     r r r - - r r r -
     margins                       seller  r r r - - r r r -
     allocations                   any     r r r - r r r r r
-    unallocated                   root    r r r - r - r r r
+    unallocated                   any     r r r - r - r r r
     invoices                      any     r r - r - - r r r
     invoice_lines                 any     r r - r - - r r r
     usage                         root    r r - - - - r r -
@@ -44,6 +44,9 @@ const MATRIX: &str = "
     ref.nodes                     any     w r r r r r r r r
     ref.accounts                  any     w r r - r - r r -
     ref.attribution_rules         any     w r - - r - r - -
+    ref.pools                     any     w w - - r - r - -
+    ref.pool_shares               any     w w - - r - r - -
+    ref.drivers                   any     w r - - w - r - -
     ref.rate_cards                any     w w w - - - r - -
     ref.rate_card_versions        any     w w w - - - r - -
     ref.rate_rules                any     w w w - - - r - -

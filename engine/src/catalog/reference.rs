@@ -141,13 +141,76 @@ static ATTRIBUTION_RULES: RefTable = RefTable {
         optional("tag_key", "A tag that the row must carry; null means any."),
         optional("tag_value", "The value that the tag must have; null means any."),
         optional("resource_pattern", "A pattern of the resource id, `%` and `_` as in LIKE; null means any."),
-        required("node_id", "The node that owns the matching usage, in the owner's subtree."),
-        defaulted("method", RefType::Text, "direct", "direct."),
+        optional("service_name", "Null means any."),
+        optional("node_id", "The node that owns the matching usage, in the owner's subtree; null for a pool."),
+        defaulted("method", RefType::Text, "direct", "direct: node_id owns it; pool: it is shared cost of pool_id."),
+        optional("pool_id", "A pool of the rule's owner, whose ref.pools row says how it is shared out."),
         VALID_FROM,
         VALID_TO,
     ],
     key: &["owner_node_id", "rule_id", "valid_from"],
     comment: "Who owns a usage row when the account alone does not say.",
+};
+
+static POOLS: RefTable = RefTable {
+    name: "pools",
+    columns: &[
+        required("owner_node_id", "Who shares the cost out; what cannot be shared stays there."),
+        required("pool_id", "The pool's name, unique for its owner; attribution rules of method pool fill it."),
+        required(
+            "method",
+            "percentage, usage (in proportion to a driver), even, or fixed (amounts of a billing period).",
+        ),
+        optional("driver", "For usage: the driver in ref.drivers whose quantities are the weights."),
+        optional(
+            "fallback_node_id",
+            "Who takes what has no weights, or a share whose node is not below the owner; null: it stays with the owner, unallocated.",
+        ),
+        defaulted(
+            "disclose",
+            RefType::Bool,
+            "false",
+            "Whether those who get a share see the sub account, resource, description and tags of what they share.",
+        ),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["owner_node_id", "pool_id", "valid_from"],
+    comment: "Shared cost of a node, and how it is split among the nodes below.",
+};
+
+static POOL_SHARES: RefTable = RefTable {
+    name: "pool_shares",
+    columns: &[
+        required("owner_node_id", "The pool's owner."),
+        required("pool_id", "The pool."),
+        required("node_id", "Who gets a share: the owner or a node below it."),
+        column(
+            "share",
+            RefType::Decimal,
+            true,
+            "Percent of the pool, or its fixed amount of a billing period in the owner's currency; null for even.",
+        ),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["owner_node_id", "pool_id", "node_id", "valid_from"],
+    comment: "A node's share of a pool; even pools without shares are split among all children of the owner.",
+};
+
+static DRIVERS: RefTable = RefTable {
+    name: "drivers",
+    columns: &[
+        required("owner_node_id", "Whose pools use it."),
+        required("driver", "What is measured: requests, cpu_core_hours, seats, query_volume ..."),
+        required("node_id", "Whose use it is: the owner or a node below it."),
+        optional("resource_id", "The one resource that was used; null: whatever has no quantities of its own."),
+        column("quantity", RefType::Decimal, false, "How much was used from valid_from to valid_to; not negative."),
+        column("valid_from", RefType::Instant, false, "Measured from this instant (inclusive)."),
+        column("valid_to", RefType::Instant, false, "Measured until this instant (exclusive)."),
+    ],
+    key: &["owner_node_id", "driver", "node_id", "resource_id", "valid_from"],
+    comment: "How much of something shared a node used in a time: the weights of pools of method usage.",
 };
 
 static RATE_CARDS: RefTable = RefTable {
@@ -273,10 +336,13 @@ static USERS: RefTable = RefTable {
 
 impl RefTable {
     /// All of them, in the order in which they can be filled.
-    pub fn all() -> [&'static Self; 10] {
+    pub fn all() -> [&'static Self; 13] {
         [
             &NODES,
             &ACCOUNTS,
+            &POOLS,
+            &POOL_SHARES,
+            &DRIVERS,
             &ATTRIBUTION_RULES,
             &RATE_CARDS,
             &RATE_CARD_VERSIONS,

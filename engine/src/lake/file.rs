@@ -81,6 +81,12 @@ impl DataFile {
         self.stats_of(ACCOUNT_NAMES)?.min.as_deref()
     }
 
+    /// Whether some of its charges may be shares of pools. Of the three fates theirs comes first.
+    pub fn has_shares(&self) -> bool {
+        let first = self.stats_of("fate").and_then(|stats| stats.min.as_deref());
+        first.is_none_or(|fate| fate <= "allocated")
+    }
+
     /// In how many positions, from the root on, all rows of the file surely agree.
     pub fn agreed_positions(&self) -> usize {
         let stats = self.stats_of(AGREED_POSITIONS);

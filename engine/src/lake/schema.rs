@@ -164,6 +164,9 @@ fn positions(with_rules: bool) -> Vec<Field> {
 /// `continues` is null for a row of usage that was not cut. For a part of one it counts the nodes at the lower end of the path
 /// to whom it looks like more of the part before it, because what changed lies above them: 0 where it begins anew for all.
 /// Those nodes see both as one charge.
+///
+/// A share of a pool names the pool, its driver and the position of its owner, `pool_depth`; `line_key` is then that of the share.
+/// `disclosed_to` is the last position that sees whose resource it is; null for all.
 pub fn charges() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         let mut fields = vec![
@@ -194,6 +197,10 @@ pub fn charges() -> SchemaRef {
             Field::new("effective_cost", money(), true),
             text("tags"),
             required_text("fate"),
+            text("pool_id"),
+            text("driver"),
+            Field::new("pool_depth", DataType::Int32, true),
+            Field::new("disclosed_to", DataType::Int32, true),
             Field::new("delivery_id", DataType::Int64, true),
             Field::new("source_file", DataType::Int32, true),
             Field::new("source_row", DataType::Int64, true),
@@ -210,7 +217,7 @@ pub fn charges() -> SchemaRef {
 }
 
 /// Dimensions of `charges_daily`, in the order of its grain.
-pub const DAILY_DIMENSIONS: [&str; 20] = [
+pub const DAILY_DIMENSIONS: [&str; 21] = [
     "origin",
     "billing_period",
     "charge_date",
@@ -231,6 +238,7 @@ pub const DAILY_DIMENSIONS: [&str; 20] = [
     "unit",
     "rule_tags",
     "fate",
+    "disclosed_to",
 ];
 
 /// Dimensions of `charges_monthly`: what documents and margins are made of.

@@ -9,14 +9,15 @@ use arrow::array::{
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::take;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 use hashbrown::HashMap;
 
+use super::division::salted;
 use super::error::RatingError;
 use super::lanes::Lane;
-use super::outcome::Outcome;
+use super::outcome::{Fate, Outcome};
 use super::portion::{Amounts, Step};
 use super::portions::{Continuity, Cut};
 use super::run::RatingRun;
@@ -54,6 +55,39 @@ impl MoneyColumn {
     }
 }
 
+/// What a charge says of how it came to its owner.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    pub(crate) fate: Fate,
+    /// Number of the text of the pool's name; null where it is no share of one.
+    pub(crate) pool: u32,
+    /// Number of the text of the driver's name.
+    pub(crate) driver: u32,
+    /// Position of the pool's owner.
+    pub(crate) depth: Option<i32>,
+    /// The last position that sees whose resource it is; none for all.
+    pub(crate) disclosed_to: Option<i32>,
+    /// Names the share among those of its row; 0 is the row itself.
+    pub(crate) salt: u64,
+}
+
+impl Mark {
+    /// Of what is no share of a pool.
+    pub(crate) fn of(fate: Fate) -> Self {
+        Self { fate, pool: NULL, driver: NULL, depth: None, disclosed_to: None, salt: 0 }
+    }
+}
+
+/// What shares of pools say, for a batch that has some.
+#[derive(Debug, Default)]
+struct MarkColumns {
+    pools: Vec<u32>,
+    drivers: Vec<u32>,
+    depths: Vec<Option<i32>>,
+    disclosed_to: Vec<Option<i32>>,
+    salts: Vec<u64>,
+}
+
 /// One position of the paths of a batch.
 #[derive(Debug, Default)]
 struct PositionColumns {
@@ -68,9 +102,14 @@ struct PositionColumns {
 #[derive(Debug)]
 pub(crate) struct Output {
     outcomes: [u32; 4],
-    fates: [u32; 2],
+    fates: [u32; Fate::ALL.len()],
     dates: Vec<i32>,
     continues: Vec<Option<i32>>,
+    /// Filled only when some row became several charges: what each is a part of.
+    cuts: Vec<Cut>,
+    /// Filled only when some are shares of pools.
+    marks: MarkColumns,
+    has_marks: bool,
     node_ids: Vec<u32>,
     node_paths: Vec<u32>,
     row_fates: Vec<u32>,
@@ -83,8 +122,9 @@ pub(crate) struct Output {
 
 impl Output {
     /// Makes room for as many positions as the batch's paths have, once rows have been cut.
-    pub(crate) fn open(&mut self, depth: usize, portions: usize) {
-        self.is_split = portions != self.dates.capacity();
+    pub(crate) fn open(&mut self, depth: usize, portions: usize, has_pools: bool) {
+        self.has_marks = has_pools;
+        self.is_split = has_pools || portions != self.dates.capacity();
         self.positions = (0..depth)
             .map(|_| PositionColumns {
                 prices: MoneyColumn::with_capacity(portions),
@@ -98,14 +138,28 @@ impl Output {
 
     /// Adds a priced portion.
     #[inline]
-    pub(crate) fn push(&mut self, continuity: Continuity, lane: &Lane, amounts: &Amounts, steps: &[Step]) {
+    pub(crate) fn push(
+        &mut self,
+        continuity: Continuity,
+        (cut, lane): (&Cut, &Lane),
+        (amounts, steps): (&Amounts, &[Step]),
+        mark: &Mark,
+    ) {
         self.dates.push(continuity.date);
         if self.is_split {
             self.continues.push(continuity.continues);
+            self.cuts.push(*cut);
+        }
+        if self.has_marks {
+            self.marks.pools.push(mark.pool);
+            self.marks.drivers.push(mark.driver);
+            self.marks.depths.push(mark.depth);
+            self.marks.disclosed_to.push(mark.disclosed_to);
+            self.marks.salts.push(mark.salt);
         }
         self.node_ids.push(lane.node_id);
         self.node_paths.push(lane.node_path);
-        self.row_fates.push(self.fates[usize::from(lane.is_unallocated)]);
+        self.row_fates.push(self.fates[mark.fate as usize]);
         let first = if amounts.billed.is_some() { Outcome::Billed } else { Outcome::Unrated };
         self.first_outcomes.push(self.outcomes[first as usize]);
         if self.is_split {
@@ -135,6 +189,14 @@ impl Output {
     }
 }
 
+/// The key of a share of a line.
+fn share_key((line_key, salt): (&i64, u64)) -> i64 {
+    match salt {
+        0 => *line_key,
+        salt => salted(salt, &line_key.to_le_bytes()).cast_signed(),
+    }
+}
+
 /// The day of an instant in a time zone, days since 1970.
 #[inline]
 pub(crate) fn local_day(at: i64, time_zone: Tz) -> i32 {
@@ -154,7 +216,7 @@ fn offset_us(at: i64, time_zone: Tz) -> i64 {
 pub(crate) struct Assembler {
     schema: SchemaRef,
     outcomes: [u32; 4],
-    fates: [u32; 2],
+    fates: [u32; Fate::ALL.len()],
     terms: StringViewArray,
     /// The same without a null.
     dense_terms: StringViewArray,
@@ -168,7 +230,7 @@ impl Assembler {
         Self {
             schema: schema::charges(),
             outcomes: Outcome::ALL.map(|outcome| run.terms.number(outcome.name())),
-            fates: ["direct", "unallocated"].map(|fate| run.terms.number(fate)),
+            fates: Fate::ALL.map(|fate| run.terms.number(fate.name())),
             terms: StringViewArray::new_null(0),
             dense_terms: StringViewArray::new_null(0),
             repeated: HashMap::new(),
@@ -183,6 +245,9 @@ impl Assembler {
             fates: self.fates,
             dates: Vec::with_capacity(rows),
             continues: Vec::new(),
+            cuts: Vec::new(),
+            marks: MarkColumns::default(),
+            has_marks: false,
             node_ids: Vec::with_capacity(rows),
             node_paths: Vec::with_capacity(rows),
             row_fates: Vec::with_capacity(rows),
@@ -198,11 +263,11 @@ impl Assembler {
         &mut self,
         usage: &RecordBatch,
         run: &RatingRun,
-        cuts: &[Cut],
         output: Output,
     ) -> Result<RecordBatch, RatingError> {
-        let rows = cuts.len();
+        let rows = output.dates.len();
         self.refresh(&run.terms);
+        let cuts = output.cuts;
         let indices = output
             .is_split
             .then(|| UInt32Array::from_iter_values(cuts.iter().map(|cut| u32::try_from(cut.row).unwrap_or(u32::MAX))));
@@ -222,11 +287,32 @@ impl Assembler {
         put("node_path", self.terms_of(output.node_paths)?);
         put("fate", self.terms_of(output.row_fates)?);
         put("rated_snapshot", Arc::new(Int64Array::from_value(run.book.snapshot, rows)));
-        put("portion", Arc::new(Int32Array::from_iter_values(cuts.iter().map(|cut| cut.number))));
         if output.is_split {
+            put("portion", Arc::new(Int32Array::from_iter_values(cuts.iter().map(|cut| cut.number))));
             put("continues", Arc::new(Int32Array::from(output.continues)));
         } else {
+            put("portion", Arc::new(Int32Array::from_value(0, rows)));
             put("continues", self.null(&DataType::Int32, rows));
+        }
+        if output.has_marks {
+            let marks = output.marks;
+            let keys = pass("line_key")?;
+            let keys = keys.as_primitive_opt::<Int64Type>().ok_or(RatingError::Column("line_key"))?;
+            put(
+                "line_key",
+                Arc::new(Int64Array::from_iter_values(keys.values().iter().zip(marks.salts).map(share_key))),
+            );
+            put("pool_id", self.terms_of(marks.pools)?);
+            put("driver", self.terms_of(marks.drivers)?);
+            put("pool_depth", Arc::new(Int32Array::from(marks.depths)));
+            put("disclosed_to", Arc::new(Int32Array::from(marks.disclosed_to)));
+        } else {
+            for name in ["pool_id", "driver"] {
+                put(name, self.null(&DataType::Utf8View, rows));
+            }
+            for name in ["pool_depth", "disclosed_to"] {
+                put(name, self.null(&DataType::Int32, rows));
+            }
         }
         put("outcome_0", self.terms_of(output.first_outcomes)?);
         put("currency_0", pass("billing_currency")?);

@@ -2,7 +2,8 @@
 
 use hashbrown::HashMap;
 
-use super::facts::{AccountRow, RefFacts};
+use super::facts::{AccountRow, AttributionTarget, RefFacts};
+use super::pools::{PoolIndex, Pools};
 use super::span::{Span, holds_at};
 use super::tree::{NodeIndex, Stretch, Tree};
 
@@ -94,6 +95,22 @@ pub(crate) struct RowTexts<'a> {
     pub(crate) sub_account_id: Option<&'a str>,
     pub(crate) resource_id: Option<&'a str>,
     pub(crate) tags: Option<&'a str>,
+    pub(crate) service_name: Option<&'a str>,
+}
+
+/// What became of a row.
+#[derive(Debug)]
+pub(crate) enum Assigned {
+    /// This node owns it; none where nobody does.
+    Node(Option<NodeIndex>),
+    /// It is shared cost: the pool, and the path of its owner.
+    Pool(PoolIndex, Vec<NodeIndex>),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Target {
+    Node(NodeIndex),
+    Pool(PoolIndex),
 }
 
 #[derive(Debug)]
@@ -105,7 +122,8 @@ struct Rule {
     sub_account_id: Option<String>,
     tag: Option<(String, Option<String>)>,
     resource_pattern: Option<String>,
-    target: NodeIndex,
+    service_name: Option<String>,
+    target: Target,
     valid: Span,
 }
 
@@ -118,6 +136,7 @@ impl Rule {
         is_met(self.provider_name.as_deref(), Some(row.provider_name))
             && is_met(self.billing_account_id.as_deref(), row.billing_account_id)
             && is_met(self.sub_account_id.as_deref(), row.sub_account_id)
+            && is_met(self.service_name.as_deref(), row.service_name)
             && self
                 .resource_pattern
                 .as_deref()
@@ -140,12 +159,15 @@ pub(crate) struct Attribution {
 }
 
 impl Attribution {
-    pub(crate) fn compile(facts: &RefFacts, tree: &Tree) -> Self {
+    pub(crate) fn compile(facts: &RefFacts, tree: &Tree, pools: &Pools) -> Self {
         let mut by_owner: HashMap<NodeIndex, Vec<Rule>> = HashMap::new();
         for row in &facts.attribution_rules {
-            let (Some(owner), Some(target)) = (tree.node(&row.owner_node_id), tree.node(&row.node_id)) else {
-                continue;
+            let Some(owner) = tree.node(&row.owner_node_id) else { continue };
+            let target = match &row.target {
+                AttributionTarget::Node(name) => tree.node(name).map(Target::Node),
+                AttributionTarget::Pool(pool_id) => pools.find(owner, pool_id).map(Target::Pool),
             };
+            let Some(target) = target else { continue };
             by_owner.entry(owner).or_default().push(Rule {
                 priority: row.priority,
                 rule_id: row.rule_id.clone(),
@@ -154,6 +176,7 @@ impl Attribution {
                 sub_account_id: row.sub_account_id.clone(),
                 tag: row.tag_key.clone().map(|key| (key, row.tag_value.clone())),
                 resource_pattern: row.resource_pattern.clone(),
+                service_name: row.service_name.clone(),
                 target,
                 valid: row.valid,
             });
@@ -168,17 +191,30 @@ impl Attribution {
         self.by_owner.is_empty()
     }
 
-    /// Lets the rules of each node from the root down re-assign a row within that node's subtree.
+    /// Lets the rules of each node on the owner's path, from a position down, re-assign a row within that node's subtree.
     ///
-    /// Gives the owner after all rules and how long the answer holds at most. A row that nobody
-    /// owns stands at the root, whose rules may give it an owner.
-    pub(crate) fn reassign(
+    /// Gives what becomes of the row and how long that holds at most. A row that nobody owns stands at the root, whose rules
+    /// may give it an owner. A pool ends the search: the rules of nodes below its owner see its shares.
+    #[inline]
+    pub(crate) fn assign(
         &self,
-        tree: &Tree,
+        sources: (&Pools, &Tree),
         owner: Option<NodeIndex>,
         row: &RowTexts<'_>,
-        at: i64,
-    ) -> (Option<NodeIndex>, Span) {
+        when: (i64, usize),
+    ) -> (Assigned, Span) {
+        self.assign_noting(sources, owner, row, when, &mut |_, _, _| {})
+    }
+
+    /// The same; `note` is told of every rule that applies: its owner, its name, and the node that it names unless that is a pool.
+    pub(crate) fn assign_noting(
+        &self,
+        (pools, tree): (&Pools, &Tree),
+        owner: Option<NodeIndex>,
+        row: &RowTexts<'_>,
+        (at, first): (i64, usize),
+        note: &mut impl FnMut(NodeIndex, &str, Option<NodeIndex>),
+    ) -> (Assigned, Span) {
         let nodes =
             |stretch: &Stretch| -> Vec<NodeIndex> { stretch.rows.iter().map(|held| tree.node_of_row(*held)).collect() };
         let held = owner.map(|node| tree.stretch(node, at));
@@ -192,32 +228,40 @@ impl Attribution {
                 (None, root.map(nodes).unwrap_or_default())
             }
         };
-        let mut position = 0;
+        let mut position = first;
         while let Some(node) = path.get(position).copied() {
             for rule in self.by_owner.get(&node).into_iter().flatten() {
-                for edge in [rule.valid.from, rule.valid.until] {
-                    if edge <= at {
-                        span.from = span.from.max(edge);
-                    } else {
-                        span.until = span.until.min(edge);
-                    }
-                }
+                span = span.intersect(rule.valid.around(at));
                 if !rule.valid.contains(at) || !rule.matches(row) {
                     continue;
                 }
-                let (stretch, stays) = tree.stretch(rule.target, at);
-                span = span.intersect(stays);
-                // Only within the subtree of the rule's owner.
-                let target = stretch.map(nodes).filter(|found| found.get(position) == Some(&node));
-                if let Some(target) = target {
-                    current = Some(rule.target);
-                    path = target;
-                    break;
+                match rule.target {
+                    Target::Node(target) => {
+                        let (stretch, stays) = tree.stretch(target, at);
+                        span = span.intersect(stays);
+                        // Only within the subtree of the rule's owner.
+                        let below = stretch.map(nodes).filter(|found| found.get(position) == Some(&node));
+                        if let Some(below) = below {
+                            note(node, &rule.rule_id, Some(target));
+                            current = Some(target);
+                            path = below;
+                            break;
+                        }
+                    }
+                    Target::Pool(pool) => {
+                        let (terms, stays) = pools.terms(pool, at);
+                        span = span.intersect(stays);
+                        if terms.is_some() {
+                            note(node, &rule.rule_id, None);
+                            path.truncate(position + 1);
+                            return (Assigned::Pool(pool, path), span);
+                        }
+                    }
                 }
             }
             position += 1;
         }
-        (current, span)
+        (Assigned::Node(current), span)
     }
 }
 

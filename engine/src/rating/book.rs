@@ -8,7 +8,8 @@ use super::error::RatingError;
 use super::facts::RefFacts;
 use super::fx::FxRates;
 use super::policies::Policies;
-use super::span::DAY_US;
+use super::pools::Pools;
+use super::span::{DAY_US, Span};
 use super::tree::Tree;
 use super::vocabulary::Vocabulary;
 
@@ -23,6 +24,7 @@ pub struct RateBook {
     pub(crate) snapshot: i64,
     pub(crate) tree: Tree,
     pub(crate) accounts: Accounts,
+    pub(crate) pools: Pools,
     pub(crate) attribution: Attribution,
     pub(crate) cards: Cards,
     pub(crate) policies: Policies,
@@ -41,10 +43,12 @@ impl RateBook {
     /// leaves what it would price `unrated`.
     pub fn compile(facts: &RefFacts, snapshot: i64) -> Result<Arc<Self>, RatingError> {
         let tree = Tree::build(&facts.nodes)?;
+        let pools = Pools::compile(facts, &tree);
         Ok(Arc::new(Self {
             snapshot,
             accounts: Accounts::compile(facts, &tree),
-            attribution: Attribution::compile(facts, &tree),
+            attribution: Attribution::compile(facts, &tree, &pools),
+            pools,
             cards: Cards::compile(facts, &tree),
             policies: Policies::compile(facts, &tree),
             fx: FxRates::compile(facts),
@@ -73,18 +77,17 @@ impl RateBook {
         &self.vocabulary.tag_keys
     }
 
-    /// Whether rows of a billing period (days since 1970 of its first day) can meet prices that
-    /// depend on the period's total, so that quantities must be counted before rows are priced.
+    /// Whether rows of a billing period (days since 1970 of its first day) can meet prices that depend on sums over the period,
+    /// those of bands and of pools with fixed shares, so that these must be counted before rows are priced.
     ///
     /// A row that was used more than 400 days before its billing period is not counted: it comes
     /// out `unrated` when it meets such a price.
-    pub fn has_bands(&self, period: i32) -> bool {
+    pub fn needs_counting(&self, period: i32) -> bool {
         let first_day = i64::from(period);
         let from = (first_day - CORRECTION_DAYS_MAX) * DAY_US;
         let until = (first_day + PERIOD_DAYS_MAX) * DAY_US;
-        self.cards
-            .versions
-            .iter()
-            .any(|version| version.has_bands && version.valid.from < until && version.valid.until > from)
+        let window = Span { from, until };
+        self.cards.versions.iter().any(|version| version.has_bands && version.valid.overlaps(window))
+            || self.pools.have_fixed_shares(window)
     }
 }

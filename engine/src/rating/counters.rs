@@ -7,10 +7,20 @@ use hashbrown::HashMap;
 use super::cards::Cards;
 use super::error::RatingError;
 use super::lanes::Lane;
+use super::pools::{Pool, PoolIndex};
 use super::texts::Texts;
 use super::tree::{NodeIndex, Tree};
 
 /// What one counter adds up, as a worker knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Counter {
+    /// Quantities that bands look at.
+    Band(CounterKey),
+    /// What a pool costs its owner in a billing period.
+    Pool(PoolIndex, i32),
+}
+
+/// Whose quantities bands look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct CounterKey {
     pub(crate) seller: NodeIndex,
@@ -69,6 +79,12 @@ impl CounterKey {
         }
         serde_json::Value::from(parts).to_string()
     }
+}
+
+/// The name of a pool's counter: a JSON array of billing period, `pool`, owner and pool.
+pub(crate) fn name_of_pool(pool: &Pool, tree: &Tree, period: i32) -> String {
+    let parts = [period_text(period), "pool".to_owned(), tree.name(pool.owner).to_owned(), pool.pool_id.clone()];
+    serde_json::Value::from(parts.to_vec()).to_string()
 }
 
 /// The text of a billing period, `2026-10`; of one that does not begin a month, its day.

@@ -99,9 +99,107 @@ pub struct AttributionRow {
     pub tag_value: Option<String>,
     /// A pattern of the resource id, as in `LIKE`.
     pub resource_pattern: Option<String>,
-    /// The owner of what matches.
-    pub node_id: String,
+    /// The provider's service.
+    pub service_name: Option<String>,
+    /// What becomes of what matches.
+    pub target: AttributionTarget,
     /// When the row applies.
+    pub valid: Span,
+}
+
+/// What an attribution rule does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttributionTarget {
+    /// This node owns it.
+    Node(String),
+    /// It is shared cost of this pool of the rule's owner.
+    Pool(String),
+}
+
+/// How a pool is split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolMethod {
+    /// Each share is a percentage.
+    Percentage,
+    /// In proportion to a driver's quantities.
+    Usage,
+    /// All alike.
+    Even,
+    /// Each share is an amount of a billing period.
+    Fixed,
+}
+
+impl PoolMethod {
+    /// Reads the name used in `ref.pools`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "percentage" => Self::Percentage,
+            "usage" => Self::Usage,
+            "even" => Self::Even,
+            "fixed" => Self::Fixed,
+            _ => return None,
+        })
+    }
+
+    /// That name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Percentage => "percentage",
+            Self::Usage => "usage",
+            Self::Even => "even",
+            Self::Fixed => "fixed",
+        }
+    }
+}
+
+/// A row of `ref.pools`.
+#[derive(Debug, Clone)]
+pub struct PoolRow {
+    /// Who shares the cost out.
+    pub owner_node_id: String,
+    /// The pool.
+    pub pool_id: String,
+    /// How it is split.
+    pub method: PoolMethod,
+    /// What is measured, for [`PoolMethod::Usage`].
+    pub driver: Option<String>,
+    /// Who takes what has no weights.
+    pub fallback_node_id: Option<String>,
+    /// Whether those who get a share see whose resource it is.
+    pub disclose: bool,
+    /// When the row applies.
+    pub valid: Span,
+}
+
+/// A row of `ref.pool_shares`.
+#[derive(Debug, Clone)]
+pub struct ShareRow {
+    /// The pool's owner.
+    pub owner_node_id: String,
+    /// The pool.
+    pub pool_id: String,
+    /// Who gets it.
+    pub node_id: String,
+    /// Percent or amount, scale 18.
+    pub share: Option<i128>,
+    /// When the row applies.
+    pub valid: Span,
+}
+
+/// A row of `ref.drivers`.
+#[derive(Debug, Clone)]
+pub struct DriverRow {
+    /// Whose pools use it.
+    pub owner_node_id: String,
+    /// What is measured.
+    pub driver: String,
+    /// Whose use it is.
+    pub node_id: String,
+    /// The one resource that was used.
+    pub resource_id: Option<String>,
+    /// Scale 18.
+    pub quantity: i128,
+    /// When it was used.
     pub valid: Span,
 }
 
@@ -223,6 +321,12 @@ pub struct RefFacts {
     pub accounts: Vec<AccountRow>,
     /// `ref.attribution_rules`.
     pub attribution_rules: Vec<AttributionRow>,
+    /// `ref.pools`.
+    pub pools: Vec<PoolRow>,
+    /// `ref.pool_shares`.
+    pub pool_shares: Vec<ShareRow>,
+    /// `ref.drivers`.
+    pub drivers: Vec<DriverRow>,
     /// `ref.rate_cards`.
     pub rate_cards: Vec<CardRow>,
     /// `ref.rate_card_versions`.

@@ -87,6 +87,11 @@ impl FxRates {
         latest(pair.direct, false).or_else(|| latest(pair.inverse, true))
     }
 
+    /// The rate of that name, scale 18: quote units for one base unit.
+    pub fn named(&self, fx_rate_id: &str) -> Option<i128> {
+        self.lists.iter().flatten().find(|rate| rate.fx_rate_id == fx_rate_id).map(|rate| rate.rate)
+    }
+
     /// The rate of a source that converts one currency to another on the UTC date of an instant
     /// (microseconds); none when there is no rate of that pair yet.
     pub fn find(&self, source: &str, from: &str, to: &str, at: i64) -> Option<Conversion<'_>> {

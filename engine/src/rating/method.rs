@@ -81,7 +81,8 @@ impl Factor {
     }
 }
 
-fn greatest_common_divisor(a: u128, b: u128) -> u128 {
+/// Of nothing and a number, that number.
+pub(crate) fn greatest_common_divisor(a: u128, b: u128) -> u128 {
     let (mut large, mut small) = (a, b);
     while small != 0 {
         (large, small) = (small, large % small);

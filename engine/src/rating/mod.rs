@@ -13,8 +13,10 @@ mod attribution;
 mod bands;
 mod book;
 mod cards;
+mod charging;
 mod columns;
 mod counters;
+mod division;
 mod error;
 mod facts;
 mod functions;
@@ -27,6 +29,7 @@ mod outcome;
 mod pipeline;
 mod places;
 mod policies;
+mod pools;
 mod portion;
 mod portions;
 mod price;
@@ -44,26 +47,30 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod trace;
 mod tree;
 mod vocabulary;
 
+pub(crate) use attribution::RowTexts;
 pub use book::RateBook;
 pub use counters::BandTotals;
 pub use error::RatingError;
 pub use facts::{
-    AccountRow, AttributionRow, CardRow, FxRow, NodeKind, NodeRow, PolicyRow, RefFacts, RuleRow, VersionRow,
+    AccountRow, AttributionRow, AttributionTarget, CardRow, DriverRow, FxRow, NodeKind, NodeRow, PolicyRow, PoolMethod,
+    PoolRow, RefFacts, RuleRow, ShareRow, VersionRow,
 };
 pub use functions::{fx, rule_tags};
 pub use fx::{Conversion, FxRates};
 pub(crate) use lookup::{AppliedRule, EdgeTerms, Question};
 pub use operator::{PricedUsage, RateExec};
 pub use outcome::{Outcome, Reason};
-pub use pipeline::{ChargeSink, RatingOptions, RatingOutcome, count, rate};
+pub use pipeline::{ChargeSink, Counted, RatingOptions, RatingOutcome, count, rate};
 pub use places::{Placement, Places, SliceName};
 pub use rater::{Rated, Rater};
 pub use run::RatingRun;
 pub use span::Span;
 pub use staleness::{RefChange, SliceFacts, affected};
 pub use tally::SliceOutcome;
+pub(crate) use trace::{Cause, Traced};
 pub use tree::{NodeIndex, Tree};
 pub use vocabulary::{Category, Dimension};

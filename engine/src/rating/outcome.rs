@@ -2,6 +2,31 @@
 
 use std::fmt;
 
+/// How a portion came to its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Fate {
+    /// The account, or a rule, named the owner.
+    Direct,
+    /// It is a share of a pool.
+    Allocated,
+    /// Nobody owns it, or nobody takes part in its pool.
+    Unallocated,
+}
+
+impl Fate {
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [Self; 3] = [Self::Direct, Self::Allocated, Self::Unallocated];
+
+    /// Its name in `charges`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Allocated => "allocated",
+            Self::Unallocated => "unallocated",
+        }
+    }
+}
+
 /// What became of a portion at a position of its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {

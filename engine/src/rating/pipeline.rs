@@ -125,8 +125,17 @@ fn give_to(sink: &dyn ChargeSink) -> impl FnMut(LakeTable, RecordBatch, Placemen
     |table, rows, place| sink.put(table, rows, &place).map_err(RatingError::Sink)
 }
 
-/// Counts the quantities that bands look at, slice by slice: the first pass over usage whose
-/// period [`RateBook::has_bands`](super::RateBook::has_bands).
+/// What one pass over usage has counted.
+#[derive(Debug)]
+pub struct Counted {
+    /// Slice by slice, sorted.
+    pub slices: Vec<(SliceName, BandTotals)>,
+    /// Whether totals depend on these, and must be counted again by a run that knows them.
+    pub must_count_again: bool,
+}
+
+/// Counts what prices depend on in sum: a pass over usage whose period
+/// [`RateBook::needs_counting`](super::RateBook::needs_counting).
 ///
 /// Keep what it gives with each slice: a later run of another slice merges it into its totals.
 ///
@@ -136,7 +145,7 @@ pub async fn count(
     usage: SendableRecordBatchStream,
     run: &Arc<RatingRun>,
     options: &RatingOptions,
-) -> Result<Vec<(SliceName, BandTotals)>, RatingError> {
+) -> Result<Counted, RatingError> {
     let workers = (0..options.threads.max(1)).map(|_| Rater::counting(run)).collect();
     let done = feed(usage, workers, |rater, batch| rater.count(&batch)).await?;
     let mut by_slice: HashMap<u32, BandTotals> = HashMap::new();
@@ -145,7 +154,7 @@ pub async fn count(
             by_slice.entry(slice).or_default().merge(&totals)?;
         }
     }
-    let mut all: Vec<(SliceName, BandTotals)> = run
+    let mut slices: Vec<(SliceName, BandTotals)> = run
         .places
         .slices()
         .into_iter()
@@ -155,8 +164,8 @@ pub async fn count(
             Some((name, totals))
         })
         .collect();
-    all.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(all)
+    slices.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(Counted { slices, must_count_again: done.iter().any(Rater::must_count_again) })
 }
 
 /// Spreads the batches of a stream over workers and gives the workers back when all are done.

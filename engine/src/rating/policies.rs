@@ -106,13 +106,7 @@ impl Policies {
         let mut span = Span::ALWAYS;
         let Some(entries) = self.by_seller.get(&seller) else { return (policies, span) };
         for entry in entries.iter().filter(|e| e.buyer.is_none_or(|own| own == buyer)) {
-            for edge in [entry.valid.from, entry.valid.until] {
-                if edge <= at {
-                    span.from = span.from.max(edge);
-                } else {
-                    span.until = span.until.min(edge);
-                }
-            }
+            span = span.intersect(entry.valid.around(at));
             if !entry.valid.contains(at) {
                 continue;
             }

@@ -17,6 +17,8 @@ pub(crate) struct Cut {
     pub(crate) number: i32,
     /// Whether it is the row's last portion.
     pub(crate) is_last: bool,
+    /// How it is shared out, by its place in the list of the batch.
+    pub(crate) division: Option<usize>,
 }
 
 /// How a portion stands to the one before it of the same row.
@@ -35,32 +37,49 @@ impl Continuity {
     }
 }
 
-/// The portion of a row that was priced last.
+/// The portions of a row that were priced last: one, or one for each share of a pool.
 #[derive(Debug, Default)]
-pub(crate) struct Previous {
+pub(crate) struct Previous(Vec<Charged>);
+
+#[derive(Debug, Default)]
+struct Charged {
+    row: usize,
+    number: i32,
+    salt: u64,
     lane: usize,
     steps: Vec<Step>,
     date: i32,
 }
 
 impl Previous {
-    /// How a portion follows it; the portion takes its place.
+    /// Another batch begins, whose rows are counted anew.
+    pub(crate) fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    /// How a portion follows the one before it, of the same share; it takes its place.
     #[inline]
-    pub(crate) fn followed_by(&mut self, cut: &Cut, lanes: &Lanes, steps: &[Step]) -> Continuity {
+    pub(crate) fn followed_by(&mut self, cut: &Cut, salt: u64, lanes: &Lanes, steps: &[Step]) -> Continuity {
         let lane = lanes.get(cut.lane);
         let own_date = || local_day(cut.start, lane.time_zone);
         if cut.number == 0 && cut.is_last {
             return Continuity { date: own_date(), continues: None };
         }
-        let nodes = match cut.number {
-            0 => 0,
-            _ => nodes_alike((lanes.get(self.lane), &self.steps), (lane, steps)),
+        // Portions of a row come in the order of time: what is not of the one right before does not go on.
+        self.0.retain(|held| held.row == cut.row && held.number + 1 >= cut.number);
+        let before = self.0.iter_mut().find(|held| held.salt == salt && held.number + 1 == cut.number);
+        let (nodes, date) = match &before {
+            Some(held) => {
+                let nodes = nodes_alike((lanes.get(held.lane), &held.steps), (lane, steps));
+                (nodes, if nodes == 0 { own_date() } else { held.date })
+            }
+            None => (0, own_date()),
         };
-        let date = if nodes == 0 { own_date() } else { self.date };
-        self.lane = cut.lane;
-        self.steps.clear();
-        self.steps.extend_from_slice(steps);
-        self.date = date;
+        let now = Charged { row: cut.row, number: cut.number, salt, lane: cut.lane, steps: steps.to_vec(), date };
+        match before {
+            Some(held) => *held = now,
+            None => self.0.push(now),
+        }
         Continuity { date, continues: Some(nodes) }
     }
 }
@@ -144,7 +163,15 @@ mod tests {
     fn parts_add_up_and_the_last_takes_the_rest() {
         let mut splitter = Splitter::default();
         let whole = Amounts { billed: Some(10), ..Amounts::default() };
-        let cut = |number: i32, start: i64, end: i64| Cut { row: 0, lane: 0, start, end, number, is_last: end == 3 };
+        let cut = |number: i32, start: i64, end: i64| Cut {
+            row: 0,
+            lane: 0,
+            start,
+            end,
+            number,
+            is_last: end == 3,
+            division: None,
+        };
         // A third of 10 is 3 (3.33), twice; the last takes 4.
         let parts: Vec<Option<i128>> = [cut(0, 0, 1), cut(1, 1, 2), cut(2, 2, 3)]
             .iter()

@@ -8,12 +8,13 @@ use ratehouse_udfs::decimal::{ArithmeticError, ONE, POWERS_OF_TEN, Rounding, mul
 use super::bands::{Bands, Scope, TotalPrice};
 use super::book::RateBook;
 
-use super::counters::{BandTotals, Counted, CounterKey};
+use super::counters::{BandTotals, Counted, Counter, CounterKey, name_of_pool};
 use super::fx::Pair;
 use super::lanes::Lane;
 use super::method::{Base, Method};
 use super::outcome::{Outcome, Reason};
 use super::policies::Policy;
+use super::pools::PoolIndex;
 use super::portion::{Commitment, Overflow, Portion, Step};
 use super::rules::Rule;
 use super::run::RatingRun;
@@ -43,15 +44,45 @@ struct OwnRule<'a> {
     base: Option<Base>,
 }
 
-/// Whether quantities are only counted, or rows are priced with known totals.
+/// Whether totals are only counted, or rows are priced with known ones.
 #[derive(Debug)]
 pub(crate) enum Totals {
-    /// First pass: by slice and counter.
-    Counting(HashMap<(u32, CounterKey), i128>),
-    /// Second pass.
+    /// A pass before rows are priced.
+    Counting(Counts),
+    /// Rows are priced.
     Known(Arc<BandTotals>),
     /// As if the portion were all that the period has.
     Alone,
+}
+
+/// What a pass counts, by slice and counter.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    pub(crate) sums: HashMap<(u32, Counter), i128>,
+    /// What the pass before has counted. Totals depend on totals only where shares of a pool are fixed amounts.
+    known: Arc<BandTotals>,
+    /// Whether something could not be counted, for want of a total: there must be another pass.
+    pub(crate) is_incomplete: bool,
+}
+
+impl Counts {
+    pub(crate) fn new(known: &Arc<BandTotals>) -> Self {
+        Self { sums: HashMap::new(), known: Arc::clone(known), is_incomplete: false }
+    }
+
+    /// None when the sum does not fit.
+    fn add(&mut self, slice: u32, counter: Counter, amount: i128) -> Option<()> {
+        let sum = self.sums.entry((slice, counter)).or_insert(0);
+        *sum = sum.checked_add(amount)?;
+        Some(())
+    }
+}
+
+/// What is known of a pool's cost in its period.
+pub(crate) enum PoolTotal {
+    Known(i128),
+    /// This pass only counts it.
+    Counting,
 }
 
 /// Prices portions; each worker has one.
@@ -68,6 +99,9 @@ pub(crate) struct Pricer {
     rate_texts: HashMap<String, u32>,
     /// The steps of the portion priced last, from position 1.
     pub(crate) steps: Vec<Step>,
+    /// Whether some of them wait for a total that is only being counted.
+    pub(crate) is_guess: bool,
+    pool_totals: HashMap<(PoolIndex, i32), i128>,
 }
 
 impl Pricer {
@@ -82,20 +116,33 @@ impl Pricer {
             pairs: HashMap::new(),
             rate_texts: HashMap::new(),
             steps: Vec::new(),
+            is_guess: false,
+            pool_totals: HashMap::new(),
         }
     }
 
     /// Prices a portion on every edge of its lane into `steps`; ends after an edge below which it
     /// does not exist.
+    #[inline]
     pub(crate) fn price(&mut self, lane: &Lane, portion: &Portion<'_>) -> Result<(), Overflow> {
+        self.go_on(lane, portion, &[])
+    }
+
+    /// The same below edges on which it has its steps already.
+    pub(crate) fn go_on(&mut self, lane: &Lane, portion: &Portion<'_>, above: &[Step]) -> Result<(), Overflow> {
+        self.is_guess = false;
         self.steps.clear();
+        self.steps.extend_from_slice(above);
         // What the root does not pay for has no price further down.
         if portion.amounts.billed.is_none() {
             return Ok(());
         }
         let book = Arc::clone(&self.book);
-        let mut cost = Amount { value: portion.amounts.effective, currency: portion.currency };
-        for (at, edge) in lane.edges.iter().enumerate() {
+        let mut cost = match above.last() {
+            None => Amount { value: portion.amounts.effective, currency: portion.currency },
+            Some(step) => Amount { value: step.price, currency: lane.edges[above.len() - 1].currency },
+        };
+        for (at, edge) in lane.edges.iter().enumerate().skip(above.len()) {
             let is_root = at == 0;
             let scene = Scene { book: &book, lane, edge, is_root, portion, cost };
             let step = self.on_edge(&scene).map_err(|rule| Overflow { edge: at + 1, rule })?;
@@ -240,9 +287,12 @@ impl Pricer {
         };
         let overflow = |_| Stop::Overflow(own.text);
         if let Totals::Counting(counts) = &mut self.totals {
-            let count = counts.entry((scene.portion.slice, key)).or_insert(0);
-            *count = count.checked_add(quantity).ok_or(Stop::Overflow(own.text))?;
-            return Ok(0);
+            let counted = counts.add(scene.portion.slice, Counter::Band(key), quantity);
+            counted.ok_or(Stop::Overflow(own.text))?;
+            if self.total_price(scene.book, key, own.rule, bands).map_err(overflow)?.is_none() {
+                self.is_guess = true;
+                return Ok(0);
+            }
         }
         let total = match self.totals {
             Totals::Alone => bands.price_total(quantity).map(Some),
@@ -262,12 +312,56 @@ impl Pricer {
         if let Some(known) = self.total_prices.get(&key) {
             return Ok(Some(*known));
         }
-        let Totals::Known(totals) = &self.totals else { return Ok(None) };
+        let totals = match &self.totals {
+            Totals::Known(totals) | Totals::Counting(Counts { known: totals, .. }) => totals,
+            Totals::Alone => return Ok(None),
+        };
         let name = key.text(&book.tree, &book.cards, &self.values, &rule.rule_id);
         let Some(total) = totals.get(&name) else { return Ok(None) };
         let priced = bands.price_total(total)?;
         self.total_prices.insert(key, priced);
         Ok(Some(priced))
+    }
+
+    /// What a pool costs its owner in the portion's billing period; a pass that counts adds the portion's own cost to it.
+    pub(crate) fn total_of_pool(
+        &mut self,
+        pool: PoolIndex,
+        portion: &Portion<'_>,
+        cost: i128,
+    ) -> Result<PoolTotal, Overflow> {
+        let book = Arc::clone(&self.book);
+        let name = || name_of_pool(book.pools.get(pool), &book.tree, portion.period);
+        let totals = match &mut self.totals {
+            Totals::Counting(counts) => {
+                if self.is_guess {
+                    counts.is_incomplete = true;
+                    return Ok(PoolTotal::Counting);
+                }
+                let counted = counts.add(portion.slice, Counter::Pool(pool, portion.period), cost);
+                counted.ok_or(Overflow { edge: 0, rule: NULL })?;
+                &counts.known
+            }
+            Totals::Known(totals) => totals,
+            Totals::Alone => return Ok(PoolTotal::Known(cost)),
+        };
+        let key = (pool, portion.period);
+        let total = match self.pool_totals.get(&key) {
+            Some(total) => Some(*total),
+            None => totals.get(&name()),
+        };
+        match (total, &mut self.totals) {
+            (Some(total), _) => {
+                self.pool_totals.insert(key, total);
+                Ok(PoolTotal::Known(total))
+            }
+            (None, Totals::Counting(counts)) => {
+                counts.is_incomplete = true;
+                Ok(PoolTotal::Counting)
+            }
+            // What was not counted is not shared out.
+            (None, Totals::Known(_) | Totals::Alone) => Ok(PoolTotal::Known(0)),
+        }
     }
 
     /// Converts to the buyer's currency by the rate of the portion's first day.

@@ -6,20 +6,24 @@ use arrow::array::{Array, RecordBatch};
 use hashbrown::HashMap;
 
 use super::assemble::{Assembler, Output};
-use super::attribution::{Account, RowTexts};
+use super::attribution::{Account, Assigned, RowTexts};
+use super::charging::{Charging, Failure, Sink};
 use super::columns::{self, Facts, amount};
-use super::counters::BandTotals;
+use super::counters::{BandTotals, Counter, name_of_pool};
+use super::division::{Divider, Division, RowAt};
 use super::error::RatingError;
 use super::lanes::Lanes;
 use super::places::{Placement, SliceName};
 use super::portion::{Amounts, Overflow, Portion};
-use super::portions::{Cut, Previous, Splitter};
-use super::price::{Pricer, Totals};
+use super::portions::{Cut, Splitter};
+use super::price::{Counts, Pricer, Totals};
 use super::reader::{Column, Depth, Reader};
 use super::rollup::RollUps;
 use super::run::RatingRun;
-use super::tally::{RowPlace, Tally};
+use super::span::Span;
+use super::tally::Tally;
 use super::vocabulary::Category;
+use crate::lake::schema::MAX_POSITIONS;
 
 /// Rated rows and where they belong.
 #[derive(Debug)]
@@ -35,15 +39,14 @@ pub struct Rated {
 pub struct Rater {
     run: Arc<RatingRun>,
     reader: Reader,
-    lanes: Lanes,
-    pricer: Pricer,
+    charging: Charging,
     assembler: Assembler,
+    divider: Divider,
     accounts: HashMap<[u32; 3], Account>,
     slices: HashMap<(u32, u32, i32), u32>,
     cuts: Vec<Cut>,
+    divisions: Vec<Division>,
     slice_of_row: Vec<u32>,
-    tally: Tally,
-    rollups: Option<RollUps>,
 }
 
 impl Rater {
@@ -57,9 +60,9 @@ impl Rater {
         Self::with(run, Totals::Known(Arc::clone(&run.totals)), Some(rollups))
     }
 
-    /// A worker that only counts the quantities that bands look at: the first pass.
+    /// A worker that only counts what prices depend on in sum, knowing what the pass before it has counted.
     pub fn counting(run: &Arc<RatingRun>) -> Self {
-        Self::with(run, Totals::Counting(HashMap::new()), None)
+        Self::with(run, Totals::Counting(Counts::new(&run.totals)), None)
     }
 
     fn with(run: &Arc<RatingRun>, totals: Totals, rollups: Option<RollUps>) -> Self {
@@ -67,15 +70,14 @@ impl Rater {
         Self {
             run: Arc::clone(run),
             reader: Reader::new(depth),
-            lanes: Lanes::new(),
-            pricer: Pricer::new(run, totals),
+            charging: Charging::new(Lanes::new(), Pricer::new(run, totals), rollups),
             assembler: Assembler::new(run),
+            divider: Divider::default(),
             accounts: HashMap::new(),
             slices: HashMap::new(),
             cuts: Vec::new(),
+            divisions: Vec::new(),
             slice_of_row: Vec::new(),
-            tally: Tally::default(),
-            rollups,
         }
     }
 
@@ -94,46 +96,58 @@ impl Rater {
     pub fn rate(&mut self, usage: &RecordBatch) -> Result<Rated, RatingError> {
         let mut output = self.assembler.output(usage.num_rows());
         let place = self.pass(usage, Some(&mut output))?;
-        let charges = self.assembler.assemble(usage, &self.run, &self.cuts, output)?;
+        let charges = self.assembler.assemble(usage, &self.run, output)?;
         Ok(Rated { charges, place })
     }
 
-    /// The counted quantities by slice; empty unless this worker counts.
+    /// What was counted, by slice; empty unless this worker counts.
     pub fn counted(&self) -> Result<HashMap<u32, BandTotals>, RatingError> {
         let mut by_slice: HashMap<u32, BandTotals> = HashMap::new();
-        let Totals::Counting(counts) = &self.pricer.totals else { return Ok(by_slice) };
+        let Totals::Counting(counts) = &self.charging.pricer.totals else { return Ok(by_slice) };
         let book = &self.run.book;
-        for ((slice, key), quantity) in counts {
-            let table = book.cards.table(key.version, &book.vocabulary);
-            let Some(rule) = table.and_then(|table| table.rules.get(key.rule)) else { continue };
-            let name = key.text(&book.tree, &book.cards, &self.run.values, &rule.rule_id);
-            by_slice.entry(*slice).or_default().add(&name, *quantity)?;
+        for ((slice, counter), sum) in &counts.sums {
+            let name = match counter {
+                Counter::Band(key) => {
+                    let table = book.cards.table(key.version, &book.vocabulary);
+                    let Some(rule) = table.and_then(|table| table.rules.get(key.rule)) else { continue };
+                    key.text(&book.tree, &book.cards, &self.run.values, &rule.rule_id)
+                }
+                Counter::Pool(pool, period) => name_of_pool(book.pools.get(*pool), &book.tree, *period),
+            };
+            by_slice.entry(*slice).or_default().add(&name, *sum)?;
         }
         Ok(by_slice)
     }
 
-    pub(crate) fn into_parts(self) -> (Tally, Option<RollUps>) {
-        (self.tally, self.rollups)
+    /// Whether totals depend on what was counted only now, so that they must be counted again.
+    pub fn must_count_again(&self) -> bool {
+        matches!(&self.charging.pricer.totals, Totals::Counting(counts) if counts.is_incomplete)
     }
 
-    fn pass(&mut self, usage: &RecordBatch, mut output: Option<&mut Output>) -> Result<Placement, RatingError> {
+    pub(crate) fn into_parts(self) -> (Tally, Option<RollUps>) {
+        (self.charging.tally, self.charging.rollups)
+    }
+
+    fn pass(&mut self, usage: &RecordBatch, output: Option<&mut Output>) -> Result<Placement, RatingError> {
         let run = Arc::clone(&self.run);
         let facts = Facts::of(usage)?;
         self.reader.read(usage, &facts, &run)?;
         self.cut(usage, &facts, &run)?;
         let money = Money::of(usage)?;
-        let depth = self.cuts.iter().map(|cut| self.lanes.get(cut.lane).edges.len()).max();
-        if let Some(output) = &mut output {
-            output.open(depth.unwrap_or(0), self.cuts.len());
+        let (cuts, divisions) = (std::mem::take(&mut self.cuts), std::mem::take(&mut self.divisions));
+        let mut sink = Sink { reader: &self.reader, output, place: Placement::default() };
+        if let Some(output) = &mut sink.output {
+            let depth = match divisions.is_empty() {
+                true => cuts.iter().map(|cut| self.charging.lanes.get(cut.lane).edges.len()).max(),
+                // Shares go further down than the pool's owner.
+                false => Some(MAX_POSITIONS - 1),
+            };
+            output.open(depth.unwrap_or(0), cuts.len(), !divisions.is_empty());
         }
-        let mut place = Placement::default();
         let mut splitter = Splitter::default();
-        let mut previous = Previous::default();
-        let cuts = std::mem::take(&mut self.cuts);
+        self.charging.open();
         for cut in &cuts {
             let row = cut.row;
-            let lane = self.lanes.get(cut.lane);
-            let slice = self.slice_of_row[row];
             let amounts = match (cut.number, cut.is_last) {
                 (0, true) => money.at(row),
                 _ => {
@@ -156,33 +170,28 @@ impl Rater {
                     self.reader.text(Column::BillingAccount, row),
                     self.reader.text(Column::SubAccount, row),
                 ],
-                slice,
+                slice: self.slice_of_row[row],
             };
-            self.pricer
-                .price(lane, &portion)
-                .map_err(|Overflow { edge, rule }| overflow(&facts, row, edge, &run.terms.text(rule)))?;
-            let Some(output) = &mut output else { continue };
-            let steps = &self.pricer.steps;
-            let continuity = previous.followed_by(cut, &self.lanes, steps);
-            output.push(continuity, lane, &amounts, steps);
-            let spot = RowPlace { slice, owner: lane.owner_place };
-            self.tally.add(spot, cut, lane, &amounts, steps);
-            place.slice_of_row.push(slice);
-            place.child_of_row.push(lane.child_place);
-            place.owner_of_row.push(lane.owner_place);
-            if let Some(rollups) = &mut self.rollups {
-                rollups.add((&self.reader, row), continuity, lane, &portion, steps)?;
-            }
+            let charged = match cut.division {
+                None => self.charging.charge(&mut sink, cut, &portion),
+                Some(at) => self.charging.charge_pool(&mut sink, cut, &portion, &divisions[at]),
+            };
+            charged.map_err(|failure| match failure {
+                Failure::Overflow(Overflow { edge, rule }) => overflow(&facts, row, edge, &run.terms.text(rule)),
+                Failure::Other(error) => error,
+            })?;
         }
-        self.cuts = cuts;
+        let place = sink.place;
+        (self.cuts, self.divisions) = (cuts, divisions);
         Ok(place)
     }
 
     /// Finds each row's slice and lane, and cuts rows of usage where the lane changes.
     fn cut(&mut self, usage: &RecordBatch, facts: &Facts<'_>, run: &RatingRun) -> Result<(), RatingError> {
         self.cuts.clear();
+        self.divisions.clear();
         self.slice_of_row.clear();
-        let texts = Texts5::of(usage)?;
+        let texts = Texts6::of(usage)?;
         let mut last_slice: Option<((u32, u32, i32), u32)> = None;
         let mut last_account: Option<([u32; 3], Account)> = None;
         let has_rules = !run.book.attribution.is_empty();
@@ -242,39 +251,57 @@ impl Rater {
     ) {
         let start = facts.start.value(row);
         let end = if facts.end.is_null(row) { start } else { facts.end.value(row) };
-        let (lane, until) = self.lane_at(run, account, texts, start);
-        let whole = Cut { row, lane, start, end, number: 0, is_last: true };
+        let period = Span { from: start, until: end };
+        let (way, until) = self.way_at(run, account, (texts, period), start);
+        let whole = Cut { row, lane: way.0, division: way.1, start, end, number: 0, is_last: true };
         if end <= until || self.reader.category(row) != Category::Usage {
             self.cuts.push(whole);
             return;
         }
         let mut current = Cut { end: until, is_last: false, ..whole };
         while current.end < end {
-            let (lane, until) = self.lane_at(run, account, texts, current.end);
+            let ((lane, division), until) = self.way_at(run, account, (texts, period), current.end);
             let until = until.min(end);
-            if lane == current.lane {
+            let divided = |at: Option<usize>| at.map(|at| &self.divisions[at]);
+            if lane == current.lane && divided(division) == divided(current.division) {
                 current.end = until;
             } else {
                 self.cuts.push(current);
-                current = Cut { row, lane, start: current.end, end: until, number: current.number + 1, is_last: false };
+                let number = current.number + 1;
+                current = Cut { row, lane, division, start: current.end, end: until, number, is_last: false };
             }
         }
         current.is_last = true;
         self.cuts.push(current);
     }
 
-    /// The lane of an account's row at an instant, and until when that is surely so.
+    /// The lane of an account's row at an instant, how it is shared out, and until when that is surely so.
     #[inline]
-    fn lane_at(&mut self, run: &RatingRun, account: Account, texts: Option<&RowTexts<'_>>, at: i64) -> (usize, i64) {
+    fn way_at(
+        &mut self,
+        run: &RatingRun,
+        account: Account,
+        (texts, period): (Option<&RowTexts<'_>>, Span),
+        at: i64,
+    ) -> ((usize, Option<usize>), i64) {
         let book = &run.book;
         let (mut owner, mut span) = book.accounts.owner(account, at);
         if let Some(texts) = texts {
-            let (moved, holds) = book.attribution.reassign(&book.tree, owner, texts, at);
-            owner = moved;
+            let (assigned, holds) = book.attribution.assign((&book.pools, &book.tree), owner, texts, (at, 0));
             span = span.intersect(holds);
+            match assigned {
+                Assigned::Node(node) => owner = node,
+                Assigned::Pool(pool, path) => {
+                    let row = RowAt { texts, period, at };
+                    let (division, holds) = self.divider.divide(run, &mut self.charging.lanes, (pool, &path), row, 0);
+                    let lane = division.lane;
+                    self.divisions.push(division);
+                    return ((lane, Some(self.divisions.len() - 1)), span.until.min(holds.until));
+                }
+            }
         }
-        let (lane, holds) = self.lanes.at(book, &run.terms, &run.places, owner, at);
-        (lane, span.until.min(holds.until))
+        let (lane, holds) = self.charging.lanes.at(book, &run.terms, &run.places, owner, at);
+        ((lane, None), span.until.min(holds.until))
     }
 }
 
@@ -321,9 +348,9 @@ impl<'a> Money<'a> {
 }
 
 /// The texts that attribution looks at.
-struct Texts5<'a>([&'a arrow::array::StringViewArray; 5]);
+struct Texts6<'a>([&'a arrow::array::StringViewArray; 6]);
 
-impl<'a> Texts5<'a> {
+impl<'a> Texts6<'a> {
     fn of(usage: &'a RecordBatch) -> Result<Self, RatingError> {
         Ok(Self([
             columns::text(usage, "provider_name")?,
@@ -331,6 +358,7 @@ impl<'a> Texts5<'a> {
             columns::text(usage, "sub_account_id")?,
             columns::text(usage, "resource_id")?,
             columns::text(usage, "tags")?,
+            columns::text(usage, "service_name")?,
         ]))
     }
 
@@ -345,6 +373,7 @@ impl<'a> Texts5<'a> {
             sub_account_id: at(2),
             resource_id: at(3),
             tags: at(4),
+            service_name: at(5),
         }
     }
 }

@@ -4,7 +4,8 @@ use ratehouse_udfs::decimal::parse_decimal;
 
 use super::error::RatingError;
 use super::facts::{
-    AccountRow, AttributionRow, CardRow, FxRow, NodeKind, NodeRow, PolicyRow, RefFacts, RuleRow, VersionRow,
+    AccountRow, AttributionRow, AttributionTarget, CardRow, DriverRow, FxRow, NodeKind, NodeRow, PolicyRow, PoolMethod,
+    PoolRow, RefFacts, RuleRow, ShareRow, VersionRow,
 };
 use super::span::{Span, parse_instant};
 use crate::catalog::{RefRow, RefTable, SnapshotId, Tx, Value};
@@ -19,6 +20,9 @@ impl RefFacts {
             nodes: read_table(tx, snapshot, "nodes", node)?,
             accounts: read_table(tx, snapshot, "accounts", account)?,
             attribution_rules: read_table(tx, snapshot, "attribution_rules", attribution)?,
+            pools: read_table(tx, snapshot, "pools", pool)?,
+            pool_shares: read_table(tx, snapshot, "pool_shares", share)?,
+            drivers: read_table(tx, snapshot, "drivers", driver)?,
             rate_cards: read_table(tx, snapshot, "rate_cards", card)?,
             rate_card_versions: read_table(tx, snapshot, "rate_card_versions", version)?,
             rate_rules: read_table(tx, snapshot, "rate_rules", rule)?,
@@ -141,7 +145,45 @@ pub(super) fn attribution(cells: &Cells<'_>) -> Result<AttributionRow, RatingErr
         tag_key: cells.optional("tag_key"),
         tag_value: cells.optional("tag_value"),
         resource_pattern: cells.optional("resource_pattern"),
+        service_name: cells.optional("service_name"),
+        target: match cells.text("method")?.as_str() {
+            "pool" => AttributionTarget::Pool(cells.text("pool_id")?),
+            _ => AttributionTarget::Node(cells.text("node_id")?),
+        },
+        valid: cells.span()?,
+    })
+}
+
+pub(super) fn pool(cells: &Cells<'_>) -> Result<PoolRow, RatingError> {
+    let method = PoolMethod::parse(&cells.text("method")?);
+    Ok(PoolRow {
+        owner_node_id: cells.text("owner_node_id")?,
+        pool_id: cells.text("pool_id")?,
+        method: method.ok_or_else(|| cells.wrong("method", "a way to split a pool"))?,
+        driver: cells.optional("driver"),
+        fallback_node_id: cells.optional("fallback_node_id"),
+        disclose: cells.optional_int("disclose").is_some_and(|truth| truth != 0),
+        valid: cells.span()?,
+    })
+}
+
+pub(super) fn share(cells: &Cells<'_>) -> Result<ShareRow, RatingError> {
+    Ok(ShareRow {
+        owner_node_id: cells.text("owner_node_id")?,
+        pool_id: cells.text("pool_id")?,
         node_id: cells.text("node_id")?,
+        share: cells.decimal("share")?,
+        valid: cells.span()?,
+    })
+}
+
+pub(super) fn driver(cells: &Cells<'_>) -> Result<DriverRow, RatingError> {
+    Ok(DriverRow {
+        owner_node_id: cells.text("owner_node_id")?,
+        driver: cells.text("driver")?,
+        node_id: cells.text("node_id")?,
+        resource_id: cells.optional("resource_id"),
+        quantity: cells.decimal("quantity")?.ok_or_else(|| cells.wrong("quantity", "a decimal"))?,
         valid: cells.span()?,
     })
 }

@@ -33,6 +33,19 @@ impl Span {
         self.from >= self.until
     }
 
+    /// The stretch around an instant in which it lies in this span throughout, or throughout outside of it.
+    pub(crate) fn around(self, at: i64) -> Self {
+        let mut around = Self::ALWAYS;
+        for edge in [self.from, self.until] {
+            if edge <= at {
+                around.from = around.from.max(edge);
+            } else {
+                around.until = around.until.min(edge);
+            }
+        }
+        around
+    }
+
     /// Whether some instant lies in both.
     pub fn overlaps(self, other: Self) -> bool {
         !self.intersect(other).is_empty()

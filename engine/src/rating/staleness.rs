@@ -10,7 +10,7 @@ use chrono::{Months, NaiveDate};
 use hashbrown::HashSet;
 
 use super::error::RatingError;
-use super::facts::RefFacts;
+use super::facts::{AttributionTarget, PoolMethod, RefFacts};
 use super::reading::{self, Cells};
 use super::span::{DAY_US, Span};
 use crate::catalog::{RefRow, RefTable, SliceKey};
@@ -159,6 +159,9 @@ fn reach<'a>(cells: &Cells<'_>, span: Span, facts: &'a RefFacts) -> Result<Vec<R
                 None => one(rule.owner_node_id, span),
             }
         }
+        "pools" => one(reading::pool(cells)?.owner_node_id, span),
+        "pool_shares" => one(reading::share(cells)?.owner_node_id, span),
+        "drivers" => one(reading::driver(cells)?.owner_node_id, span),
         "rate_cards" => {
             let card = reading::card(cells)?;
             one(card.buyer_node_id.unwrap_or(card.seller_node_id), Span::ALWAYS)
@@ -209,11 +212,25 @@ fn of_node(facts: &RefFacts, node: String, span: Span) -> Vec<Reach<'_>> {
     // Rules that hand rows to one of them belong to a node whose rows may now go elsewhere.
     let mut nodes = below.clone();
     for rule in &facts.attribution_rules {
-        if below.contains(rule.node_id.as_str()) {
+        if matches!(&rule.target, AttributionTarget::Node(node) if below.contains(node.as_str())) {
             nodes.insert(Cow::Borrowed(&rule.owner_node_id));
         }
     }
+    nodes.extend(owners_of_pools(facts, &below).map(Cow::Borrowed));
     vec![Reach::Nodes(nodes, span), Reach::Accounts(accounts, span)]
+}
+
+/// Owners of the pools in which some of these nodes may take part.
+fn owners_of_pools<'a>(facts: &'a RefFacts, nodes: &HashSet<Cow<'_, str>>) -> impl Iterator<Item = &'a str> {
+    let is_one = |node: &str| nodes.contains(node);
+    let shares = facts.pool_shares.iter().filter(|row| is_one(&row.node_id)).map(|row| row.owner_node_id.as_str());
+    let drivers = facts.drivers.iter().filter(|row| is_one(&row.node_id)).map(|row| row.owner_node_id.as_str());
+    let parents: HashSet<&str> =
+        facts.nodes.iter().filter(|row| is_one(&row.node_id)).filter_map(|row| row.parent_id.as_deref()).collect();
+    // Pools that are even may be split among all children.
+    let even = facts.pools.iter().filter(|pool| pool.method == PoolMethod::Even);
+    let even = even.map(|pool| pool.owner_node_id.as_str()).filter(|owner| parents.contains(owner));
+    shares.chain(drivers).chain(even).collect::<HashSet<_>>().into_iter()
 }
 
 /// Edges on which a version prices, and those of every version that inherits from it.

@@ -4,10 +4,8 @@ use arrow::datatypes::i256;
 use hashbrown::{HashMap, HashSet};
 
 use super::error::RatingError;
-use super::lanes::Lane;
-use super::outcome::Reason;
+use super::outcome::{Fate, Reason};
 use super::portion::{Amounts, Step};
-use super::portions::Cut;
 
 /// Where a portion is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,8 +40,8 @@ impl Sum {
 
 #[derive(Debug, Default)]
 struct SliceTally {
-    /// Attributed, then unattributed.
-    billed: [Sum; 2],
+    /// By fate.
+    billed: [Sum; Fate::ALL.len()],
     rows: u64,
     portions: u64,
     unrated: HashMap<(usize, Reason), u64>,
@@ -66,6 +64,8 @@ pub struct SliceOutcome {
     pub portions: u64,
     /// The sum of `price_0` (scale 18) over portions with an owner.
     pub direct: i256,
+    /// The sum of `price_0` (scale 18) over shares of pools.
+    pub allocated: i256,
     /// The sum of `price_0` (scale 18) over portions without.
     pub unallocated: i256,
     /// Unrated portions by position of the buyer and reason.
@@ -74,12 +74,20 @@ pub struct SliceOutcome {
     pub owners: Vec<u32>,
 }
 
+impl SliceOutcome {
+    /// What the root pays for the slice, scale 18.
+    pub fn billed(&self) -> i256 {
+        self.direct.wrapping_add(self.allocated).wrapping_add(self.unallocated)
+    }
+}
+
 impl Default for SliceOutcome {
     fn default() -> Self {
         Self {
             rows: 0,
             portions: 0,
             direct: i256::ZERO,
+            allocated: i256::ZERO,
             unallocated: i256::ZERO,
             unrated: Vec::new(),
             owners: Vec::new(),
@@ -89,16 +97,16 @@ impl Default for SliceOutcome {
 
 impl Tally {
     #[inline]
-    pub(crate) fn add(&mut self, place: RowPlace, cut: &Cut, lane: &Lane, amounts: &Amounts, steps: &[Step]) {
+    pub(crate) fn add(&mut self, place: RowPlace, fate: Fate, is_first: bool, amounts: &Amounts, steps: &[Step]) {
         let at = usize::try_from(place.slice).unwrap_or_default();
         if self.slices.len() <= at {
             self.slices.resize_with(at + 1, SliceTally::default);
         }
         let slice = &mut self.slices[at];
         slice.portions += 1;
-        slice.rows += u64::from(cut.number == 0);
+        slice.rows += u64::from(is_first);
         match amounts.billed {
-            Some(billed) => slice.billed[usize::from(lane.is_unallocated)].add(billed),
+            Some(billed) => slice.billed[fate as usize].add(billed),
             None => *slice.unrated.entry((0, Reason::NoBase)).or_insert(0) += 1,
         }
         if let Some(reason) = steps.last().and_then(|step| step.reason) {
@@ -120,7 +128,8 @@ impl Tally {
                 outcome.rows += slice.rows;
                 outcome.portions += slice.portions;
                 outcome.direct = add(outcome.direct, slice.billed[0].value())?;
-                outcome.unallocated = add(outcome.unallocated, slice.billed[1].value())?;
+                outcome.allocated = add(outcome.allocated, slice.billed[1].value())?;
+                outcome.unallocated = add(outcome.unallocated, slice.billed[2].value())?;
                 for ((position, reason), count) in &slice.unrated {
                     let held = outcome.unrated.iter_mut().find(|(p, r, _)| p == position && r == reason);
                     match held {

@@ -159,6 +159,21 @@ impl Tree {
         holds_at(&self.stretches[node], at, |stretch| stretch.span)
     }
 
+    /// The nodes right below a node at an instant, in the order of their names, and for how long that answer holds.
+    pub(crate) fn children(&self, node: NodeIndex, at: i64) -> (Vec<NodeIndex>, Span) {
+        let mut span = Span::ALWAYS;
+        let mut found = Vec::new();
+        for child in 0..self.names.len() {
+            let (stretch, holds) = self.stretch(child, at);
+            span = span.intersect(holds);
+            let parent = stretch.and_then(|stretch| stretch.rows.iter().rev().nth(1));
+            if parent.is_some_and(|row| self.node_of_row(*row) == node) {
+                found.push(child);
+            }
+        }
+        (found, span)
+    }
+
     /// The nodes from the root to a node at an instant.
     pub fn path(&self, node: NodeIndex, at: i64) -> Option<Vec<NodeIndex>> {
         let (stretch, _) = self.stretch(node, at);

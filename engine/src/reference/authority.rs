@@ -134,7 +134,9 @@ impl Authority<'_> {
             // A new node hangs below the caller's; its own row is its parent's to write.
             "nodes" => text("node_id") != Some(own.as_str()) && reaches(text("parent_id")),
             "accounts" => reaches(text("node_id")) && self.holds(table, values),
-            "attribution_rules" => reaches(text("owner_node_id")) && reaches(text("node_id")),
+            "attribution_rules" => reaches(text("owner_node_id")) && reaches_any(text("node_id")),
+            "pools" => reaches(text("owner_node_id")) && reaches_any(text("fallback_node_id")),
+            "pool_shares" | "drivers" => reaches(text("owner_node_id")) && reaches(text("node_id")),
             "rate_cards" => reaches(text("seller_node_id")) && reaches_any(text("buyer_node_id")),
             "approval_rules" => reaches(text("seller_node_id")),
             "rate_card_versions" | "rate_rules" => reaches(self.seller_of(text("card_id"))),

@@ -28,6 +28,10 @@ const METHODS: [&str; 9] = [
     "pass_through",
     "zero",
 ];
+const POOL_METHODS: [&str; 4] = ["percentage", "usage", "even", "fixed"];
+const HUNDRED: i128 = 100 * ratehouse_udfs::decimal::ONE;
+/// So that the sum of all quantities of a pool fits 38 digits.
+const QUANTITY_MAX: i128 = 1_000_000_000_000 * ratehouse_udfs::decimal::ONE;
 const BASES: [&str; 6] = ["cost", "list", "billed", "contracted", "effective", "on_demand"];
 const ROOT_BASES: [&str; 4] = ["billed", "contracted", "effective", "on_demand"];
 const ROUNDINGS: [&str; 4] = ["half_even", "half_up", "down", "up"];
@@ -67,6 +71,11 @@ impl<'a> Record<'a> {
 
     fn refuse(&self, message: &str) -> SessionError {
         SessionError::violates(format!("{}: {message}", self.named()))
+    }
+
+    /// A decimal, scale 18.
+    fn number(&self, column: &str) -> Option<i128> {
+        ratehouse_udfs::decimal::parse_decimal(self.text(column)?).ok().map(|parsed| parsed.value)
     }
 
     fn one_of(&self, column: &str, allowed: &[&str]) -> Result<(), SessionError> {
@@ -119,6 +128,8 @@ pub fn check(state: &State, root: &str) -> Result<(), SessionError> {
     }
     let tree = nodes(state, root)?;
     accounts(state, &tree)?;
+    pools(state, &tree)?;
+    drivers(state, &tree)?;
     attribution_rules(state, &tree)?;
     cards(state, &tree)?;
     versions(state)?;
@@ -255,18 +266,138 @@ fn accounts(state: &State, tree: &Tree) -> Result<(), SessionError> {
     no_overlap(&rows, |row| vec![row.text("provider_name"), row.text("billing_account_id"), row.text("sub_account_id")])
 }
 
+/// Pools have what their method needs, their nodes stand below the owner, and percentages add up at every instant.
+fn pools(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let rows = records(state, "pools");
+    let shares = records(state, "pool_shares");
+    let name = |row: &Record<'_>| (row.need("owner_node_id").to_owned(), row.need("pool_id").to_owned());
+    for row in &rows {
+        row.id("pool_id")?;
+        node_exists(tree, row, "owner_node_id")?;
+        row.one_of("method", &POOL_METHODS)?;
+        is_below(tree, row, "fallback_node_id")?;
+        match (row.need("method") == "usage", row.text("driver")) {
+            (true, None) => return Err(row.refuse("a pool by usage needs a driver of ref.drivers")),
+            (false, Some(_)) => return Err(row.refuse("only a pool by usage has a driver")),
+            _ => {}
+        }
+    }
+    no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("pool_id")])?;
+    let mut by_pool: BTreeMap<(String, String), Vec<&Record<'_>>> = BTreeMap::new();
+    for row in &shares {
+        node_exists(tree, row, "node_id")?;
+        is_below(tree, row, "node_id")?;
+        if row.number("share").is_some_and(|share| share < 0) {
+            return Err(row.refuse("a share is not negative"));
+        }
+        by_pool.entry(name(row)).or_default().push(row);
+    }
+    no_overlap(&shares, |row| vec![row.text("owner_node_id"), row.text("pool_id"), row.text("node_id")])?;
+    for (pool, shares) in &by_pool {
+        let terms: Vec<&Record<'_>> = rows.iter().filter(|row| name(row) == *pool).collect();
+        if terms.is_empty() {
+            let missing = format!("{}: the pool does not exist", shares[0].named());
+            return Err(SessionError::new("23503", missing));
+        }
+        for terms in terms {
+            shares_fit(terms, shares)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the shares of a pool must be while one row of `ref.pools` holds.
+fn shares_fit(terms: &Record<'_>, shares: &[&Record<'_>]) -> Result<(), SessionError> {
+    let method = terms.need("method");
+    let during = |row: &&&Record<'_>| {
+        terms.text("valid_to").is_none_or(|to| row.need("valid_from") < to)
+            && row.text("valid_to").is_none_or(|to| terms.need("valid_from") < to)
+    };
+    let shares: Vec<&Record<'_>> = shares.iter().filter(during).copied().collect();
+    for row in &shares {
+        match (method, row.number("share")) {
+            ("usage", _) => return Err(row.refuse("a pool by usage has no shares: its driver says who takes part")),
+            ("even", Some(_)) => return Err(row.refuse("the shares of an even pool are alike: leave share null")),
+            ("percentage" | "fixed", None) => return Err(row.refuse("share is missing")),
+            _ => {}
+        }
+    }
+    if method != "percentage" {
+        return Ok(());
+    }
+    let begins = |row: &&Record<'_>| row.need("valid_from").max(terms.need("valid_from")).to_owned();
+    let ends = shares
+        .iter()
+        .filter_map(|row| row.text("valid_to"))
+        .filter(|to| terms.text("valid_to").is_none_or(|end| *to < end));
+    let instants: BTreeSet<String> = shares.iter().map(begins).chain(ends.map(str::to_owned)).collect();
+    for at in instants {
+        let holds = |row: &&&Record<'_>| {
+            row.need("valid_from") <= at.as_str() && row.text("valid_to").is_none_or(|to| at.as_str() < to)
+        };
+        let held: Vec<i128> = shares.iter().filter(holds).filter_map(|row| row.number("share")).collect();
+        let sum = held.iter().fold(0_i128, |sum, share| sum.saturating_add(*share));
+        if !held.is_empty() && sum != HUNDRED {
+            let shown = ratehouse_udfs::decimal::format_trimmed(sum, 18, 0);
+            return Err(terms.refuse(&format!(
+                "its shares add up to {shown} percent at {at}, not to 100: write them in one statement"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn drivers(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let rows = records(state, "drivers");
+    for row in &rows {
+        row.id("driver")?;
+        node_exists(tree, row, "owner_node_id")?;
+        node_exists(tree, row, "node_id")?;
+        is_below(tree, row, "node_id")?;
+        if row.number("quantity").is_none_or(|quantity| !(0..=QUANTITY_MAX).contains(&quantity)) {
+            return Err(row.refuse("quantity must be from 0 to 1000000000000"));
+        }
+    }
+    no_overlap(&rows, |row| {
+        vec![row.text("owner_node_id"), row.text("driver"), row.text("node_id"), row.text("resource_id")]
+    })
+}
+
+/// The node of that column is the owner, or stands below it at some time.
+fn is_below(tree: &Tree, row: &Record<'_>, column: &str) -> Result<(), SessionError> {
+    let Some(node) = row.text(column) else { return Ok(()) };
+    node_exists(tree, row, column)?;
+    if tree.is_within(node, row.need("owner_node_id")) {
+        return Ok(());
+    }
+    Err(row.refuse(&format!("{column} must be in the owner's subtree")))
+}
+
 fn attribution_rules(state: &State, tree: &Tree) -> Result<(), SessionError> {
     let rows = records(state, "attribution_rules");
+    let pools: BTreeSet<(String, String)> = records(state, "pools")
+        .iter()
+        .map(|row| (row.need("owner_node_id").to_owned(), row.need("pool_id").to_owned()))
+        .collect();
     for row in &rows {
         row.id("rule_id")?;
         node_exists(tree, row, "owner_node_id")?;
-        node_exists(tree, row, "node_id")?;
-        row.one_of("method", &["direct"])?;
+        row.one_of("method", &["direct", "pool"])?;
         if row.text("tag_value").is_some() && row.text("tag_key").is_none() {
             return Err(row.refuse("tag_value needs a tag_key"));
         }
-        if !tree.is_within(row.need("node_id"), row.need("owner_node_id")) {
-            return Err(row.refuse("node_id must be in the owner's subtree"));
+        match (row.need("method"), row.text("node_id"), row.text("pool_id")) {
+            ("direct", Some(_), None) => is_below(tree, row, "node_id")?,
+            ("direct", _, _) => return Err(row.refuse("a direct rule names a node_id and no pool_id")),
+            (_, None, Some(pool)) => {
+                if !pools.contains(&(row.need("owner_node_id").to_owned(), pool.to_owned())) {
+                    return Err(SessionError::new(
+                        "23503",
+                        format!("{}: its owner has no pool \"{pool}\" in ref.pools", row.named()),
+                    ));
+                }
+            }
+            (_, _, _) => return Err(row.refuse("a rule of method pool names a pool_id and no node_id")),
         }
     }
     no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("rule_id")])

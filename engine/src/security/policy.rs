@@ -110,6 +110,7 @@ const DOCUMENTS: Roles = Roles::of(&[Admin, Finance, Accounting, Auditor, Billin
 const OPERATIONS: Roles = Roles::of(&[Admin, Finance, Auditor, BillingJob]);
 const AUDIT: Roles = Roles::of(&[Admin, Auditor]);
 const CARDS: Roles = Roles::of(&[Admin, Finance, SalesOps, Auditor]);
+const SHARING: Roles = Roles::of(&[Admin, Finance, Engineering, Auditor]);
 const RATES: Roles = Roles::of(&[Admin, Finance, SalesOps, Executive, Auditor, BillingJob]);
 const EVERYONE: Roles = Roles::of(&Role::ALL);
 const NOBODY: Roles = Roles::of(&[]);
@@ -149,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 36] = [
+pub const RELATIONS: [Relation; 39] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -157,7 +158,7 @@ pub const RELATIONS: [Relation; 36] = [
     shown("public", "tiers_monthly", Reach::Any, MARGINS),
     shown("public", "margins", Reach::Seller, MARGINS),
     shown("public", "allocations", Reach::Any, SUMS),
-    shown("public", "unallocated", Reach::Root, LINES),
+    shown("public", "unallocated", Reach::Any, LINES),
     shown("public", "invoices", Reach::Any, DOCUMENTS),
     shown("public", "invoice_lines", Reach::Any, DOCUMENTS),
     shown("public", "usage", Reach::Root, OPERATIONS),
@@ -185,6 +186,9 @@ pub const RELATIONS: [Relation; 36] = [
         Roles::of(&[Admin]),
     ),
     kept("attribution_rules", Reach::Any, Roles::of(&[Admin, Finance, Engineering, Auditor]), Roles::of(&[Admin])),
+    kept("pools", Reach::Any, SHARING, Roles::of(&[Admin, Finance])),
+    kept("pool_shares", Reach::Any, SHARING, Roles::of(&[Admin, Finance])),
+    kept("drivers", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
     kept("rate_cards", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_card_versions", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_rules", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),

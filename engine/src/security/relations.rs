@@ -16,6 +16,9 @@ use super::policy::MoneyColumns;
 use super::scope::Scope;
 use crate::lake::schema::{self, LakeTable, MAX_POSITIONS};
 
+/// What says whose resource it is.
+const DISCLOSED: [&str; 5] = ["sub_account_id", "resource_id", "description", "tags", "rule_tags"];
+
 /// One column of a session relation.
 #[derive(Debug, Clone)]
 pub struct Column {
@@ -195,6 +198,39 @@ impl Caller {
         dimensions(names, &by_prefix(&self.scope, |prefix, _| path_below(prefix)))
     }
 
+    /// `charges` or one of its roll-ups. Of rows that may be shares of pools the caller sees whose resource it is only where the
+    /// pool's owner discloses that; of other rows these columns are as they are stored, which is faster to look up.
+    pub fn own(&self, table: LakeTable, has_shares: bool) -> Vec<Column> {
+        let mut columns = if table == LakeTable::Charges { self.charges() } else { self.rollup(table) };
+        for column in columns.iter_mut().filter(|_| has_shares) {
+            let name = column.field.name().as_str();
+            if DISCLOSED.contains(&name) {
+                column.value = self.disclosed(name);
+            }
+        }
+        columns
+    }
+
+    /// A column that the owner of a pool need not show to those who get a share of it.
+    fn disclosed(&self, name: &str) -> Expr {
+        let hidden = || lit(ScalarValue::Utf8View(None));
+        own(&self.scope, |k| match k {
+            0 => col(name),
+            _ => when(col("disclosed_to").lt(lit(count32(k))), hidden())
+                .otherwise(col(name))
+                .unwrap_or_else(|_| hidden()),
+        })
+    }
+
+    /// A column about a pool, for its owner and those above it.
+    fn of_pool(&self, name: &str) -> Expr {
+        let none = || lit(ScalarValue::Utf8View(None));
+        own(&self.scope, |k| match k {
+            0 => col(name),
+            _ => when(col("pool_depth").gt_eq(lit(count32(k))), col(name)).otherwise(none()).unwrap_or_else(|_| none()),
+        })
+    }
+
     fn outcome(&self) -> Column {
         let text_type = DataType::Utf8View;
         let selling = own(&self.scope, |k| position("outcome", k + 1, &text_type));
@@ -232,8 +268,7 @@ impl Caller {
         ])
     }
 
-    /// `charges`.
-    pub fn charges(&self) -> Vec<Column> {
+    fn charges(&self) -> Vec<Column> {
         let mut columns = vec![
             text("charge_id", "Identifies the charge; a keyed hash that says nothing else.", self.charge_id()),
             text("origin", "usage, licence, labour, fee, minimum, shortfall, credit or adjustment.", col("origin")),
@@ -288,7 +323,19 @@ impl Caller {
         ]);
         columns.extend(self.money_columns());
         columns.extend([self.fx_rate(), fate(), self.outcome()]);
-        columns.push(json("tags", "The resource's tags, a JSON object of texts.", col("tags")));
+        columns.extend([
+            text(
+                "pool_id",
+                "The pool that it is a share of, to the pool's owner and those above.",
+                self.of_pool("pool_id"),
+            ),
+            text(
+                "driver",
+                "What the pool was shared out by, to the pool's owner and those above.",
+                self.of_pool("driver"),
+            ),
+            json("tags", "The resource's tags, a JSON object of texts.", col("tags")),
+        ]);
         if self.provider_side {
             columns.extend([
                 typed("delivery_id", DataType::Int64, "The delivery it came with.", col("delivery_id")),
@@ -305,11 +352,12 @@ impl Caller {
         columns
     }
 
-    /// `charges_daily` and `charges_monthly`.
-    pub fn rollup(&self, table: LakeTable) -> Vec<Column> {
+    fn rollup(&self, table: LakeTable) -> Vec<Column> {
         let names: &[&str] =
             if table == LakeTable::ChargesDaily { &schema::DAILY_DIMENSIONS } else { &schema::MONTHLY_DIMENSIONS };
-        let mut columns = self.dimensions(names);
+        // To whom a resource is disclosed divides the rows, and says nothing to those who see them.
+        let names: Vec<&str> = names.iter().copied().filter(|name| *name != "disclosed_to").collect();
+        let mut columns = self.dimensions(&names);
         columns.extend([
             quantity("quantity", "Sum of pricing quantities.", col("quantity")),
             money("list_cost", "Sum at the provider's public list price, in list_currency.", col("list_cost")),
@@ -320,6 +368,39 @@ impl Caller {
         columns.push(typed("usage_rows", DataType::Int64, "How many charges it sums.", col("usage_rows")));
         if self.provider_side {
             columns.push(money("effective_cost", "Sum of the provider's amortised cost.", col("effective_cost")));
+        }
+        columns
+    }
+
+    /// What a charge is explained from: as `charges`, then what tells whose it is, and for each position from the caller's down what
+    /// is paid there. Of what is above the caller there is no column. The rule of its own purchase is not among them.
+    pub fn explained(&self, has_shares: bool) -> Vec<Column> {
+        let scope = &self.scope;
+        let text_type = DataType::Utf8View;
+        let mut columns = self.own(LakeTable::Charges, has_shares);
+        let held: Vec<String> = columns.iter().map(|column| column.field.name().clone()).collect();
+        let mut add = |column: Column| {
+            if !held.contains(column.field.name()) {
+                columns.push(column);
+            }
+        };
+        for name in ["delivery_id", "source_row", "rated_snapshot"] {
+            add(typed(name, DataType::Int64, "", col(name)));
+        }
+        add(typed("source_file", DataType::Int32, "", col("source_file")));
+        add(money("effective_cost", "", col("effective_cost")));
+        for name in ["sub_account_id", "resource_id", "tags"] {
+            add(text(&format!("raw_{name}"), "", col(name)));
+        }
+        for place in 0..MAX_POSITIONS {
+            let at = |what: &'static str, data_type: &DataType| own(scope, |k| position(what, k + place, data_type));
+            add(money(&format!("amount_{place}"), "", at("price", &schema::money())));
+            add(text(&format!("currency_{place}"), "", at("currency", &text_type)));
+            add(text(&format!("outcome_{place}"), "", at("outcome", &text_type)));
+            add(text(&format!("fx_rate_{place}"), "", at("fx_rate", &text_type)));
+            if place > 0 {
+                add(text(&format!("rule_{place}"), "", at("rule", &text_type)));
+            }
         }
         columns
     }

@@ -35,20 +35,37 @@ pub(super) struct Reading {
     /// Of these files only some rows: those of usage that was not cut, or was.
     pub(super) rows: Option<Expr>,
     pub(super) fold: Option<Fold>,
+    /// What the rows may be shares of need not be shown to the caller.
+    pub(super) has_shares: bool,
 }
 
-/// Which files are read as they are, and which are folded for a scope.
+/// Which files are read as they are, and which are folded for a scope or hold what it need not be shown.
 pub(super) fn readings(table: LakeTable, scope: &Scope, files: FileList) -> Vec<Reading> {
     let position = scope.prefixes.iter().map(|(_, position)| *position).max().unwrap_or_default();
-    let plain = |files| Reading { files, rows: None, fold: None };
+    let has_shares = |file: &Arc<DataFile>| position > 0 && file.has_shares();
+    match table {
+        LakeTable::Charges | LakeTable::ChargesDaily if files.iter().any(has_shares) => {
+            let (shares, others): (Vec<_>, Vec<_>) = files.iter().cloned().partition(has_shares);
+            let shares = folded(table, scope, position, shares.into()).into_iter();
+            let others = folded(table, scope, position, others.into()).into_iter();
+            others.chain(shares.map(|reading| Reading { has_shares: true, ..reading })).collect()
+        }
+        _ => folded(table, scope, position, files),
+    }
+}
+
+fn folded(table: LakeTable, scope: &Scope, position: usize, files: FileList) -> Vec<Reading> {
+    let plain = |files| Reading { files, rows: None, fold: None, has_shares: false };
     let agree = |file: &DataFile| file.agreed_positions() >= position;
     match table {
         LakeTable::Usage | LakeTable::EdgesMonthly => vec![plain(files)],
         _ if position == 0 => vec![plain(files)],
         LakeTable::Charges if files.iter().all(|file| agree(file)) => vec![plain(files)],
         LakeTable::Charges => {
-            let whole = Reading { files: Arc::clone(&files), rows: Some(col("continues").is_null()), fold: None };
-            let parts = Reading { files, rows: Some(col("continues").is_not_null()), fold: Some(Fold::Parts) };
+            let is_whole = Some(col("continues").is_null());
+            let whole = Reading { files: Arc::clone(&files), rows: is_whole, fold: None, has_shares: false };
+            let is_part = Some(col("continues").is_not_null());
+            let parts = Reading { files, rows: is_part, fold: Some(Fold::Parts), has_shares: false };
             vec![whole, parts]
         }
         LakeTable::ChargesDaily | LakeTable::ChargesMonthly => {
@@ -56,7 +73,7 @@ pub(super) fn readings(table: LakeTable, scope: &Scope, files: FileList) -> Vec<
             let is_alone = |file: &DataFile| files.iter().filter(|other| other.slice_id == file.slice_id).count() == 1;
             let (plain_files, folded): (Vec<_>, Vec<_>) =
                 files.iter().cloned().partition(|file| scope.prefixes.len() == 1 && agree(file) && is_alone(file));
-            let folded = Reading { files: folded.into(), rows: None, fold: Some(Fold::Groups) };
+            let folded = Reading { files: folded.into(), rows: None, fold: Some(Fold::Groups), has_shares: false };
             [plain(plain_files.into()), folded].into_iter().filter(|reading| !reading.files.is_empty()).collect()
         }
     }

@@ -22,6 +22,8 @@ pub(crate) enum Shape {
     Own(LakeTable),
     /// One row for each edge that the caller sees.
     Tiers(LakeTable),
+    /// What charges are explained from; no relation of a session.
+    Explained,
     /// The edges of every month as they are stored; the root's.
     Edges,
     /// What providers said, as it is; the root's.
@@ -44,8 +46,8 @@ impl LakeSource {
     /// The relation's columns.
     pub(crate) fn columns(&self) -> Vec<Column> {
         match self.shape {
-            Shape::Own(LakeTable::Charges) => self.caller.charges(),
-            Shape::Own(table) => self.caller.rollup(table),
+            Shape::Own(table) => self.caller.own(table, false),
+            Shape::Explained => self.caller.explained(false),
             Shape::Tiers(table) => {
                 let edge = Edge { prefix: "", caller: 0, depth: 0, undisclosed: &[], invoicing: &[] };
                 self.caller.tier(&edge, table == LakeTable::ChargesMonthly)
@@ -58,6 +60,7 @@ impl LakeSource {
     fn table(&self) -> LakeTable {
         match self.shape {
             Shape::Own(table) | Shape::Tiers(table) => table,
+            Shape::Explained => LakeTable::Charges,
             Shape::Edges => LakeTable::EdgesMonthly,
             Shape::Provider => LakeTable::Usage,
         }
@@ -97,7 +100,7 @@ impl LakeSource {
             return Ok(vec![(None, vec![Branch { rows, columns: edges(&invoicing) }])]);
         }
         let mut parts = Vec::new();
-        for Reading { files, rows, fold } in readings(table, &moment.scope, files) {
+        for Reading { files, rows, fold, has_shares } in readings(table, &moment.scope, files) {
             let rows = kept(kept(scan(files)?, rows)?, row_filter(&moment.scope))?;
             let rows = match fold {
                 Some(fold) => fold.numbered(&moment.scope, rows)?,
@@ -105,7 +108,9 @@ impl LakeSource {
             };
             let mut branches = Vec::new();
             if matches!(self.shape, Shape::Own(_)) {
-                branches.push(Branch { rows, columns: self.columns() });
+                branches.push(Branch { rows, columns: self.caller.own(table, has_shares) });
+            } else if matches!(self.shape, Shape::Explained) {
+                branches.push(Branch { rows, columns: self.caller.explained(has_shares) });
             } else {
                 for (prefix, caller) in &moment.scope.prefixes {
                     for depth in *caller..=moment.tree.deepest() {

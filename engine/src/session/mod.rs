@@ -13,6 +13,7 @@ mod column_names;
 mod copy_in;
 mod dialect;
 mod explain;
+mod explain_charge;
 mod facts;
 mod fold;
 mod functions;
@@ -621,6 +622,7 @@ fn state_for(shared: &Arc<Shared>, relations: &Arc<Relations>, stop: &planning::
     }
     // Refused only by builds without the SQL planner.
     let _ = rate_lookup::register(&mut state, shared);
+    let _ = explain_charge::register(&mut state, shared);
     let state = Arc::new(parking::State(state));
     relations.plan_views_with(&state);
     state

@@ -111,30 +111,12 @@ impl Relations {
         })
     }
 
-    fn caller(&self) -> Result<Caller> {
-        let moment = self.shared.moment();
-        let kind = moment.tree.kind(&moment.scope.node_id).unwrap_or_default().to_owned();
-        let role = self.shared.principal.role;
-        // Customers and the places inside them buy; what they pass on inside is their own cost.
-        let money = match kind.as_str() {
-            "distributor" | "reseller" => money_columns(role),
-            _ => MoneyColumns::Cost,
-        };
-        let provider_side = moment.scope.is_root && money == MoneyColumns::CostPriceMargin;
-        Ok(Caller {
-            scope: Arc::clone(&moment.scope),
-            money,
-            provider_side,
-            charge_id: super::functions::charge_id(&self.shared.core.secret),
-        })
-    }
-
     async fn relation(&self, schema: &str, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let Some(granted) = self.granted().find(|r| r.schema == schema && r.name == name) else {
             return Ok(None);
         };
         let lake = |shape| -> Result<Option<Arc<dyn TableProvider>>> {
-            let source = LakeSource::new(Arc::clone(&self.shared), self.caller()?, shape);
+            let source = LakeSource::new(Arc::clone(&self.shared), caller_of(&self.shared), shape);
             let schema = schema_of(&source.columns());
             Ok(Some(Arc::new(ScopedTable::new(granted.name, schema, Arc::new(source)))))
         };
@@ -180,6 +162,25 @@ impl Relations {
         let table: Arc<dyn TableProvider> = Arc::new(ViewTable::new(plan, None));
         self.views.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&table));
         Ok(Some(table))
+    }
+}
+
+/// The session's login, as relations of charges are made for it.
+pub(super) fn caller_of(shared: &Shared) -> Caller {
+    let moment = shared.moment();
+    let kind = moment.tree.kind(&moment.scope.node_id).unwrap_or_default().to_owned();
+    let role = shared.principal.role;
+    // Customers and the places inside them buy; what they pass on inside is their own cost.
+    let money = match kind.as_str() {
+        "distributor" | "reseller" => money_columns(role),
+        _ => MoneyColumns::Cost,
+    };
+    let provider_side = moment.scope.is_root && money == MoneyColumns::CostPriceMargin;
+    Caller {
+        scope: Arc::clone(&moment.scope),
+        money,
+        provider_side,
+        charge_id: super::functions::charge_id(&shared.core.secret),
     }
 }
 

@@ -160,8 +160,8 @@ impl Warehouse {
             progress(Progress { bytes_total, rows: taken_rows });
             if is_first {
                 is_first = false;
-                let bands = intake.periods().any(|period| book.has_bands(period));
-                if priced && !bands {
+                let must_count = intake.periods().any(|period| book.needs_counting(period));
+                if priced && !must_count {
                     let (sender, receiver) = mpsc::channel(WAITING_BATCHES);
                     feed = Some(sender);
                     rating = Some(self.rate_receiver(receiver, Arc::clone(&book)));
@@ -186,7 +186,7 @@ impl Warehouse {
             return Err(error);
         }
         let rated = rated.transpose()?;
-        let needs_count = intake.periods().any(|period| book.has_bands(period));
+        let needs_count = intake.periods().any(|period| book.needs_counting(period));
         let taken = intake.finish().await?;
         let rated = match rated {
             Some(rated) if !needs_count => Some(rated),

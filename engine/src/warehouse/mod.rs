@@ -386,7 +386,10 @@ impl Core {
         }
         let facts = self.catalog.read(|tx| RefFacts::read(tx, snapshot))?;
         let book = RateBook::compile(&facts, snapshot)?;
-        *cached = Some((snapshot, Arc::clone(&book)));
+        // The newest one is asked for again, older ones rarely.
+        if cached.as_ref().is_none_or(|(held, _)| *held < snapshot) {
+            *cached = Some((snapshot, Arc::clone(&book)));
+        }
         Ok(book)
     }
 

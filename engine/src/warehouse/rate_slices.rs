@@ -13,6 +13,7 @@ use super::slice_files::{RATED, ROLL_UPS_SHARE, RatedFiles, SliceFiles, money_te
 use super::{Core, Warehouse};
 use crate::catalog::{CatalogError, Commit, RefTable, SliceKey, SnapshotId, Value};
 use crate::error::Error;
+use crate::lake::schema::MAX_POSITIONS;
 use crate::lake::{FileList, LakeTable};
 use crate::period::BillingPeriod;
 use crate::rating::{BandTotals, RateBook, RatingOptions, RatingOutcome, RatingRun, SliceName, count, rate};
@@ -91,23 +92,31 @@ impl Core {
         Ok(rated)
     }
 
-    /// Rates the usage in files, counting first what bands look at.
+    /// Rates the usage in files, counting first what prices depend on in sum.
     pub(super) async fn rate_files(
         &self,
         usage: FileList,
         book: Arc<RateBook>,
         own_slices: &[i64],
     ) -> Result<RatedSlices, Error> {
-        let has_bands = usage.iter().any(|file| book.has_bands(file.billing_period));
         let mut counters = Vec::new();
         let mut totals = BandTotals::default();
-        if has_bands {
-            let run = RatingRun::new(Arc::clone(&book), BandTotals::default());
-            counters = count(self.usage_stream(Arc::clone(&usage)).await?, &run, &self.rating_options()?).await?;
-            for (_, own) in &counters {
-                totals.merge(own)?;
+        if usage.iter().any(|file| book.needs_counting(file.billing_period)) {
+            let others = self.totals_of_others(own_slices)?;
+            // A share of a pool is priced by totals that may depend on another pool's, further up: once more for each of those.
+            for _ in 0..=MAX_POSITIONS {
+                let run = RatingRun::new(Arc::clone(&book), totals);
+                let counted =
+                    count(self.usage_stream(Arc::clone(&usage)).await?, &run, &self.rating_options()?).await?;
+                totals = others.clone();
+                for (_, own) in &counted.slices {
+                    totals.merge(own)?;
+                }
+                counters = counted.slices;
+                if !counted.must_count_again {
+                    break;
+                }
             }
-            totals.merge(&self.totals_of_others(own_slices)?)?;
         }
         let mut rated = self.rate_stream(self.usage_stream(usage).await?, book, totals).await?;
         rated.counters = counters;
@@ -140,7 +149,7 @@ impl RatedSlices {
     /// Law 2 of conservation, and the roll-ups against what they roll up: fails closed.
     fn check(&self) -> Result<(), Error> {
         for (number, (name, outcome)) in self.outcome.slices.iter().enumerate() {
-            let expected = outcome.direct.wrapping_add(outcome.unallocated);
+            let expected = outcome.billed();
             for table in RATED {
                 let (sum, _) = self.files.sum(table, number);
                 if sum != expected {
@@ -165,10 +174,7 @@ impl RatedSlices {
 
     /// What the root pays for a slice.
     pub(super) fn billed(&self, number: usize) -> i256 {
-        self.outcome
-            .slices
-            .get(number)
-            .map_or(i256::ZERO, |(_, outcome)| outcome.direct.wrapping_add(outcome.unallocated))
+        self.outcome.slices.get(number).map_or(i256::ZERO, |(_, outcome)| outcome.billed())
     }
 
     /// Puts one slice's charges in place of those it had.

@@ -4,8 +4,8 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringViewArray, UInt32Array,
-    new_null_array,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringViewArray,
+    UInt32Array, new_null_array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::take;
@@ -42,6 +42,7 @@ const DAILY_TEXTS: [(&str, usize); 13] = [
     ("rule_tags", 15),
 ];
 const DAILY_MARKETPLACE: usize = 13;
+const DAILY_DISCLOSED: usize = 16;
 const MONTHLY_TEXTS: [(&str, usize); 6] = [
     ("provider_name", 1),
     ("billing_account_id", 2),
@@ -218,6 +219,10 @@ impl Emitter {
                     "charge_date" => dates(rows.iter().map(|row| row.key[1])),
                     "marketplace" => {
                         Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.key[DAILY_MARKETPLACE] != 0))))
+                    }
+                    "disclosed_to" => {
+                        let positions = rows.iter().map(|row| row.key[DAILY_DISCLOSED].cast_signed());
+                        Arc::new(Int32Array::from_iter(positions.map(|next| (next > 0).then(|| next - 1))))
                     }
                     "quantity" => sums(rows, 0)?,
                     "list_cost" => sums(rows, 1)?,

@@ -25,16 +25,17 @@ pub(crate) use emit::Emitter;
 use groups::{Groups, Record};
 use log::{LogWriter, Logs};
 
+use super::assemble::Mark;
 use super::error::RatingError;
 use super::lanes::Lane;
-use super::outcome::Outcome;
+use super::outcome::{Fate, Outcome};
 use super::portion::{Portion, Step};
 use super::portions::Continuity;
 use super::reader::{Column, Reader};
 use crate::lake::schema::MAX_POSITIONS;
 
 /// Numbers of a daily group: see [`daily_key`].
-pub(crate) const DAILY_KEY: usize = 17;
+pub(crate) const DAILY_KEY: usize = 18;
 /// Numbers of a monthly group: see [`monthly_key`].
 pub(crate) const MONTHLY_KEY: usize = 8;
 /// Quantity, list cost, effective cost, then the prices.
@@ -65,7 +66,7 @@ pub(crate) struct RollUpShared {
     hasher: DefaultHashBuilder,
     runtime: Arc<RuntimeEnv>,
     outcomes: [u32; 4],
-    fates: [u32; 2],
+    fates: [u32; Fate::ALL.len()],
 }
 
 impl RollUpShared {
@@ -75,7 +76,7 @@ impl RollUpShared {
             hasher: DefaultHashBuilder::default(),
             runtime,
             outcomes: Outcome::ALL.map(|outcome| run.terms.number(outcome.name())),
-            fates: ["direct", "unallocated"].map(|fate| run.terms.number(fate)),
+            fates: Fate::ALL.map(|fate| run.terms.number(fate.name())),
         })
     }
 
@@ -131,7 +132,7 @@ impl RollUps {
     pub(crate) fn add(
         &mut self,
         row: (&Reader, usize),
-        continuity: Continuity,
+        (continuity, mark): (Continuity, &Mark),
         lane: &Lane,
         portion: &Portion<'_>,
         steps: &[Step],
@@ -139,7 +140,7 @@ impl RollUps {
         use std::hash::BuildHasher;
 
         let (reader, at) = row;
-        let terms = self.terms(lane, portion, steps);
+        let terms = self.terms(mark.fate, lane, portion, steps);
         let mut sums = [0; SUMS_MAX];
         let amounts = &portion.amounts;
         let mut mask = 0_u16;
@@ -152,7 +153,7 @@ impl RollUps {
             }
         }
         let sums = &sums[..first.len() + steps.len()];
-        let key = daily_key(reader, at, continuity.date, portion.period, terms);
+        let key = daily_key((reader, at), continuity.date, portion.period, mark.disclosed_to, terms);
         let record = Record { key, mask, rows: i64::from(continuity.begins()), sums };
         if self.bypass > 0 {
             self.bypass -= 1;
@@ -185,13 +186,13 @@ impl RollUps {
         self.logs.finish()
     }
 
-    fn terms(&mut self, lane: &Lane, portion: &Portion<'_>, steps: &[Step]) -> u32 {
+    fn terms(&mut self, fate: Fate, lane: &Lane, portion: &Portion<'_>, steps: &[Step]) -> u32 {
         let first = if portion.amounts.billed.is_some() { Outcome::Billed } else { Outcome::Unrated };
         self.scratch.clear();
         self.scratch.extend([
             lane.node_id,
             lane.node_path,
-            self.shared.fates[usize::from(lane.is_unallocated)],
+            self.shared.fates[fate as usize],
             lane.owner_place,
             lane.child_place,
             portion.currency,
@@ -212,8 +213,15 @@ impl RollUps {
     }
 }
 
-/// Billing period, charge date, then numbers of texts in the order of `DAILY_DIMENSIONS`, marketplace, terms.
-fn daily_key(reader: &Reader, at: usize, date: i32, period: i32, terms: u32) -> [u32; DAILY_KEY] {
+/// Billing period, charge date, then numbers of texts in the order of `DAILY_DIMENSIONS`, marketplace, one more than the
+/// position to which it is disclosed, terms.
+fn daily_key(
+    (reader, at): (&Reader, usize),
+    date: i32,
+    period: i32,
+    disclosed_to: Option<i32>,
+    terms: u32,
+) -> [u32; DAILY_KEY] {
     let text = |column: Column| reader.text(column, at);
     [
         period.cast_unsigned(),
@@ -232,6 +240,7 @@ fn daily_key(reader: &Reader, at: usize, date: i32, period: i32, terms: u32) -> 
         u32::from(reader.is_marketplace(at)),
         text(Column::Unit),
         reader.rule_tags(at),
+        disclosed_to.map_or(0, |position| position.cast_unsigned() + 1),
         terms,
     ]
 }

@@ -105,6 +105,7 @@ impl World {
                 start: charge.start,
                 end: charge.end,
                 path: charge.path,
+                fate: charge.fate,
                 steps: charge
                     .steps
                     .iter()

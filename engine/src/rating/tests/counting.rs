@@ -79,8 +79,8 @@ fn versions_count_for_themselves() {
 #[test]
 fn other_slices_count_too_and_what_was_not_counted_is_unrated() {
     let book = banded("graduated", "subtree").book();
-    assert!(book.has_bands(PERIOD));
-    assert!(!chain().book().has_bands(PERIOD));
+    assert!(book.needs_counting(PERIOD));
+    assert!(!chain().book().needs_counting(PERIOD));
     let usage = usage(&[line("a1", "50")]);
     let run = RatingRun::new(Arc::clone(&book), BandTotals::default());
     let mut counter = Rater::counting(&run);

@@ -172,13 +172,16 @@ impl World {
         let book = self.book();
         let usage = usage(lines);
         let mut totals = BandTotals::default();
-        if book.has_bands(PERIOD) {
-            let run = RatingRun::new(Arc::clone(&book), BandTotals::default());
+        let mut is_counted = !book.needs_counting(PERIOD);
+        while !is_counted {
+            let run = RatingRun::new(Arc::clone(&book), totals);
             let mut counter = Rater::counting(&run);
             counter.count(&usage).expect("counts");
+            totals = BandTotals::default();
             for counted in counter.counted().expect("sums").values() {
                 totals.merge(counted).expect("sums");
             }
+            is_counted = !counter.must_count_again();
         }
         let run = RatingRun::new(book, totals);
         Rater::new(&run).rate(&usage).expect("rates").charges

@@ -13,5 +13,6 @@ mod plain;
 mod policies;
 mod precedence;
 mod pricing;
+mod sharing;
 mod sql;
 mod worlds;

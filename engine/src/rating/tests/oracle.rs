@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::fixtures::{Line, dec};
 use super::plain::times;
-use crate::rating::{AttributionRow, NodeRow, RefFacts, Span, VersionRow};
+use crate::rating::{AttributionRow, AttributionTarget, NodeRow, PoolRow, RefFacts, Span, VersionRow};
 
 /// What a piece of a row looks like in the end: path, then one text for each position.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +16,7 @@ pub(crate) struct Expected {
     pub(crate) start: i64,
     pub(crate) end: i64,
     pub(crate) path: String,
+    pub(crate) fate: String,
     pub(crate) steps: Vec<String>,
 }
 
@@ -26,6 +27,12 @@ pub(super) struct Piece<'a> {
     pub(super) start: i64,
     pub(super) end: i64,
     pub(super) path: Vec<&'a NodeRow>,
+    /// The pool that shares it out, owned by the last node of the path.
+    pub(super) pool: Option<&'a PoolRow>,
+    pub(super) fate: &'static str,
+    /// Who shares in it, in words, all pools together; and which of the shares it is.
+    pub(super) sharing: String,
+    pub(super) chain: String,
     pub(super) billed: i128,
     pub(super) effective: i128,
     pub(super) list: i128,
@@ -35,7 +42,7 @@ pub(super) struct Piece<'a> {
     pub(super) steps: Vec<String>,
 }
 
-fn holds(span: Span, at: i64) -> bool {
+pub(super) fn holds(span: Span, at: i64) -> bool {
     span.from <= at && at < span.until
 }
 
@@ -49,8 +56,10 @@ impl<'a> Oracle<'a> {
         let mut pieces: Vec<Piece<'_>> =
             lines.iter().enumerate().flat_map(|(row, line)| self.pieces(row, line)).collect();
         for k in 1..9 {
+            pieces = self.share_out(pieces, k - 1);
             self.price_level(&mut pieces, k);
         }
+        pieces = self.share_out(pieces, 8);
         let text = |node: &&NodeRow| node.node_id.clone();
         pieces
             .into_iter()
@@ -59,6 +68,7 @@ impl<'a> Oracle<'a> {
                 start: piece.start,
                 end: piece.end,
                 path: piece.path.iter().map(text).collect::<Vec<_>>().join("/"),
+                fate: piece.fate.to_owned(),
                 steps: piece.steps,
             })
             .collect()
@@ -68,7 +78,7 @@ impl<'a> Oracle<'a> {
         self.facts.nodes.iter().find(|n| n.node_id == name && holds(n.valid, at))
     }
 
-    fn path_at(&self, name: &str, at: i64) -> Option<Vec<&'a NodeRow>> {
+    pub(super) fn path_at(&self, name: &str, at: i64) -> Option<Vec<&'a NodeRow>> {
         let mut path = vec![self.node_at(name, at)?];
         while let Some(parent) = &path[0].parent_id {
             path.insert(0, self.node_at(parent, at)?);
@@ -76,7 +86,7 @@ impl<'a> Oracle<'a> {
         Some(path)
     }
 
-    fn owner_at(&self, line: &Line, at: i64) -> Option<Vec<&'a NodeRow>> {
+    fn account_at(&self, line: &Line, at: i64) -> Option<Vec<&'a NodeRow>> {
         let of = |sub: Option<&str>| {
             self.facts.accounts.iter().find(|account| {
                 Some(account.provider_name.as_str()) == line.get("provider_name")
@@ -87,12 +97,23 @@ impl<'a> Oracle<'a> {
         };
         let sub = line.get("sub_account_id");
         let found = sub.and_then(|_| of(sub)).or_else(|| of(None));
-        let mut path = found.and_then(|account| self.path_at(&account.node_id, at));
+        found.and_then(|account| self.path_at(&account.node_id, at))
+    }
+
+    /// Where rules put a row that stands at the end of a path; the rules of the nodes from a position down are asked.
+    pub(super) fn owner_at(
+        &self,
+        line: &Line,
+        at: i64,
+        path: Option<Vec<&'a NodeRow>>,
+        first: usize,
+    ) -> (Option<Vec<&'a NodeRow>>, Option<&'a PoolRow>) {
+        let mut path = path;
         let root = self.facts.nodes.iter().find(|n| n.parent_id.is_none()).expect("a root");
-        let mut position = 0;
+        let mut position = first;
         loop {
             let current = path.clone().unwrap_or_else(|| vec![root]);
-            let Some(node) = current.get(position) else { return path };
+            let Some(node) = current.get(position) else { return (path, None) };
             let mut rules: Vec<&AttributionRow> = self
                 .facts
                 .attribution_rules
@@ -106,11 +127,28 @@ impl<'a> Oracle<'a> {
                     let value = rule.tag_value.as_deref().map(|v| format!("{v}\"")).unwrap_or_default();
                     tags.contains(&format!("\"{key}\":\"{value}"))
                 });
-                let target = self.path_at(&rule.node_id, at);
-                let target = target.filter(|t| t.get(position).is_some_and(|n| n.node_id == node.node_id));
-                if let (true, Some(target)) = (is_tagged, target) {
-                    path = Some(target);
-                    break;
+                let is_service =
+                    rule.service_name.is_none() || rule.service_name.as_deref() == line.get("service_name");
+                if !is_tagged || !is_service {
+                    continue;
+                }
+                match &rule.target {
+                    AttributionTarget::Node(wanted) => {
+                        let target = self.path_at(wanted, at);
+                        let target = target.filter(|t| t.get(position).is_some_and(|n| n.node_id == node.node_id));
+                        if let Some(target) = target {
+                            path = Some(target);
+                            break;
+                        }
+                    }
+                    AttributionTarget::Pool(wanted) => {
+                        let pool = self.facts.pools.iter().find(|pool| {
+                            pool.owner_node_id == node.node_id && pool.pool_id == *wanted && holds(pool.valid, at)
+                        });
+                        if pool.is_some() {
+                            return (Some(current[..=position].to_vec()), pool);
+                        }
+                    }
                 }
             }
             position += 1;
@@ -125,6 +163,8 @@ impl<'a> Oracle<'a> {
         let spans = spans.chain(facts.attribution_rules.iter().map(|r| r.valid));
         let spans = spans.chain(facts.rate_card_versions.iter().map(|v| v.valid));
         let spans = spans.chain(facts.charge_policies.iter().map(|p| p.valid));
+        let spans = spans.chain(facts.pools.iter().map(|p| p.valid));
+        let spans = spans.chain(facts.pool_shares.iter().map(|p| p.valid));
         spans.flat_map(|span| [span.from, span.until]).collect()
     }
 
@@ -155,7 +195,8 @@ impl<'a> Oracle<'a> {
             for (left, part) in left.iter_mut().zip(part) {
                 *left -= part;
             }
-            let owner = self.owner_at(line, start);
+            let (owner, pool) = self.owner_at(line, start, self.account_at(line, start), 0);
+            let fate = if owner.is_some() { "direct" } else { "unallocated" };
             let root = self.facts.nodes.iter().find(|n| n.parent_id.is_none()).expect("a root");
             let currency = line.get("billing_currency").expect("a currency").to_owned();
             pieces.push(Piece {
@@ -164,6 +205,10 @@ impl<'a> Oracle<'a> {
                 start,
                 end,
                 path: owner.unwrap_or_else(|| vec![root]),
+                sharing: pool.map(|pool| self.sharing(pool, line, start)).unwrap_or_default(),
+                chain: String::new(),
+                pool,
+                fate,
                 billed: part[0],
                 effective: part[1],
                 list: part[2],
@@ -177,8 +222,22 @@ impl<'a> Oracle<'a> {
 
     /// All that decides prices at an instant, in words.
     fn situation(&self, line: &Line, at: i64) -> String {
-        let Some(path) = self.owner_at(line, at) else { return "nobody".to_owned() };
+        let (path, pool) = self.owner_at(line, at, self.account_at(line, at), 0);
+        let Some(path) = path else { return "nobody".to_owned() };
+        self.situation_of(line, at, &path, pool)
+    }
+
+    fn situation_of(&self, line: &Line, at: i64, path: &[&NodeRow], pool: Option<&PoolRow>) -> String {
         let mut words = String::new();
+        if let Some(pool) = pool {
+            let (parts, total) = self.parts(pool, line, at);
+            words += &format!("{} {:?} {total} {:?}", pool.pool_id, pool.driver, pool.disclose);
+            for (node, weight) in parts {
+                let (path, pool) = self.owner_at(line, at, self.path_at(&node, at), path.len());
+                let taken = self.situation_of(line, at, &path.expect("a node below"), pool);
+                words += &format!("[{node} {weight} {taken}]");
+            }
+        }
         for (k, node) in path.iter().enumerate() {
             words += &format!("/{} {} {} {:?}", node.node_id, node.currency, node.fx_policy, node.kind);
             if k > 0 {

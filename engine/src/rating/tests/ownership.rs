@@ -1,7 +1,7 @@
 //! Who owns a row: accounts, moves, attribution rules, time zones; and exchange rates.
 
 use super::fixtures::{Line, World, chain, span};
-use crate::rating::{AttributionRow, RatingError, Span, Tree};
+use crate::rating::{AttributionRow, AttributionTarget, RatingError, Span, Tree};
 
 fn attributed(world: World, rule_id: &str, owner: &str, node: &str, change: impl FnOnce(&mut AttributionRow)) -> World {
     let mut world = world;
@@ -15,7 +15,8 @@ fn attributed(world: World, rule_id: &str, owner: &str, node: &str, change: impl
         tag_key: None,
         tag_value: None,
         resource_pattern: None,
-        node_id: node.to_owned(),
+        service_name: None,
+        target: AttributionTarget::Node(node.to_owned()),
         valid: Span::ALWAYS,
     };
     change(&mut rule);
