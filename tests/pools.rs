@@ -97,7 +97,7 @@ async fn thirds_leave_their_rest_with_the_owner() {
 }
 
 #[tokio::test]
-async fn a_driver_splits_by_what_was_used_and_an_idle_pool_falls_back() {
+async fn p21_an_idle_pool_falls_back_and_a_driver_splits_by_what_was_used() {
     // F12: all weights zero; 27.00 goes to the fallback.
     let fixture = shared("usage,cores,bolt,", "").await;
     let quantities = "owner_node_id,driver,node_id,resource_id,quantity,valid_from,valid_to\n\

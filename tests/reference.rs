@@ -86,7 +86,7 @@ async fn what_cannot_be_is_refused_at_the_statement_with_the_row_named() {
         (rule("method, bands", "'graduated', '{'"), "22P02", "bands"),
         ("insert into ref.rate_cards (card_id, seller_node_id, buyer_node_id, currency, name) values ('c', 'north', 'core', 'USD', 'c')".to_owned(), "23514", "child of seller"),
         ("insert into ref.rate_cards (card_id, seller_node_id, buyer_node_id, currency, name) values ('c', 'south', 'core', 'EUR', 'c')".to_owned(), "23514", "the buyer's"),
-        ("insert into ref.rate_card_versions (card_id, version, valid_from) values ('retail-north', 2, '2025-01-01')".to_owned(), "23514", "ref.rate_card_versions (retail-north, 2)"),
+        ("insert into ref.rate_card_versions (card_id, version, valid_from) values ('retail-north', 2, '2000-01-01')".to_owned(), "23514", "it overlaps the row valid from 2000-01-01"),
         ("insert into ref.rate_card_versions (card_id, version) values ('nothing', 1)".to_owned(), "23503", "ref.rate_card_versions (nothing, 1)"),
         ("insert into ref.fx_rates (fx_rate_id, source, base_currency, quote_currency, valid_from, rate) values ('z', 'market', 'USD', 'EUR', '2025-01-01', 0)".to_owned(), "23514", "above zero"),
         ("insert into ref.fx_rates (fx_rate_id, source, base_currency, quote_currency, valid_from, rate) values ('z', 'market', 'USD', 'EUR', '2025-01-01', 0.1::float8)".to_owned(), "42804", "rate"),

@@ -77,7 +77,7 @@ impl Tapped {
 
     /// The driver tells of an error before all of the answer is there, and closes statements behind its user's back: the answer
     /// to something else comes after all that.
-    async fn settled(&self) -> Vec<u8> {
+    pub(super) async fn settled(&self) -> Vec<u8> {
         let _ = self.client.simple_query("").await;
         self.take()
     }

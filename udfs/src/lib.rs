@@ -1,5 +1,5 @@
-//! Exact money functions over Arrow: arithmetic, rating, allocation, proration, rounding; reading the JSON of tags, and showing
-//! values by pattern.
+//! Exact money functions over Arrow: arithmetic, rating, allocation, proration, rounding; reading the JSON of tags, judging tags by
+//! a policy, and showing values by pattern.
 //!
 //! Pure functions: this crate knows no files, users, catalogs or sockets. [`install`] puts everything into a DataFusion
 //! session; the single lists are there for callers that build sessions another way. Functions of the same name as
@@ -16,6 +16,7 @@ pub mod math;
 pub mod money;
 pub mod numeric;
 pub mod pattern;
+pub mod tags;
 pub mod window;
 
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -46,6 +47,7 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::from(pattern::ToChar::new()),
         ScalarUDF::from(pattern::ByPattern::to_date()),
         ScalarUDF::from(pattern::ByPattern::to_timestamp()),
+        ScalarUDF::from(tags::TagViolations::new()),
         // Without a viewer nothing shows: the engine replaces it by the session's own.
         money::mask_margin(None),
     ];

@@ -57,6 +57,16 @@ pub(crate) enum Taker {
 }
 
 impl Division {
+    /// The most edges that one of its shares goes down.
+    pub(crate) fn edges_max(&self, lanes: &Lanes) -> usize {
+        let edges = |lane: usize| lanes.get(lane).edges.len();
+        let of_shares = self.shares.iter().map(|(_, taker)| match taker {
+            Taker::Lane(lane) => edges(*lane),
+            Taker::Division(division) => division.edges_max(lanes),
+        });
+        of_shares.chain([edges(self.lane)]).max().unwrap_or_default()
+    }
+
     /// Whether the same nodes have the same parts of it, whatever they pay above and below.
     pub(crate) fn has_shares_of(&self, other: &Self) -> bool {
         let is_same = |((a, taker), (b, other)): (&(Share, Taker), &(Share, Taker))| {

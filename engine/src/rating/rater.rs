@@ -23,7 +23,6 @@ use super::run::RatingRun;
 use super::span::Span;
 use super::tally::Tally;
 use super::vocabulary::Category;
-use crate::lake::schema::MAX_POSITIONS;
 
 /// Rated rows and where they belong.
 #[derive(Debug)]
@@ -137,11 +136,9 @@ impl Rater {
         let (cuts, divisions) = (std::mem::take(&mut self.cuts), std::mem::take(&mut self.divisions));
         let mut sink = Sink { reader: &self.reader, output, place: Placement::default() };
         if let Some(output) = &mut sink.output {
-            let depth = match divisions.is_empty() {
-                true => cuts.iter().map(|cut| self.charging.lanes.get(cut.lane).edges.len()).max(),
-                // Shares go further down than the pool's owner.
-                false => Some(MAX_POSITIONS - 1),
-            };
+            let lanes = &self.charging.lanes;
+            let depths = cuts.iter().map(|cut| lanes.get(cut.lane).edges.len());
+            let depth = depths.chain(divisions.iter().map(|division| division.edges_max(lanes))).max();
             output.open(depth.unwrap_or(0), cuts.len(), !divisions.is_empty());
         }
         let mut splitter = Splitter::default();

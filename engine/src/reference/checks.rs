@@ -168,6 +168,15 @@ fn keys(rows: &[Record<'_>]) -> Result<(), SessionError> {
 
 /// A validity range under a name; ranges of one name must not overlap.
 fn no_overlap<'a>(rows: &[Record<'a>], name: impl Fn(&Record<'a>) -> Vec<Option<&'a str>>) -> Result<(), SessionError> {
+    no_overlap_but(rows, name, |_, _| false)
+}
+
+/// The same, unless the earlier and the later row of a pair may overlap.
+fn no_overlap_but<'a>(
+    rows: &[Record<'a>],
+    name: impl Fn(&Record<'a>) -> Vec<Option<&'a str>>,
+    may: impl Fn(&Record<'_>, &Record<'_>) -> bool,
+) -> Result<(), SessionError> {
     let mut by_name: BTreeMap<Vec<Option<&str>>, Vec<&Record<'_>>> = BTreeMap::new();
     for row in rows {
         if row.text("valid_to").is_some_and(|to| to <= row.need("valid_from")) {
@@ -179,7 +188,8 @@ fn no_overlap<'a>(rows: &[Record<'a>], name: impl Fn(&Record<'a>) -> Vec<Option<
         group.sort_by(|a, b| a.need("valid_from").cmp(b.need("valid_from")));
         for pair in group.windows(2) {
             let [first, second] = pair else { continue };
-            if first.text("valid_to").is_none_or(|to| to > second.need("valid_from")) {
+            let overlap = first.text("valid_to").is_none_or(|to| to > second.need("valid_from"));
+            if overlap && !may(first, second) {
                 return Err(second.refuse(&format!(
                     "it overlaps the row valid from {}: end that one first",
                     first.need("valid_from")
@@ -459,7 +469,16 @@ fn versions(state: &State) -> Result<(), SessionError> {
     }
     base_versions_end(&rows)?;
     let live: Vec<Record<'_>> = rows.into_iter().filter(|row| row.need("status") != "retired").collect();
-    no_overlap(&live, |row| vec![row.text("card_id")])
+    // A version that is not active yet may begin while one without an end holds: it ends that one when it is activated.
+    no_overlap_but(
+        &live,
+        |row| vec![row.text("card_id")],
+        |first, second| {
+            second.need("status") != "active"
+                && first.text("valid_to").is_none()
+                && first.need("valid_from") < second.need("valid_from")
+        },
+    )
 }
 
 fn base_versions_end(rows: &[Record<'_>]) -> Result<(), SessionError> {

@@ -1,7 +1,7 @@
 //! `submit`, `approve`, `reject`: how a rate card version becomes active.
 //!
 //! Which approvals a version needs is data (`ref.approval_rules` at its seller or above); where no
-//! rule applies, submitting activates it. Nobody approves what it submitted, and one person's
+//! rule applies, submitting activates it. A version that becomes active ends the one without an end that held until it begins. Nobody approves what it submitted, and one person's
 //! approval counts for one role.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,16 +187,44 @@ impl Session {
             if let Some(stored) = values.get_mut(STATUS) {
                 *stored = status.into();
             }
+            let mut changes = Vec::new();
+            if status == "active" {
+                changes.extend(end_predecessor(commit, table, &version.values)?);
+            }
             commit.end_ref(table, version.row_id)?;
             commit.insert_ref(table, &values)?;
             check(&super::state_after(commit.tx, commit.snapshot)?, &self.shared.core.root)?;
             let row = |values| RefRow { row_id: version.row_id, values, begin_snapshot: commit.snapshot };
             let old = row(version.values.clone());
-            let changes = [RefChange { table, old: Some(old), new: Some(row(values)) }];
+            changes.push(RefChange { table, old: Some(old), new: Some(row(values)) });
             super::write::mark_stale(commit, &changes)
         });
         done.map(drop).map_err(Error::shown)
     }
+}
+
+/// Ends the active version without an end that a version which becomes active takes the place of, where that begins.
+fn end_predecessor(
+    commit: &Commit<'_>,
+    table: &'static RefTable,
+    successor: &[Value],
+) -> Result<Option<RefChange>, Error> {
+    let place = |column: &str| table.position(column).unwrap_or_default();
+    let (card, from, to) = (place("card_id"), place("valid_from"), place("valid_to"));
+    let text = |values: &[Value], at: usize| values.get(at).and_then(Value::as_text).map(str::to_owned);
+    let rows = table.rows_at(commit.tx, commit.snapshot)?;
+    let held = rows.into_iter().find(|row| {
+        let is_open = text(&row.values, to).is_none() && text(&row.values, STATUS).as_deref() == Some("active");
+        is_open && row.values.get(card) == successor.get(card) && text(&row.values, from) < text(successor, from)
+    });
+    let Some(old) = held else { return Ok(None) };
+    let mut new = old.clone();
+    if let (Some(end), Some(begin)) = (new.values.get_mut(to), successor.get(from)) {
+        *end = begin.clone();
+    }
+    commit.end_ref(table, old.row_id)?;
+    commit.insert_ref(table, &new.values)?;
+    Ok(Some(RefChange { table, old: Some(old), new: Some(new) }))
 }
 
 fn record(

@@ -235,7 +235,7 @@ impl RatedSlices {
             for row in sharing {
                 let other = row.int(0)?;
                 if !rated_here(other)? {
-                    commit.set_stale(other, "the quantity of a band that it shares changed")?;
+                    commit.set_stale(other, "a total that it shares changed")?;
                 }
             }
         }

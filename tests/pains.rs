@@ -1,0 +1,158 @@
+//! What users of billing systems complain about (the numbers are those of the list of pains), each shown not to happen here.
+
+use crate::fixture::{Fixture, Line, refused, rows, run};
+
+async fn closed(fixture: &Fixture, period: &str) {
+    for call in ["close_period", "issue_invoices"] {
+        run(&fixture.admin(), &format!("call {call}('{period}')")).await;
+    }
+}
+
+#[tokio::test]
+async fn p1_rounding_of_lines_does_not_add_up() {
+    let fixture = Fixture::chain().await;
+    fixture.land("october.csv", &[Line::usage("a-acme", "0.005"); 300]).await;
+    closed(&fixture, "2025-10").await;
+    // 0.005 x 1.1 x 1.5 = 0.00825 a line: 2.475 for 300 of them, where cents a line would make 3.00. The document rounds once.
+    let portal = fixture.session("portal@acme");
+    assert_eq!(rows(&portal, "select sum(cost) from charges").await, ["2.475"]);
+    assert_eq!(rows(&portal, "select total from invoices").await, ["2.48"]);
+    assert_eq!(rows(&portal, "select sum(amount) from invoice_lines").await, ["2.48"]);
+}
+
+#[tokio::test]
+async fn p3_clock_changes_neither_lose_nor_repeat_an_hour() {
+    let fixture = Fixture::chain().await;
+    run(&fixture.admin(), "update ref.nodes set time_zone = 'Europe/Berlin' where node_id = 'acme'").await;
+    // 29 hours around the day of 25 hours on which Berlin's clocks go back.
+    let hour = |at: usize| format!("2025-10-{:02}T{:02}:00:00Z", 25 + at / 24, at % 24);
+    let hours: Vec<(String, String)> = (20..49).map(|at| (hour(at), hour(at + 1))).collect();
+    let lines: Vec<Line<'_>> = hours.iter().map(|(from, to)| Line { from, to, ..Line::usage("a-acme", "1") }).collect();
+    fixture.land("october.csv", &lines).await;
+    // Berlin's 26th is from 22:00 of the 25th to 23:00 of the 26th, UTC.
+    let days = "select charge_date, sum(quantity) from charges_daily group by 1 order by 1";
+    assert_eq!(rows(&fixture.session("portal@acme"), days).await, ["2025-10-25|2", "2025-10-26|25", "2025-10-27|2"]);
+    // The root's days are its own: UTC's.
+    let months = "select billing_period, sum(quantity) from charges_monthly group by 1";
+    assert_eq!(rows(&fixture.admin(), months).await, ["2025-10-01|29"]);
+}
+
+#[tokio::test]
+async fn p9_a_price_that_changes_within_the_month_holds_from_its_instant() {
+    let fixture = Fixture::chain().await;
+    // The new version ends the one that held.
+    fixture.version("retail-north", "2,2025-10-16,", "all,markup_pct,100\n").await;
+    fixture.land("october.csv", &[Line::october("a-acme", "310")]).await;
+    // 10 a day, 11 to north: 15 days at + 50 % are 247.50, 16 days at + 100 % are 352.
+    assert_eq!(rows(&fixture.session("portal@acme"), "select sum(cost) from charges").await, ["599.5"]);
+    let versions = "select version, valid_to from ref.rate_card_versions where card_id = 'retail-north' order by 1";
+    assert_eq!(rows(&fixture.admin(), versions).await, ["1|2025-10-16T00:00:00Z", "2|null"]);
+    // What would hold before or beside it is refused.
+    let admin = fixture.admin();
+    for (from, to) in [("2025-10-16", "null"), ("2025-09-01", "null"), ("2025-10-01", "'2025-10-05'")] {
+        let sql = format!(
+            "insert into ref.rate_card_versions (card_id, version, valid_from, valid_to) values ('retail-north', 3, '{from}', {to})"
+        );
+        let error = refused(&admin, &sql).await;
+        assert!(error.to_string().contains("overlaps"), "{from}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn p10_history_keeps_the_terms_of_its_time() {
+    let fixture = Fixture::chain_with_usage().await;
+    closed(&fixture, "2025-10").await;
+    let admin = fixture.admin();
+    fixture.version("retail-north", "2,2025-12-01,", "all,markup_pct,300\n").await;
+    // Nothing of October is even looked at again.
+    assert_eq!(rows(&admin, "select count(*) from ops.slices where stale_since is not null").await, ["0"]);
+    run(&admin, "call refresh()").await;
+    assert_eq!(rows(&fixture.session("portal@acme"), "select cost from charges").await, ["165"]);
+}
+
+#[tokio::test]
+async fn p11_tiers_count_all_accounts_and_take_reversals_back() {
+    let fixture = Fixture::with_nodes("acme,dist,customer").await;
+    fixture.accounts("a-1,acme\na-2,acme").await;
+    fixture.copy("rate_cards", "card_id,seller_node_id,buyer_node_id,currency,name\nc,dist,acme,USD,C\n").await;
+    fixture.copy("rate_card_versions", "card_id,version\nc,1\n").await;
+    let bands = r#"[{""up_to"": ""100"", ""price"": ""1""}, {""up_to"": null, ""price"": ""0.5""}]"#;
+    fixture.copy("rate_rules", &format!("card_id,version,rule_id,method,bands\nc,1,all,graduated,\"{bands}\"\n")).await;
+    fixture.activate("c", "1").await;
+    let hours = |account, quantity| Line { quantity, ..Line::usage(account, "1") };
+    let total = "select sum(cost) from charges";
+    fixture.user("portal@acme", "acme", "portal").await;
+    let portal = fixture.session("portal@acme");
+    fixture.land("october.csv", &[hours("a-1", "80"), hours("a-2", "60")]).await;
+    // 140 hours in all: 100 at 1 and 40 at 0.50.
+    assert_eq!(rows(&portal, total).await, ["120"]);
+    // 40 of them are taken back: 100 hours at 1.
+    fixture.land("october.csv", &[hours("a-1", "80"), hours("a-2", "60"), hours("a-2", "-40")]).await;
+    assert_eq!(rows(&portal, total).await, ["100"]);
+}
+
+#[tokio::test]
+async fn p14_negative_amounts_stay_negative() {
+    let fixture = Fixture::chain().await;
+    fixture
+        .land("october.csv", &[Line::usage("a-acme", "10"), Line { quantity: "-3", ..Line::usage("a-acme", "-30") }])
+        .await;
+    closed(&fixture, "2025-10").await;
+    // (10 - 30) x 1.1 x 1.5
+    assert_eq!(rows(&fixture.session("portal@acme"), "select total from invoices").await, ["-33"]);
+    assert_eq!(rows(&fixture.session("portal@acme"), "select sum(quantity) from charges").await, ["-2"]);
+}
+
+#[tokio::test]
+async fn p17_a_missing_rate_is_never_one() {
+    let fixture = Fixture::chain().await;
+    let admin = fixture.admin();
+    fixture.copy("nodes", "node_id,parent_id,kind,name,currency\neuro,dist,customer,Euro,EUR\n").await;
+    fixture.accounts("a-euro,euro").await;
+    fixture.copy("rate_cards", "card_id,seller_node_id,buyer_node_id,currency,name\ne,dist,euro,EUR,E\n").await;
+    fixture.version("e", "1,2000-01-01,", "all,pass_through,\n").await;
+    fixture.land("october.csv", &[Line::usage("a-euro", "100")]).await;
+    assert_eq!(rows(&admin, "select outcome, price from charges").await, ["unrated|null"]);
+    let error = refused(&admin, "call close_period('2025-10')").await;
+    assert!(error.to_string().contains("no rate from USD to EUR"), "{error}");
+    // With the rate both currencies reconcile, and it is kept on what it priced.
+    fixture
+        .copy(
+            "fx_rates",
+            "fx_rate_id,source,base_currency,quote_currency,valid_from,rate\nx,market,USD,EUR,2025-10-01,0.8\n",
+        )
+        .await;
+    closed(&fixture, "2025-10").await;
+    assert_eq!(rows(&admin, "select cost, price, price_currency, fx_rate_id from charges").await, ["100|80|EUR|x"]);
+}
+
+#[tokio::test]
+async fn p18_what_children_pay_is_what_their_seller_gets() {
+    let fixture = Fixture::chain_with_usage().await;
+    closed(&fixture, "2025-10").await;
+    let north = fixture.session("finance@north");
+    // 100 and 200, + 10 %, + 50 %.
+    assert_eq!(rows(&north, "select sum(total) from invoices where seller_node_id = 'north'").await, ["495"]);
+    assert_eq!(rows(&north, "select sum(price) from charges").await, ["495"]);
+    // What north pays is its children's cost and its own: 310 x 1.1.
+    assert_eq!(rows(&north, "select sum(total) from invoices where buyer_node_id = 'north'").await, ["341"]);
+    assert_eq!(rows(&fixture.admin(), "select count(*) from ops.close_blockers").await, ["0"]);
+}
+
+#[tokio::test]
+async fn p23_a_missing_price_is_neither_zero_nor_another() {
+    let fixture = Fixture::with_nodes("acme,dist,customer").await;
+    let admin = fixture.admin();
+    fixture.accounts("a-acme,acme").await;
+    fixture.copy("rate_cards", "card_id,seller_node_id,buyer_node_id,currency,name\nc,dist,acme,USD,C\n").await;
+    fixture.copy("rate_card_versions", "card_id,version\nc,1\n").await;
+    fixture.copy("rate_rules", "card_id,version,rule_id,region_id,method,value\nc,1,eu,eu-1,markup_pct,10\n").await;
+    fixture.activate("c", "1").await;
+    fixture.land("october.csv", &[Line::usage("a-acme", "100")]).await;
+    assert_eq!(rows(&admin, "select outcome, price from charges").await, ["unrated|null"]);
+    let error = refused(&admin, "call close_period('2025-10')").await;
+    assert!(error.to_string().contains("unrated"), "{error}");
+    let blockers =
+        rows(&admin, "select count(*) from ops.close_blockers where billing_period = date '2025-10-01'").await;
+    assert_ne!(blockers, ["0"]);
+}
