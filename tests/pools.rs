@@ -170,6 +170,28 @@ async fn shares_change_within_a_month() {
 }
 
 #[tokio::test]
+async fn a_row_cut_by_a_move_above_is_one_charge_beside_a_share() {
+    let fixture = shared("percentage,,,", "north,network,acme,100\n").await;
+    // North moves below east within the month: rows of acme lie in files of two of the root's children, a share in one of them.
+    fixture.nodes("east,dist,reseller").await;
+    fixture.card("wholesale-east", "dist", "east", "markup_pct", "10").await;
+    run(&fixture.admin(), "update ref.nodes set valid_to = '2025-10-12' where node_id = 'north'").await;
+    let row = "node_id,parent_id,kind,name,currency,valid_from\nnorth,east,reseller,North,USD,2025-10-12\n";
+    fixture.copy("nodes", row).await;
+    fixture.card("east-north", "east", "north", "markup_pct", "0").await;
+    fixture.land("october.csv", &[line("100"), Line::october("a-acme", "310")]).await;
+    // 310 x 1.1 x 1.5 as one charge, 100 x 1.1 x 1.5 as the other.
+    let portal = fixture.session("portal@acme");
+    let charges = "select fate, cost, charge_period_end from charges order by 1";
+    assert_eq!(
+        rows(&portal, charges).await,
+        ["allocated|165|2025-10-05T01:00:00Z", "direct|511.5|2025-11-01T00:00:00Z"]
+    );
+    let daily = "select fate, sum(cost), sum(usage_rows), count(*) from charges_daily group by 1 order by 1";
+    assert_eq!(rows(&portal, daily).await, ["allocated|165|1|1", "direct|511.5|1|1"]);
+}
+
+#[tokio::test]
 async fn fixed_amounts_are_of_the_whole_period() {
     let fixture = shared("fixed,,,", "north,network,acme,60\nnorth,network,bolt,90\n").await;
     fixture.land("october.csv", &[line("100"), line("20")]).await;

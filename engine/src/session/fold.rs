@@ -5,6 +5,7 @@
 //! when prices change that it does not know of, so its scan adds them up: amounts are summed, the first start and the last end
 //! are kept, and everything else is the same in all of them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -42,30 +43,30 @@ pub(super) struct Reading {
 /// Which files are read as they are, and which are folded for a scope or hold what it need not be shown.
 pub(super) fn readings(table: LakeTable, scope: &Scope, files: FileList) -> Vec<Reading> {
     let position = scope.prefixes.iter().map(|(_, position)| *position).max().unwrap_or_default();
-    let has_shares = |file: &Arc<DataFile>| position > 0 && file.has_shares();
-    match table {
-        LakeTable::Charges | LakeTable::ChargesDaily if files.iter().any(has_shares) => {
-            let (shares, others): (Vec<_>, Vec<_>) = files.iter().cloned().partition(has_shares);
-            let shares = folded(table, scope, position, shares.into()).into_iter();
-            let others = folded(table, scope, position, others.into()).into_iter();
-            others.chain(shares.map(|reading| Reading { has_shares: true, ..reading })).collect()
-        }
-        _ => folded(table, scope, position, files),
+    if position == 0 || !matches!(table, LakeTable::Charges | LakeTable::ChargesDaily) {
+        return folded(table, scope, position, files);
     }
+    // Rows of several files of a slice may be one to the caller, so a slice is read in one way.
+    let sharing: HashSet<i64> = files.iter().filter(|file| file.has_shares()).map(|file| file.slice_id).collect();
+    let (shares, others): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|file| sharing.contains(&file.slice_id));
+    let read = |files: Vec<_>, has_shares| {
+        let readings = if files.is_empty() { Vec::new() } else { folded(table, scope, position, files.into()) };
+        readings.into_iter().map(move |reading| Reading { has_shares, ..reading })
+    };
+    read(others, false).chain(read(shares, true)).collect()
 }
 
 fn folded(table: LakeTable, scope: &Scope, position: usize, files: FileList) -> Vec<Reading> {
-    let plain = |files| Reading { files, rows: None, fold: None, has_shares: false };
+    let reading = |files, rows, fold| Reading { files, rows, fold, has_shares: false };
+    let plain = |files| reading(files, None, None);
     let agree = |file: &DataFile| file.agreed_positions() >= position;
     match table {
         LakeTable::Usage | LakeTable::EdgesMonthly => vec![plain(files)],
         _ if position == 0 => vec![plain(files)],
         LakeTable::Charges if files.iter().all(|file| agree(file)) => vec![plain(files)],
         LakeTable::Charges => {
-            let is_whole = Some(col("continues").is_null());
-            let whole = Reading { files: Arc::clone(&files), rows: is_whole, fold: None, has_shares: false };
-            let is_part = Some(col("continues").is_not_null());
-            let parts = Reading { files, rows: is_part, fold: Some(Fold::Parts), has_shares: false };
+            let whole = reading(Arc::clone(&files), Some(col("continues").is_null()), None);
+            let parts = reading(files, Some(col("continues").is_not_null()), Some(Fold::Parts));
             vec![whole, parts]
         }
         LakeTable::ChargesDaily | LakeTable::ChargesMonthly => {
@@ -73,7 +74,7 @@ fn folded(table: LakeTable, scope: &Scope, position: usize, files: FileList) -> 
             let is_alone = |file: &DataFile| files.iter().filter(|other| other.slice_id == file.slice_id).count() == 1;
             let (plain_files, folded): (Vec<_>, Vec<_>) =
                 files.iter().cloned().partition(|file| scope.prefixes.len() == 1 && agree(file) && is_alone(file));
-            let folded = Reading { files: folded.into(), rows: None, fold: Some(Fold::Groups), has_shares: false };
+            let folded = reading(folded.into(), None, Some(Fold::Groups));
             [plain(plain_files.into()), folded].into_iter().filter(|reading| !reading.files.is_empty()).collect()
         }
     }
