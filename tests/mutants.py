@@ -54,7 +54,7 @@ DEFECTS = [
     ("what is left over of a pool for the first of its shares", "rating/charging.rs",
      "            rest.take(&part);", "            if !until_now.whole.steps.is_empty() {\n                part.amounts.list = part.amounts.list.map(|list| list + division.shares.len() as i128);\n            }\n            rest.take(&part);"),
     ("shares of each stretch that a row is cut into above", "rating/charging.rs",
-     "held.row == cut.row && held.number + 1 == cut.number && held.division.has_shares_of(division)", "held.row != cut.row"),
+     "held.row == cut.row && held.number + 1 == cut.number && divisions[held.division].has_shares_of(division)", "held.row != cut.row"),
     ("rules and pools above in explanations", "session/explain_charge/rows.rs",
      "path.is_some_and(|path| path.contains(&own))", "path.is_some_and(|path| path.contains(&own) || !path.is_empty())"),
     ("every relation for every role", "session/relation_catalog.rs",

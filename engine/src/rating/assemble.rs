@@ -78,16 +78,6 @@ impl Mark {
     }
 }
 
-/// What shares of pools say, for a batch that has some.
-#[derive(Debug, Default)]
-struct MarkColumns {
-    pools: Vec<u32>,
-    drivers: Vec<u32>,
-    depths: Vec<Option<i32>>,
-    disclosed_to: Vec<Option<i32>>,
-    salts: Vec<u64>,
-}
-
 /// One position of the paths of a batch.
 #[derive(Debug, Default)]
 struct PositionColumns {
@@ -107,9 +97,8 @@ pub(crate) struct Output {
     continues: Vec<Option<i32>>,
     /// Filled only when some row became several charges: what each is a part of.
     cuts: Vec<Cut>,
-    /// Filled only when some are shares of pools.
-    marks: MarkColumns,
-    has_marks: bool,
+    /// Kept only when some are shares of pools.
+    marks: Option<Vec<Mark>>,
     node_ids: Vec<u32>,
     node_paths: Vec<u32>,
     row_fates: Vec<u32>,
@@ -123,7 +112,7 @@ pub(crate) struct Output {
 impl Output {
     /// Makes room for as many positions as the batch's paths have, once rows have been cut.
     pub(crate) fn open(&mut self, depth: usize, portions: usize, has_pools: bool) {
-        self.has_marks = has_pools;
+        self.marks = has_pools.then(|| Vec::with_capacity(portions));
         self.is_split = has_pools || portions != self.dates.capacity();
         self.positions = (0..depth)
             .map(|_| PositionColumns {
@@ -150,12 +139,8 @@ impl Output {
             self.continues.push(continuity.continues);
             self.cuts.push(*cut);
         }
-        if self.has_marks {
-            self.marks.pools.push(mark.pool);
-            self.marks.drivers.push(mark.driver);
-            self.marks.depths.push(mark.depth);
-            self.marks.disclosed_to.push(mark.disclosed_to);
-            self.marks.salts.push(mark.salt);
+        if let Some(marks) = &mut self.marks {
+            marks.push(*mark);
         }
         self.node_ids.push(lane.node_id);
         self.node_paths.push(lane.node_path);
@@ -190,8 +175,8 @@ impl Output {
 }
 
 /// The key of a share of a line.
-fn share_key((line_key, salt): (&i64, u64)) -> i64 {
-    match salt {
+fn share_key((line_key, mark): (&i64, &Mark)) -> i64 {
+    match mark.salt {
         0 => *line_key,
         salt => salted(salt, &line_key.to_le_bytes()).cast_signed(),
     }
@@ -246,8 +231,7 @@ impl Assembler {
             dates: Vec::with_capacity(rows),
             continues: Vec::new(),
             cuts: Vec::new(),
-            marks: MarkColumns::default(),
-            has_marks: false,
+            marks: None,
             node_ids: Vec::with_capacity(rows),
             node_paths: Vec::with_capacity(rows),
             row_fates: Vec::with_capacity(rows),
@@ -294,18 +278,15 @@ impl Assembler {
             put("portion", Arc::new(Int32Array::from_value(0, rows)));
             put("continues", self.null(&DataType::Int32, rows));
         }
-        if output.has_marks {
-            let marks = output.marks;
+        if let Some(marks) = output.marks {
             let keys = pass("line_key")?;
             let keys = keys.as_primitive_opt::<Int64Type>().ok_or(RatingError::Column("line_key"))?;
-            put(
-                "line_key",
-                Arc::new(Int64Array::from_iter_values(keys.values().iter().zip(marks.salts).map(share_key))),
-            );
-            put("pool_id", self.terms_of(marks.pools)?);
-            put("driver", self.terms_of(marks.drivers)?);
-            put("pool_depth", Arc::new(Int32Array::from(marks.depths)));
-            put("disclosed_to", Arc::new(Int32Array::from(marks.disclosed_to)));
+            let keys = keys.values().iter().zip(&marks).map(share_key);
+            put("line_key", Arc::new(Int64Array::from_iter_values(keys)));
+            put("pool_id", self.terms_of(marks.iter().map(|mark| mark.pool).collect())?);
+            put("driver", self.terms_of(marks.iter().map(|mark| mark.driver).collect())?);
+            put("pool_depth", Arc::new(Int32Array::from_iter(marks.iter().map(|mark| mark.depth))));
+            put("disclosed_to", Arc::new(Int32Array::from_iter(marks.iter().map(|mark| mark.disclosed_to))));
         } else {
             for name in ["pool_id", "driver"] {
                 put(name, self.null(&DataType::Utf8View, rows));

@@ -34,7 +34,8 @@ pub(crate) struct Charging {
 struct Shared {
     row: usize,
     number: i32,
-    division: Division,
+    /// Its place in the list of the batch.
+    division: usize,
     until_now: UntilNow,
 }
 
@@ -98,7 +99,7 @@ impl Charging {
         self.emit(sink, cut, portion, &Mark::of(fate), cut.number == 0)
     }
 
-    /// Prices a stretch down to the owner of its pool and shares out what it costs there.
+    /// Prices a stretch down to the owner of its pool and shares out what it costs there, by one of the divisions of the batch.
     ///
     /// While shares stay the same, those of all stretches of a row together are what they would be of the whole row: where it is
     /// cut makes no difference to them.
@@ -107,17 +108,18 @@ impl Charging {
         sink: &mut Sink<'_>,
         cut: &Cut,
         portion: &Portion<'_>,
-        division: &Division,
+        (divisions, at): (&[Division], usize),
     ) -> Result<(), Failure> {
+        let division = &divisions[at];
         let before = self.shared.take().filter(|held| {
-            held.row == cut.row && held.number + 1 == cut.number && held.division.has_shares_of(division)
+            held.row == cut.row && held.number + 1 == cut.number && divisions[held.division].has_shares_of(division)
         });
         let mut until_now = before.map(|held| held.until_now).unwrap_or_default();
         let mut is_first = cut.number == 0;
         let above = Inherited { steps: &[], mark: Mark::of(Fate::Direct), is_guess: false };
         self.share_out(sink, (cut, portion), division, &above, (&mut until_now, &mut is_first))?;
         if !cut.is_last {
-            self.shared = Some(Shared { row: cut.row, number: cut.number, division: division.clone(), until_now });
+            self.shared = Some(Shared { row: cut.row, number: cut.number, division: at, until_now });
         }
         Ok(())
     }

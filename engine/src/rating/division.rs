@@ -34,6 +34,7 @@ pub(crate) struct Division {
     pub(crate) total: Option<i128>,
     /// Whether the row counts towards that cost.
     pub(crate) is_counted: bool,
+    /// The owner's, where rows are counted; else null.
     pub(crate) currency: u32,
     pub(crate) index: PoolIndex,
 }
@@ -147,6 +148,10 @@ impl Divider {
             shares.push((share, taker));
         }
         let driver = terms.and_then(|terms| terms.driver.as_deref());
+        let owner = if split.is_counted { book.tree.stretch(held.owner, row.at).0 } else { None };
+        let currency = owner
+            .and_then(|stretch| stretch.rows.last())
+            .map_or(NULL, |own| run.terms.number(&book.tree.row(*own).currency));
         let division = Division {
             pool: run.terms.number(&held.pool_id),
             driver: driver.map_or(NULL, |name| run.terms.number(name)),
@@ -157,12 +162,7 @@ impl Divider {
             shares,
             total: split.total,
             is_counted: split.is_counted,
-            currency: book
-                .tree
-                .stretch(held.owner, row.at)
-                .0
-                .and_then(|stretch| stretch.rows.last())
-                .map_or(NULL, |own| run.terms.number(&book.tree.row(*own).currency)),
+            currency,
             index: pool,
         };
         (division, span)

@@ -289,16 +289,19 @@ impl Pricer {
         if let Totals::Counting(counts) = &mut self.totals {
             let counted = counts.add(scene.portion.slice, Counter::Band(key), quantity);
             counted.ok_or(Stop::Overflow(own.text))?;
-            if self.total_price(scene.book, key, own.rule, bands).map_err(overflow)?.is_none() {
-                self.is_guess = true;
-                return Ok(0);
-            }
         }
         let total = match self.totals {
             Totals::Alone => bands.price_total(quantity).map(Some),
             Totals::Counting(_) | Totals::Known(_) => self.total_price(scene.book, key, own.rule, bands),
         };
-        let part = total.map_err(overflow)?.ok_or(Reason::Bands)?.part(quantity).map_err(overflow)?;
+        let total = match total.map_err(overflow)? {
+            None if matches!(self.totals, Totals::Counting(_)) => {
+                self.is_guess = true;
+                return Ok(0);
+            }
+            total => total.ok_or(Reason::Bands)?,
+        };
+        let part = total.part(quantity).map_err(overflow)?;
         within(Ok(part.ok_or(Reason::Bands)?)).ok_or(Stop::Overflow(own.text))
     }
 

@@ -171,7 +171,7 @@ impl Rater {
             };
             let charged = match cut.division {
                 None => self.charging.charge(&mut sink, cut, &portion),
-                Some(at) => self.charging.charge_pool(&mut sink, cut, &portion, &divisions[at]),
+                Some(at) => self.charging.charge_pool(&mut sink, cut, &portion, (&divisions, at)),
             };
             charged.map_err(|failure| match failure {
                 Failure::Overflow(Overflow { edge, rule }) => overflow(&facts, row, edge, &run.terms.text(rule)),

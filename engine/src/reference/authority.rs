@@ -5,7 +5,7 @@
 //! or learn from an error what exists elsewhere: keys that it makes end in `.its-node`.
 
 use crate::catalog::{RefTable, Value};
-use crate::security::policy::{RELATIONS, Role};
+use crate::security::policy::{Role, relation};
 use crate::security::{Principal, SessionError, Tree};
 
 use super::checks::State;
@@ -37,8 +37,7 @@ const PROTECTED: [(&str, &str, &str); 1] = [("rate_card_versions", "status", "dr
 /// # Errors
 /// `42501`, the same for a table that the role cannot see.
 pub fn may_write(role: Role, table: &RefTable) -> Result<(), SessionError> {
-    let relation = RELATIONS.iter().find(|r| r.schema == "ref" && r.name == table.name);
-    match relation {
+    match relation("ref", table.name) {
         Some(relation) if relation.write.has(role) => Ok(()),
         Some(relation) if relation.read.has(role) => {
             let denied = SessionError::denied(&format!("table {}", table.name));

@@ -529,12 +529,11 @@ fn rules(state: &State, root: &str) -> Result<(), SessionError> {
 }
 
 fn method_has_its_values(row: &Record<'_>) -> Result<(), SessionError> {
-    let value = row.text("value").and_then(|text| ratehouse_udfs::decimal::parse_decimal(text).ok()).map(|p| p.value);
-    const ONE: i128 = 1_000_000_000_000_000_000;
+    let value = row.number("value");
     match row.need("method") {
         "markup_pct" | "margin_pct" | "discount_pct" | "unit_price" => {
             let Some(value) = value else { return Err(row.refuse("the method needs a value")) };
-            if row.need("method") == "margin_pct" && value >= 100 * ONE {
+            if row.need("method") == "margin_pct" && value >= HUNDRED {
                 return Err(row.refuse("a margin is below 100 percent of the price"));
             }
             if row.need("method") == "unit_price" && value < 0 {
@@ -610,8 +609,7 @@ fn rates(state: &State) -> Result<(), SessionError> {
         if row.need("base_currency") == row.need("quote_currency") {
             return Err(row.refuse("base_currency and quote_currency are the same"));
         }
-        let rate = ratehouse_udfs::decimal::parse_decimal(row.need("rate")).map(|p| p.value);
-        if rate.map_or(true, |rate| rate <= 0) {
+        if row.number("rate").is_none_or(|rate| rate <= 0) {
             return Err(row.refuse("a rate is above zero"));
         }
         if !ids.insert(row.need("fx_rate_id")) {

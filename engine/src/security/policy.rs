@@ -198,6 +198,12 @@ pub const RELATIONS: [Relation; 39] = [
     kept("users", Reach::Any, AUDIT, NOBODY),
 ];
 
+/// The relation of that name.
+pub fn relation(schema: &str, name: &str) -> Option<&'static Relation> {
+    static MATRIX: &[Relation] = &RELATIONS;
+    MATRIX.iter().find(|relation| relation.schema == schema && relation.name == name)
+}
+
 /// What a procedure or statement needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {

@@ -46,14 +46,22 @@ impl LakeSource {
     /// The relation's columns.
     pub(crate) fn columns(&self) -> Vec<Column> {
         match self.shape {
-            Shape::Own(table) => self.caller.own(table, false),
-            Shape::Explained => self.caller.explained(false),
+            Shape::Own(_) | Shape::Explained => self.own_columns(false).unwrap_or_default(),
             Shape::Tiers(table) => {
                 let edge = Edge { prefix: "", caller: 0, depth: 0, undisclosed: &[], invoicing: &[] };
                 self.caller.tier(&edge, table == LakeTable::ChargesMonthly)
             }
             Shape::Edges => edges(&[]),
             Shape::Provider => crate::security::relations::usage(),
+        }
+    }
+
+    /// The columns of the caller's own rows; none where the relation is of edges or of what providers said.
+    fn own_columns(&self, has_shares: bool) -> Option<Vec<Column>> {
+        match self.shape {
+            Shape::Own(table) => Some(self.caller.own(table, has_shares)),
+            Shape::Explained => Some(self.caller.explained(has_shares)),
+            Shape::Tiers(_) | Shape::Edges | Shape::Provider => None,
         }
     }
 
@@ -107,10 +115,8 @@ impl LakeSource {
                 None => rows,
             };
             let mut branches = Vec::new();
-            if matches!(self.shape, Shape::Own(_)) {
-                branches.push(Branch { rows, columns: self.caller.own(table, has_shares) });
-            } else if matches!(self.shape, Shape::Explained) {
-                branches.push(Branch { rows, columns: self.caller.explained(has_shares) });
+            if let Some(columns) = self.own_columns(has_shares) {
+                branches.push(Branch { rows, columns });
             } else {
                 for (prefix, caller) in &moment.scope.prefixes {
                     for depth in *caller..=moment.tree.deepest() {

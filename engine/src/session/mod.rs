@@ -34,6 +34,7 @@ mod scope_rows;
 mod settings;
 mod size;
 mod statement;
+mod table_function;
 mod transaction;
 mod users;
 mod verify_audit;

@@ -23,6 +23,15 @@ pub(crate) struct Moment {
     pub(crate) overlay: Arc<Overlay>,
 }
 
+impl Moment {
+    /// Whether the caller sees a seller's cards and what they sell: it is the seller, or stands above it now and the seller does not
+    /// keep its sales to itself. `now` is an instant, RFC 3339 UTC text.
+    pub(super) fn shows_sales_of(&self, seller: &str, now: &str) -> bool {
+        let own = self.scope.node_id.as_str();
+        seller == own || (self.tree.is_within_now(seller, own, now) && self.tree.discloses(seller))
+    }
+}
+
 /// Before any snapshot.
 const NONE: SnapshotId = -1;
 

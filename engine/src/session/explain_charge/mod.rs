@@ -32,15 +32,15 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, PlanProperties};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning};
-use datafusion::sql::sqlparser::ast::{FunctionArg, FunctionArgExpr, ObjectName, TableFactor};
+use datafusion::sql::sqlparser::ast::{FunctionArg, FunctionArgExpr, TableFactor};
 use futures::TryStreamExt;
 
 use super::lake_source::{LakeSource, Shape};
 use super::moment::{Moment, Shared};
 use super::relation_catalog::caller_of;
+use super::table_function::call_of;
 use crate::security::SessionError;
-use crate::security::guard::name_parts;
-use crate::security::policy::RELATIONS;
+use crate::security::policy;
 use crate::security::relations::{Caller, schema_of};
 use crate::security::scan::{ScopedSource, ScopedTable};
 
@@ -60,8 +60,7 @@ pub(super) fn register(state: &mut SessionState, shared: &Arc<Shared>) -> Result
 
 /// Whether the role reads that relation of `public`.
 fn reads(shared: &Shared, name: &str) -> bool {
-    let is_it = |relation: &&crate::security::policy::Relation| relation.schema == "public" && relation.name == name;
-    RELATIONS.iter().find(is_it).is_some_and(|relation| relation.read.has(shared.principal.role))
+    policy::relation("public", name).is_some_and(|relation| relation.read.has(shared.principal.role))
 }
 
 fn refused(message: &str) -> DataFusionError {
@@ -79,10 +78,9 @@ impl RelationPlanner for Planner {
         relation: TableFactor,
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
-        let (given, alias) = match relation {
-            TableFactor::Table { name, args: Some(call), alias, .. } if is_ours(&name) => (call.args, alias),
-            TableFactor::Function { name, args, alias, .. } if is_ours(&name) => (args, alias),
-            other => return Ok(RelationPlanning::Original(Box::new(other))),
+        let (given, alias) = match call_of(NAME, relation) {
+            Ok(call) => call,
+            Err(other) => return Ok(RelationPlanning::Original(other)),
         };
         let mut given = given.into_iter();
         let (Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(id))), None) = (given.next(), given.next()) else {
@@ -94,11 +92,6 @@ impl RelationPlanner for Planner {
             .build()?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
     }
-}
-
-fn is_ours(name: &ObjectName) -> bool {
-    let parts = name_parts(name);
-    matches!(parts.iter().map(String::as_str).collect::<Vec<_>>()[..], [NAME] | ["public", NAME])
 }
 
 /// The explanations of all charges of a session; read one at a time.

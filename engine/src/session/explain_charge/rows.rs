@@ -385,12 +385,9 @@ impl Story<'_> {
 
     /// Whether the caller sees a seller's cards, as in `ref.rate_rules`.
     fn knows_rules_of(&self, seller: &str) -> bool {
-        let (shared, moment) = (&self.explaining.shared, &self.explaining.moment);
-        let own = moment.scope.node_id.as_str();
+        let Explaining { shared, moment, .. } = self.explaining;
         terms_shown(shared.principal.role) == TermsShown::Rules
-            && (seller == own
-                || moment.tree.is_within_now(seller, own, &crate::session::write::now())
-                    && moment.tree.discloses(seller))
+            && moment.shows_sales_of(seller, &crate::session::write::now())
     }
 
     /// Who submitted and approved a version.

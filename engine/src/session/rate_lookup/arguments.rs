@@ -9,12 +9,12 @@ use datafusion::functions::core::expr_fn::get_field;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, ScalarUDF, cast, ident, lit};
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr, ObjectName, TableFactor};
+use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr, TableFactor};
 
 use super::columns;
 use crate::lake::schema;
 use crate::security::SessionError;
-use crate::security::guard::name_parts;
+use crate::session::table_function::call_of;
 
 /// The function's name.
 pub(super) const NAME: &str = "rate_lookup";
@@ -109,10 +109,9 @@ impl RelationPlanner for Planner {
         relation: TableFactor,
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
-        let (given, alias) = match relation {
-            TableFactor::Table { name, args: Some(call), alias, .. } if is_ours(&name) => (call.args, alias),
-            TableFactor::Function { name, args, alias, .. } if is_ours(&name) => (args, alias),
-            other => return Ok(RelationPlanning::Original(Box::new(other))),
+        let (given, alias) = match call_of(NAME, relation) {
+            Ok(call) => call,
+            Err(other) => return Ok(RelationPlanning::Original(other)),
         };
         let mut arguments: Vec<Option<Expr>> = vec![None; PARAMETERS.len()];
         let mut is_named = false;
@@ -151,11 +150,6 @@ impl RelationPlanner for Planner {
         let plan = self.relation(arguments.collect::<Result<_>>()?)?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
     }
-}
-
-fn is_ours(name: &ObjectName) -> bool {
-    let parts = name_parts(name);
-    matches!(parts.iter().map(String::as_str).collect::<Vec<_>>()[..], [NAME] | ["public", NAME])
 }
 
 fn named(name: &str) -> Result<usize> {

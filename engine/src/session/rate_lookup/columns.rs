@@ -1,36 +1,14 @@
-//! The result's columns: a contract with users, as the relations' are.
+//! The result's columns.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use arrow::array::{ArrayRef, BooleanArray, Decimal128Array, Int64Array, StringViewArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Fields};
+use arrow::array::ArrayRef;
+use arrow::datatypes::Fields;
 use datafusion::error::Result;
 
 use super::{Shown, Sight};
-use crate::lake::schema;
 use crate::rating::AppliedRule;
-use crate::security::relations::{PG_SCALE, PG_TYPE, commented};
-
-/// How a column's values are taken from an edge.
-enum Value {
-    Text(fn(&Shown) -> Option<String>),
-    Json(fn(&Shown) -> Option<String>),
-    Number(fn(&Shown) -> Option<i64>),
-    Flag(fn(&Shown) -> Option<bool>),
-    Instant(fn(&Shown) -> Option<i64>),
-    Amount(fn(&Shown) -> Option<i128>),
-    Money(fn(&Shown) -> Option<i128>),
-}
-
-struct Column {
-    name: &'static str,
-    comment: &'static str,
-    value: Value,
-}
-
-const fn column(name: &'static str, comment: &'static str, value: Value) -> Column {
-    Column { name, comment, value }
-}
+use crate::session::table_function::{Column, Value, column};
 
 /// The rule, for those who sell there or stand above.
 fn rule(shown: &Shown) -> Option<&AppliedRule> {
@@ -45,7 +23,7 @@ fn price_list(shown: &Shown) -> Option<&AppliedRule> {
     shown.terms.rule.as_ref()
 }
 
-static COLUMNS: [Column; 21] = [
+static COLUMNS: [Column<Shown>; 21] = [
     column(
         "seller_node_id",
         "Who sells: the node above the buyer.",
@@ -107,25 +85,7 @@ static COLUMNS: [Column; 21] = [
     ),
 ];
 
-fn field(column: &Column) -> Field {
-    let with = |data_type: DataType| commented(column.name, data_type, column.comment);
-    let and = |field: Field, key: &str, value: &str| {
-        let mut metadata = field.metadata().clone();
-        metadata.insert(key.to_owned(), value.to_owned());
-        field.with_metadata(metadata)
-    };
-    match column.value {
-        Value::Text(_) => with(DataType::Utf8View),
-        Value::Json(_) => and(with(DataType::Utf8View), PG_TYPE, "json"),
-        Value::Number(_) => with(DataType::Int64),
-        Value::Flag(_) => with(DataType::Boolean),
-        Value::Instant(_) => with(schema::instant()),
-        Value::Amount(_) => with(schema::money()),
-        Value::Money(_) => and(with(schema::money()), PG_SCALE, "trim:2"),
-    }
-}
-
-static FIELDS: LazyLock<Fields> = LazyLock::new(|| COLUMNS.iter().map(field).collect());
+static FIELDS: LazyLock<Fields> = LazyLock::new(|| COLUMNS.iter().map(Column::field).collect());
 
 /// The columns' fields.
 pub(super) fn fields() -> Fields {
@@ -134,24 +94,5 @@ pub(super) fn fields() -> Fields {
 
 /// The columns of some edges; those that are not shown have nulls.
 pub(super) fn arrays(shown: &[Option<Shown>]) -> Result<Vec<ArrayRef>> {
-    COLUMNS
-        .iter()
-        .map(|column| {
-            Ok(match &column.value {
-                Value::Text(of) | Value::Json(of) => {
-                    Arc::new(shown.iter().map(|s| s.as_ref().and_then(of)).collect::<StringViewArray>()) as ArrayRef
-                }
-                Value::Number(of) => Arc::new(shown.iter().map(|s| s.as_ref().and_then(of)).collect::<Int64Array>()),
-                Value::Flag(of) => Arc::new(shown.iter().map(|s| s.as_ref().and_then(of)).collect::<BooleanArray>()),
-                Value::Instant(of) => {
-                    let instants: TimestampMicrosecondArray = shown.iter().map(|s| s.as_ref().and_then(of)).collect();
-                    Arc::new(instants.with_timezone("UTC"))
-                }
-                Value::Amount(of) | Value::Money(of) => {
-                    let amounts: Decimal128Array = shown.iter().map(|s| s.as_ref().and_then(of)).collect();
-                    Arc::new(amounts.with_precision_and_scale(schema::MONEY_PRECISION, schema::MONEY_SCALE)?)
-                }
-            })
-        })
-        .collect()
+    COLUMNS.iter().map(|column| column.array(shown.iter().map(Option::as_ref))).collect()
 }

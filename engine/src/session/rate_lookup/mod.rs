@@ -73,11 +73,7 @@ impl Sight {
         let sells = *seller == own;
         // Cards are shown to those who stand above their seller now, as in ref.rate_rules; and this edge to those who
         // stood above it then.
-        let is_above = || {
-            above.contains(&own)
-                && moment.tree.is_within_now(seller, own, &super::write::now())
-                && moment.tree.discloses(seller)
-        };
+        let is_above = || above.contains(&own) && moment.shows_sales_of(seller, &super::write::now());
         match terms_shown(shared.principal.role) {
             TermsShown::Rules if sells || is_above() => Some(Self::Rules),
             TermsShown::Rules | TermsShown::PublishedPrices if *buyer == own => Some(Self::PublishedPrice),
