@@ -180,3 +180,50 @@ async fn prices_converted_retained_and_by_unit_are_explained() {
     assert_eq!(rows(&admin, &kept).await, ["dist keeps it: euro pays nothing|retained|null"]);
     run(&admin, "call refresh()").await;
 }
+
+#[tokio::test]
+async fn what_a_seller_bills_by_itself_begins_at_the_seller() {
+    let fixture = Fixture::chain_with_usage().await;
+    let licences = "seller_node_id,licence_id,node_id,product,seats,unit_price,currency,valid_from,valid_to\n\
+                    dist,backup,acme,Backup,5,10,USD,2025-10-01,2025-11-01\n\
+                    north,office,acme,Office,2,22,USD,2025-10-01,2025-11-01\n";
+    fixture.copy("licences", licences).await;
+    fixture.version("retail-north", "2,2025-10-01,", "all,markup_pct,50\nplatform,flat,30\n").await;
+    run(&fixture.admin(), "call refresh()").await;
+    let id = id_of(&fixture, "admin", "service_name = 'Backup'").await;
+    assert_eq!(
+        rows(&fixture.admin(), &steps(&id)).await,
+        [
+            "1|own|dist|acme|null|null|null|null|null|null|null|null|null",
+            "2|sale|dist|north|null|null|null|null|null|null|billed|50|USD",
+            "3|sale|north|acme|retail-north|all|markup_pct|50|cost|50|billed|75|USD",
+        ]
+    );
+    // Who bills it, further up, is not the customer's to know.
+    assert_eq!(
+        rows(&fixture.session("portal@acme"), &steps(&id)).await,
+        [
+            "1|own|null|acme|null|null|null|null|null|null|null|null|null",
+            "2|purchase|null|acme|null|null|null|null|null|null|billed|75|USD",
+        ]
+    );
+    let north = fixture.session("finance@north");
+    let id = id_of(&fixture, "finance@north", "service_name = 'Office'").await;
+    assert_eq!(
+        rows(&north, &steps(&id)).await,
+        [
+            "1|own|north|acme|null|null|null|null|null|null|null|null|null",
+            "2|sale|north|acme|null|null|null|null|null|null|billed|44|USD",
+        ]
+    );
+    let said = format!("select description from explain_charge('{id}') where step = 1");
+    assert_eq!(rows(&north, &said).await, ["licence: Office, 2 Seats"]);
+    let id = id_of(&fixture, "finance@north", "origin = 'fee' and node_id = 'acme'").await;
+    assert_eq!(
+        rows(&north, &steps(&id)).await,
+        [
+            "1|own|north|acme|null|null|null|null|null|null|null|null|null",
+            "2|sale|north|acme|retail-north|platform|flat|30|null|null|billed|30|USD",
+        ]
+    );
+}

@@ -10,6 +10,7 @@ mod interference;
 mod invoices;
 mod landing;
 mod landing_samples;
+mod own_charges;
 mod pains;
 mod pools;
 mod python_checks;

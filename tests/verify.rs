@@ -31,7 +31,24 @@ async fn lived_in() -> Fixture {
     fixture.copy("drivers", drivers).await;
     fixture.copy("charge_policies", "node_id,charge_category,policy\nnorth,Tax,pass\n").await;
     fixture.copy("nodes", "node_id,parent_id,kind,name,currency\nlater,south,customer,Later,USD\n").await;
-    for table in ["attribution_rules", "charge_policies", "pools", "pool_shares", "drivers"] {
+    fixture.copy("licences", "seller_node_id,licence_id,node_id,product,seats,unit_price,currency,valid_from\nnorth,l,acme,Office,1,5,USD,2029-01-01\n").await;
+    fixture
+        .copy(
+            "contracts",
+            "seller_node_id,contract_id,buyer_node_id,currency,valid_from\ndist,c,north,USD,2029-01-01\n",
+        )
+        .await;
+    fixture.copy("time_entries", "seller_node_id,entry_id,node_id,project,engineer,worked_at,hours,rate,currency\nnorth,t,acme,P,ada,2029-01-01,1,5,USD\n").await;
+    fixture
+        .copy(
+            "quotes",
+            "seller_node_id,quote_id,node_id,project,amount,currency,quoted_at\nnorth,q,acme,P,5,USD,2029-01-01\n",
+        )
+        .await;
+    for table in ["time_entries", "quotes"] {
+        run(&admin, &format!("update ref.{table} set project = 'Move'")).await;
+    }
+    for table in ["attribution_rules", "charge_policies", "pools", "pool_shares", "drivers", "licences", "contracts"] {
         run(&admin, &format!("update ref.{table} set valid_to = '2030-01-01'")).await;
     }
     for statement in [
@@ -173,7 +190,7 @@ async fn any_edit_of_any_row_is_noticed() {
     let fixture = lived_in().await;
     let hands = Tampered::new(&fixture);
     let tables = hands.tables();
-    assert_eq!(tables.len(), 35, "{tables:?}");
+    assert_eq!(tables.len(), 39, "{tables:?}");
     for table in &tables {
         // What is of no snapshot: the version of the tables and where the directory is.
         let covered = if table == "setting" { "where begin_snapshot is not null" } else { "" };

@@ -39,8 +39,8 @@ with edges as (
     based.seller_node_id,
     based.payer_node_id as buyer_node_id,
     based.service_name,
-    -- what was not priced has no rate: it stays in the seller's currency
-    case when based.seller_currency = based.currency or rates.fx_rate_id is null then based.seller_currency else based.currency end as currency,
+    -- what was not priced has no rate: it stays in the seller's currency; what the seller bills by itself costs it nothing
+    case when based.seller_currency = based.currency or rates.fx_rate_id is null then coalesce(based.seller_currency, based.currency) else based.currency end as currency,
     based.basis,
     case
       when based.seller_currency = based.currency or rates.fx_rate_id is null then based.seller_cost

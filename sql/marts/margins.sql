@@ -24,8 +24,8 @@ with edges as (
     edges.seller_node_id,
     edges.payer_node_id as buyer_node_id,
     edges.service_name,
-    -- what was not priced has no rate: it stays in the seller's currency
-    case when edges.seller_currency = edges.currency or rates.fx_rate_id is null then edges.seller_currency else edges.currency end as currency,
+    -- what was not priced has no rate: it stays in the seller's currency; what the seller bills by itself costs it nothing
+    case when edges.seller_currency = edges.currency or rates.fx_rate_id is null then coalesce(edges.seller_currency, edges.currency) else edges.currency end as currency,
     case
       when edges.seller_currency = edges.currency or rates.fx_rate_id is null then edges.seller_cost
       when rates.base_currency = edges.seller_currency then cast(edges.seller_cost * rates.rate as decimal(38, 18))

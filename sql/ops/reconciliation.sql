@@ -16,7 +16,8 @@
 with slices as (
   select provider_name, billing_account_id, cast(billing_period || '-01' as date) as billing_period, delivery_id, billed_cost
   from ops.slices
-  where role = 'priced'
+  -- what sellers bill by themselves no provider bills
+  where role = 'priced' and source <> 'ratehouse'
 ), landed_usage as (
   -- another view of the same cost (amortised beside actual) is another delivery
   select billing_period, provider_name, billing_account_id, delivery_id, coalesce(sum(billed_cost), 0) as amount

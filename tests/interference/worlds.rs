@@ -53,6 +53,14 @@ async fn base(own: &str) -> Fixture {
     fixture.copy("pools", &format!("owner_node_id,pool_id,method\n{pools}")).await;
     let rules = format!("SECRET-d,dist,SECRET-dist,pool,SECRET-backbone\nn,north,{own}-north,pool,network\n");
     fixture.copy("attribution_rules", &format!("rule_id,owner_node_id,sub_account_id,method,pool_id\n{rules}")).await;
+    // What the reseller bills by itself, and a minimum that its customer does not reach.
+    bill_own(
+        &fixture,
+        "north,office,acme,Office,3,7.77,USD,2025-10-09\n",
+        "north,e1,acme,Move,ada,2025-10-02,1.5,99.9,USD\n",
+    )
+    .await;
+    fixture.copy("contracts", &format!("{CONTRACTS}north,c1,acme,USD,2000,2025-10-01\n")).await;
     for role in ["admin", "finance"] {
         fixture.user(&format!("{role}@north"), "north", role).await;
     }
@@ -112,6 +120,16 @@ fn shared(own: [&'static str; 2]) -> Vec<Line<'static>> {
     ]
 }
 
+const CONTRACTS: &str = "seller_node_id,contract_id,buyer_node_id,currency,commit_amount,valid_from\n";
+
+/// Licences and hours worked.
+async fn bill_own(fixture: &Fixture, licences: &str, hours: &str) {
+    let header = "seller_node_id,licence_id,node_id,product,seats,unit_price,currency,valid_from\n";
+    fixture.copy("licences", &format!("{header}{licences}")).await;
+    let header = "seller_node_id,entry_id,node_id,project,engineer,worked_at,hours,rate,currency\n";
+    fixture.copy("time_entries", &format!("{header}{hours}")).await;
+}
+
 async fn shares(fixture: &Fixture, rows: &str) {
     fixture.copy("pool_shares", &format!("owner_node_id,pool_id,node_id,share\n{rows}")).await;
 }
@@ -162,6 +180,10 @@ pub(super) async fn beside_a_reseller() -> Pair {
     other.card("secret-retail", "secret-east", "secret-e1", "markup_pct", "4").await;
     other.card("secret-core", "south", "secret-core2", "markup_pct", "5").await;
     other.user("secret", "secret-east", "finance").await;
+    // The siblings' own terms, and those between them and the root.
+    let licences = "south,SECRET-1,core,SECRET,9,9,USD,2025-10-01\ndist,SECRET-2,secret-e1,SECRET,4,4,USD,2025-10-02\n";
+    bill_own(&other, licences, "dist,SECRET-3,core,SECRET,SECRET,2025-10-03,7,7,USD\n").await;
+    other.copy("contracts", &format!("{CONTRACTS}dist,SECRET-4,south,USD,99999,2025-10-01\n")).await;
     let names: Vec<String> = (0..40).map(|number| format!("{CANARY}-{number}")).collect();
     let mut rows = north;
     rows.extend(names.iter().map(|name| hidden("a-core", "-0.000000000000000001", name)));
@@ -231,6 +253,10 @@ pub(super) async fn above_a_customer() -> Pair {
     other.activate("wholesale-north", "2").await;
     run(&admin, "insert into ref.charge_policies (node_id, buyer_node_id, charge_category, policy) values ('dist', 'north', 'Tax', 'pass')").await;
     other.user("secret@north", "north", "finance").await;
+    // What its reseller is billed beside usage, and what the reseller bills others.
+    let licences = "dist,SECRET-1,north,SECRET,9,9,USD,2025-10-01\nnorth,SECRET-2,bolt,SECRET,4,4,USD,2025-10-02\n";
+    bill_own(&other, licences, "dist,SECRET-3,north,SECRET,SECRET,2025-10-03,7,7,USD\n").await;
+    other.copy("contracts", &format!("{CONTRACTS}dist,SECRET-4,north,USD,99999,2025-10-01\n")).await;
     other.nodes("secret-acme,north,customer").await;
     other.card("secret-card", "north", "secret-acme", "markup_pct", "4").await;
     other.accounts("a-secret,secret-acme").await;

@@ -23,6 +23,8 @@ const MATRIX: &str = "
     margins                       seller  r r r - - r r r -
     allocations                   any     r r r - r r r r r
     unallocated                   any     r r r - r - r r r
+    by_engagement                 seller  r r r - - - r - -
+    seat_counts                   any     r r r - - - r r -
     invoices                      any     r r - r - - r r r
     invoice_lines                 any     r r - r - - r r r
     usage                         root    r r - - - - r r -
@@ -51,6 +53,10 @@ const MATRIX: &str = "
     ref.rate_card_versions        any     w w w - - - r - -
     ref.rate_rules                any     w w w - - - r - -
     ref.charge_policies           any     w w r - - - r - -
+    ref.licences                  any     w w r - - - r - -
+    ref.time_entries              any     w w r - - - r - -
+    ref.quotes                    any     w w w - - - r - -
+    ref.contracts                 any     w w r - - - r - -
     ref.fx_rates                  any     w w r - - r r r -
     ref.approval_rules            any     w r r - - - r - -
     ref.users                     any     r - - - - - r - -

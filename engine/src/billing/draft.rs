@@ -219,7 +219,15 @@ fn describe(charge: &EdgeCharge, digits: u8, amount: i128) -> String {
         "Adjustment" => "adjustment",
         other => other,
     };
-    let mut text = format!("{} {what}", charge.provider_name);
+    let mut text = match (charge.origin.as_str(), &charge.service_name) {
+        ("usage", _) | (_, None) => format!("{} {what}", charge.provider_name),
+        ("licence", Some(product)) => format!("Licences of {product}"),
+        ("labour", Some(project)) => format!("Hours worked: {project}"),
+        ("fee", Some(fee)) => format!("Monthly fee: {fee}"),
+        ("minimum", Some(rule)) => format!("Up to the monthly minimum: {rule}"),
+        ("shortfall", Some(_)) => "Up to what is committed".to_owned(),
+        (_, Some(name)) => name.clone(),
+    };
     if let Some(class) = &charge.charge_class {
         text += ", ";
         text += &class.to_lowercase();

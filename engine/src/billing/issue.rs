@@ -1,6 +1,6 @@
 //! Approving and issuing: from drafts to documents that never change again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Days, SecondsFormat, Utc};
 use serde::Serialize;
@@ -23,7 +23,7 @@ pub struct IssueRequest {
     pub actor: String,
     /// The instant that the documents bear.
     pub issued_at: DateTime<Utc>,
-    /// Days from then to the due date.
+    /// Days from then to the due date, where no contract says otherwise.
     pub net_days: u64,
 }
 
@@ -36,7 +36,7 @@ pub struct IssueReport {
     pub snapshot_id: SnapshotId,
     /// The numbers, by seller and buyer.
     pub numbers: Vec<String>,
-    /// When they are due, `2026-11-30`.
+    /// When they are due where no contract says otherwise, `2026-11-30`.
     pub due_date: String,
 }
 
@@ -50,20 +50,46 @@ pub struct IssueReport {
 /// [`BillingError::Altered`] when a stored document is not what its hash says.
 pub fn issue_invoices(catalog: &Catalog, request: &IssueRequest) -> Result<IssueReport, BillingError> {
     let period = request.period;
-    let due_date =
-        request.issued_at.date_naive().checked_add_days(Days::new(request.net_days)).ok_or(BillingError::Overflow)?;
-    let due_date = due_date.to_string();
+    let due_date = |net_days| {
+        let due = request.issued_at.date_naive().checked_add_days(Days::new(net_days));
+        due.map(|due| due.to_string()).ok_or(BillingError::Overflow)
+    };
     let change = Change::new(&request.actor, "issue", format!("issue invoices of {period}"));
     let (snapshot_id, numbers) = catalog.commit(&change, |commit| {
         let open = issuable(commit, period)?;
+        let agreed = net_days_of_contracts(commit, &request.issued_at)?;
         for invoice in &open {
-            issue(commit, invoice, request, &due_date)?;
+            let edge = (invoice.key.seller.clone(), invoice.key.buyer.clone());
+            issue(commit, invoice, request, &due_date(agreed.get(&edge).copied().unwrap_or(request.net_days))?)?;
         }
         let keep_until = keep_until(&commit.at)?;
         store::pin_slices(commit, period, &format!("invoices {period} {}", commit.snapshot), &keep_until)?;
         Ok::<_, BillingError>(open.into_iter().map(|invoice| invoice.number).collect())
     })?;
-    Ok(IssueReport { period: period.to_string(), snapshot_id, numbers, due_date })
+    Ok(IssueReport { period: period.to_string(), snapshot_id, numbers, due_date: due_date(request.net_days)? })
+}
+
+/// Net days of the contracts that hold at an instant, by seller and buyer; of several on one edge the shortest.
+fn net_days_of_contracts(
+    commit: &Commit<'_>,
+    at: &DateTime<Utc>,
+) -> Result<HashMap<(String, String), u64>, BillingError> {
+    let table = RefTable::named("contracts").ok_or(CatalogError::Malformed { what: "table ref.contracts" })?;
+    let position = |column| table.position(column).ok_or(CatalogError::Malformed { what: "column of ref.contracts" });
+    let (seller, buyer, days) = (position("seller_node_id")?, position("buyer_node_id")?, position("net_days")?);
+    let (from, to) = (position("valid_from")?, position("valid_to")?);
+    let now = at.to_rfc3339_opts(SecondsFormat::Micros, true);
+    let mut agreed: HashMap<(String, String), u64> = HashMap::new();
+    for row in table.rows_at(commit.tx, commit.snapshot)? {
+        let text = |at: usize| row.values.get(at).and_then(Value::as_text);
+        let holds = text(from).unwrap_or_default() <= now.as_str() && text(to).is_none_or(|to| now.as_str() < to);
+        let days = row.values.get(days).and_then(Value::as_int).and_then(|days| u64::try_from(days).ok());
+        if let (true, Some(seller), Some(buyer), Some(days)) = (holds, text(seller), text(buyer), days) {
+            let held = agreed.entry((seller.to_owned(), buyer.to_owned())).or_insert(days);
+            *held = days.min(*held);
+        }
+    }
+    Ok(agreed)
 }
 
 /// The open documents of a closed period, once nothing stands against issuing them.

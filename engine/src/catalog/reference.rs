@@ -267,7 +267,7 @@ static RATE_RULES: RefTable = RefTable {
         optional("unit", "The unit it prices; a matching row of another unit is unrated."),
         required(
             "method",
-            "markup_pct, margin_pct, discount_pct, unit_price, graduated, volume, package, pass_through, zero.",
+            "markup_pct, margin_pct, discount_pct, unit_price, graduated, volume, package, pass_through, zero; flat (value a month) and minimum (at least value a month for what it matches) are charges of their own.",
         ),
         column("value", RefType::Decimal, true, "Percent, or the price of one unit."),
         optional(
@@ -294,6 +294,98 @@ static CHARGE_POLICIES: RefTable = RefTable {
     ],
     key: &["node_id", "buyer_node_id", "charge_category", "charge_class", "valid_from"],
     comment: "What a seller does with a category of charges where no rule says so.",
+};
+
+const SELLER: RefColumn = required("seller_node_id", "Who bills it: to its child on the way to the node.");
+const SOLD_CURRENCY: RefColumn =
+    required("currency", "ISO 4217 code; the one in which the seller's child on the way to the node pays.");
+
+static LICENCES: RefTable = RefTable {
+    name: "licences",
+    columns: &[
+        SELLER,
+        required("licence_id", "The licence's name, unique for its seller."),
+        required("node_id", "Who has the seats: a node below the seller. It is billed while the node is below."),
+        required("product", "What is licensed: the service name of its charges."),
+        optional("sku_id", "The product's SKU, for rules of cards further down."),
+        column("seats", RefType::Decimal, false, "How many; not negative."),
+        column("unit_price", RefType::Decimal, false, "What the seller bills for a seat and month."),
+        SOLD_CURRENCY,
+        defaulted(
+            "convention",
+            RefType::Text,
+            "actual",
+            "What a part of a month costs: actual (by days), 30 (thirtieths), full_month (the whole, once), none (the whole if it holds when the month begins).",
+        ),
+        defaulted("status", RefType::Text, "active", "active, or suspended: nothing is billed meanwhile."),
+        column("valid_from", RefType::Instant, false, "From this instant, until the licence's next row."),
+        VALID_TO,
+    ],
+    key: &["seller_node_id", "licence_id", "valid_from"],
+    comment: "Seats that a seller bills by the month; more or fewer seats, another product or price, or a pause is a new row.",
+};
+
+static TIME_ENTRIES: RefTable = RefTable {
+    name: "time_entries",
+    columns: &[
+        SELLER,
+        required("entry_id", "The entry's name, unique for its seller."),
+        required("node_id", "For whom: a node below the seller."),
+        required("project", "The engagement: the service name of its charges."),
+        required("engineer", "Who worked."),
+        column("worked_at", RefType::Instant, false, "When it began; the seller's time zone says in which month."),
+        column("hours", RefType::Decimal, false, "How long; not negative."),
+        column("rate", RefType::Decimal, false, "What the seller bills for an hour."),
+        SOLD_CURRENCY,
+        optional("description", "What the buyer reads."),
+        defaulted("billable", RefType::Bool, "true", "Whether it is billed; if not, it shows in by_engagement only."),
+    ],
+    key: &["seller_node_id", "entry_id"],
+    comment: "Hours worked for a node, billed by its seller.",
+};
+
+static QUOTES: RefTable = RefTable {
+    name: "quotes",
+    columns: &[
+        SELLER,
+        required("quote_id", "The quote's name, unique for its seller."),
+        defaulted("line_no", RefType::Int, "1", "Its line."),
+        required("node_id", "For whom: a node below the seller."),
+        required("project", "The engagement that it is about."),
+        column("hours", RefType::Decimal, true, "Hours offered."),
+        column("amount", RefType::Decimal, false, "What was offered for it."),
+        SOLD_CURRENCY,
+        column("quoted_at", RefType::Instant, false, "When."),
+    ],
+    key: &["seller_node_id", "quote_id", "line_no"],
+    comment: "What a seller offered for an engagement, to compare with what it came to.",
+};
+
+static CONTRACTS: RefTable = RefTable {
+    name: "contracts",
+    columns: &[
+        SELLER,
+        required("contract_id", "The contract's name, unique for its seller."),
+        required("buyer_node_id", "The child of the seller that it is with."),
+        required("currency", "ISO 4217 code, the buyer's."),
+        column(
+            "commit_amount",
+            RefType::Decimal,
+            true,
+            "What the buyer is billed at least in each commit period; null: no commitment.",
+        ),
+        defaulted(
+            "commit_period",
+            RefType::Text,
+            "month",
+            "month, quarter, year or term, counted from the month of valid_from.",
+        ),
+        defaulted("net_days", RefType::Int, "30", "Days from an invoice's issue until it is due."),
+        column("valid_from", RefType::Instant, false, "From this instant (inclusive)."),
+        VALID_TO,
+    ],
+    key: &["seller_node_id", "contract_id", "valid_from"],
+    comment: "Terms between a seller and a buyer: what is committed, when invoices are due.",
 };
 
 static FX_RATES: RefTable = RefTable {
@@ -336,7 +428,7 @@ static USERS: RefTable = RefTable {
 
 impl RefTable {
     /// All of them, in the order in which they can be filled.
-    pub fn all() -> [&'static Self; 13] {
+    pub fn all() -> [&'static Self; 17] {
         [
             &NODES,
             &ACCOUNTS,
@@ -348,6 +440,10 @@ impl RefTable {
             &RATE_CARD_VERSIONS,
             &RATE_RULES,
             &CHARGE_POLICIES,
+            &LICENCES,
+            &TIME_ENTRIES,
+            &QUOTES,
+            &CONTRACTS,
             &FX_RATES,
             &APPROVAL_RULES,
             &USERS,

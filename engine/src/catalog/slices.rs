@@ -54,9 +54,20 @@ fn slice(row: &Row) -> Result<SliceRow, CatalogError> {
 }
 
 impl SliceRow {
+    /// Whether a seller bills it by itself: no provider sends it.
+    pub fn is_own(&self) -> bool {
+        self.key.source == crate::rating::OWN_SOURCE
+    }
+
     /// All slices, in the order of their numbers.
     pub fn all(tx: &dyn Tx) -> Result<Vec<Self>, CatalogError> {
         tx.rows(&format!("select {COLUMNS} from {SLICES} order by s.slice_id"), &[])?.iter().map(slice).collect()
+    }
+
+    /// The slices of one source, in the order of their numbers.
+    pub fn all_of(tx: &dyn Tx, source: &str) -> Result<Vec<Self>, CatalogError> {
+        let sql = format!("select {COLUMNS} from {SLICES} where s.source = ?1 order by s.slice_id");
+        tx.rows(&sql, &[source.into()])?.iter().map(slice).collect()
     }
 
     /// The slice of that name.

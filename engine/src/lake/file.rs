@@ -87,6 +87,11 @@ impl DataFile {
         first.is_none_or(|fate| fate <= "allocated")
     }
 
+    /// Whether its rows begin at their sellers, who bill them by themselves.
+    pub fn begins_at_seller(&self) -> bool {
+        self.provider_name == crate::rating::OWN_SOURCE
+    }
+
     /// In how many positions, from the root on, all rows of the file surely agree.
     pub fn agreed_positions(&self) -> usize {
         let stats = self.stats_of(AGREED_POSITIONS);

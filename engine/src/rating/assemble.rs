@@ -17,7 +17,7 @@ use hashbrown::HashMap;
 use super::division::salted;
 use super::error::RatingError;
 use super::lanes::Lane;
-use super::outcome::{Fate, Outcome};
+use super::outcome::{Fate, Origin, Outcome};
 use super::portion::{Amounts, Step};
 use super::portions::{Continuity, Cut};
 use super::run::RatingRun;
@@ -55,9 +55,12 @@ impl MoneyColumn {
     }
 }
 
-/// What a charge says of how it came to its owner.
+/// What a charge says of where it comes from and how it came to its owner.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
+    pub(crate) origin: Origin,
+    /// How many positions, from the root down, it does not exist at: those down to the seller that originates it.
+    pub(crate) above: usize,
     pub(crate) fate: Fate,
     /// Number of the text of the pool's name; null where it is no share of one.
     pub(crate) pool: u32,
@@ -72,9 +75,24 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    /// Of what is no share of a pool.
+    /// Of a provider's line that is no share of a pool.
     pub(crate) fn of(fate: Fate) -> Self {
-        Self { fate, pool: NULL, driver: NULL, depth: None, disclosed_to: None, salt: 0 }
+        Self {
+            origin: Origin::Usage,
+            above: 0,
+            fate,
+            pool: NULL,
+            driver: NULL,
+            depth: None,
+            disclosed_to: None,
+            salt: 0,
+        }
+    }
+
+    /// What became of a charge at the root, if it exists there.
+    pub(crate) fn first_outcome(&self, amounts: &Amounts) -> Option<Outcome> {
+        let is_paid = amounts.billed.is_some();
+        (self.above == 0).then_some(if is_paid { Outcome::Billed } else { Outcome::Unrated })
     }
 }
 
@@ -145,8 +163,8 @@ impl Output {
         self.node_ids.push(lane.node_id);
         self.node_paths.push(lane.node_path);
         self.row_fates.push(self.fates[mark.fate as usize]);
-        let first = if amounts.billed.is_some() { Outcome::Billed } else { Outcome::Unrated };
-        self.first_outcomes.push(self.outcomes[first as usize]);
+        let first = mark.first_outcome(amounts);
+        self.first_outcomes.push(first.map_or(NULL, |outcome| self.outcomes[outcome as usize]));
         if self.is_split {
             let own = [amounts.billed, amounts.quantity, amounts.list, amounts.effective];
             for (column, amount) in self.amounts.iter_mut().zip(own) {
@@ -154,7 +172,7 @@ impl Output {
             }
         }
         for (at, columns) in self.positions.iter_mut().enumerate() {
-            match steps.get(at) {
+            match steps.get(at).filter(|_| at + 1 >= mark.above) {
                 Some(step) => {
                     columns.prices.push(step.price);
                     columns.currencies.push(lane.edges[at].currency);
@@ -265,7 +283,7 @@ impl Assembler {
         };
         let mut made: HashMap<String, ArrayRef> = HashMap::new();
         let mut put = |name: &str, array: ArrayRef| made.insert(name.to_owned(), array);
-        put("origin", self.repeat("usage", rows));
+        put("origin", self.origin(usage, rows));
         put("charge_date", Arc::new(Date32Array::from(output.dates)));
         put("node_id", self.terms_of(output.node_ids)?);
         put("node_path", self.terms_of(output.node_paths)?);
@@ -360,6 +378,14 @@ impl Assembler {
                 Arc::new(BooleanArray::from_iter(truths))
             }
             _ => Arc::clone(marketplace),
+        }
+    }
+
+    /// Where rows come from: providers, unless they say otherwise.
+    fn origin(&mut self, rows: &RecordBatch, count: usize) -> ArrayRef {
+        match rows.column_by_name("origin") {
+            Some(origin) => Arc::clone(origin),
+            None => self.repeat(Origin::Usage.name(), count),
         }
     }
 

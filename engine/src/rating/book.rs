@@ -7,6 +7,7 @@ use super::cards::Cards;
 use super::error::RatingError;
 use super::facts::RefFacts;
 use super::fx::FxRates;
+use super::own::OwnTerms;
 use super::policies::Policies;
 use super::pools::Pools;
 use super::span::{DAY_US, Span};
@@ -30,6 +31,7 @@ pub struct RateBook {
     pub(crate) policies: Policies,
     pub(crate) fx: FxRates,
     pub(crate) vocabulary: Vocabulary,
+    pub(crate) own: OwnTerms,
 }
 
 impl RateBook {
@@ -53,6 +55,7 @@ impl RateBook {
             policies: Policies::compile(facts, &tree),
             fx: FxRates::compile(facts),
             vocabulary: Vocabulary::of(facts),
+            own: OwnTerms::compile(facts, &tree),
             tree,
         }))
     }

@@ -32,6 +32,8 @@ pub(crate) struct Version {
     /// Rows of the rules, its base's included; none when the base is missing or leads back here.
     rows: Option<Vec<usize>>,
     pub(crate) has_bands: bool,
+    /// Whether it has rules that are charges of their own.
+    has_own_rules: bool,
     table: OnceLock<Option<RuleTable>>,
 }
 
@@ -66,6 +68,7 @@ impl Cards {
             let rows = inheritance.rows(row);
             let has_bands =
                 rows.iter().flatten().any(|at| matches!(Method::of(&facts.rate_rules[*at]), Method::Bands { .. }));
+            let has_own_rules = rows.iter().flatten().any(|at| facts.rate_rules[*at].is_own());
             versions.push(Version {
                 card_id: row.card_id.clone(),
                 version: row.version,
@@ -73,6 +76,7 @@ impl Cards {
                 currency: card.currency.clone(),
                 rows,
                 has_bands,
+                has_own_rules,
                 table: OnceLock::new(),
             });
         }
@@ -99,10 +103,33 @@ impl Cards {
         let held = &self.versions[version];
         held.table
             .get_or_init(|| {
-                let rows = held.rows.as_ref()?;
-                Some(RuleTable::compile(rows.iter().map(|at| &self.rules[*at]), vocabulary))
+                let rows = held.rows.as_ref()?.iter().map(|at| &self.rules[*at]);
+                Some(RuleTable::compile(rows.filter(|row| !row.is_own()), vocabulary))
             })
             .as_ref()
+    }
+
+    /// The sellers with rules that are charges of their own at some time of a span.
+    pub(crate) fn with_own_rules(&self, within: Span) -> impl Iterator<Item = NodeIndex> {
+        let has = move |(span, held): &(Span, Held)| match held {
+            Held::Version(version) => self.versions[*version].has_own_rules && span.overlaps(within),
+            Held::Nothing | Held::Several => false,
+        };
+        self.held.iter().filter(move |(_, list)| list.iter().any(has)).map(|((seller, _), _)| *seller)
+    }
+
+    /// The rules of one method that are charges of their own on an edge: those of the buyer's card, or, if it has none, of the seller's
+    /// default card.
+    pub(crate) fn own_rules(&self, held: [Held; 2], method: &str) -> Vec<(usize, &RuleRow)> {
+        for card in held {
+            let Held::Version(version) = card else { continue };
+            let rows = self.versions[version].rows.iter().flatten().map(|at| &self.rules[*at]);
+            let own: Vec<_> = rows.filter(|row| row.method == method).map(|row| (version, row)).collect();
+            if !own.is_empty() {
+                return own;
+            }
+        }
+        Vec::new()
     }
 
     /// The row of a version's rule, its own or inherited.

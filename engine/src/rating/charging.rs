@@ -6,7 +6,7 @@ use super::assemble::{Mark, Output};
 use super::division::{Division, Taker};
 use super::error::RatingError;
 use super::lanes::Lanes;
-use super::outcome::Fate;
+use super::outcome::{Fate, Origin};
 use super::places::Placement;
 use super::portion::{Amounts, Overflow, Portion, Step};
 use super::portions::{Cut, Previous};
@@ -97,6 +97,23 @@ impl Charging {
         self.pricer.price(lane, portion)?;
         let fate = if lane.is_unallocated { Fate::Unallocated } else { Fate::Direct };
         self.emit(sink, cut, portion, &Mark::of(fate), cut.number == 0)
+    }
+
+    /// Prices what a seller originates, from its buyer down: `above` ends with the step of the edge on which it is sold.
+    pub(crate) fn charge_own(
+        &mut self,
+        sink: &mut Sink<'_>,
+        cut: &Cut,
+        portion: &Portion<'_>,
+        (origin, above): (Origin, &[Step]),
+    ) -> Result<(), Failure> {
+        if above.last().is_some_and(|sale| sale.outcome.goes_on()) {
+            self.pricer.go_on(self.lanes.get(cut.lane), portion, above)?;
+        } else {
+            self.pricer.steps = above.to_vec();
+        }
+        let mark = Mark { origin, above: above.len(), ..Mark::of(Fate::Direct) };
+        self.emit(sink, cut, portion, &mark, true)
     }
 
     /// Prices a stretch down to the owner of its pool and shares out what it costs there, by one of the divisions of the batch.
@@ -234,7 +251,7 @@ impl Charging {
         let continuity = self.previous.followed_by(cut, mark.salt, &self.lanes, steps);
         output.push(continuity, (cut, lane), (&portion.amounts, steps), mark);
         let spot = RowPlace { slice: portion.slice, owner: lane.owner_place };
-        self.tally.add(spot, mark.fate, is_first, &portion.amounts, steps);
+        self.tally.add(spot, mark, is_first, &portion.amounts, steps);
         sink.place.slice_of_row.push(portion.slice);
         sink.place.child_of_row.push(lane.child_place);
         sink.place.owner_of_row.push(lane.owner_place);

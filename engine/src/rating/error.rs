@@ -65,6 +65,28 @@ pub enum RatingError {
         /// Its row in the part.
         source_row: i64,
     },
+    /// An amount of what a seller bills by itself does not fit 38 digits.
+    #[error("{origin} {name}: the amount on edge {edge} is out of range; correct the rule {rule}")]
+    OwnOverflow {
+        /// What it is.
+        origin: &'static str,
+        /// Which one.
+        name: String,
+        /// The position of the buyer.
+        edge: usize,
+        /// The rule, `card/version/rule`, or what else was computed.
+        rule: String,
+    },
+    /// What a seller bills by itself is for a node that is not below it.
+    #[error("{name}: node {node} is not below {seller} when it begins")]
+    NotBelow {
+        /// Who has it.
+        node: String,
+        /// Who bills it.
+        seller: String,
+        /// Which row.
+        name: String,
+    },
     /// A sum over many rows does not fit 38 digits.
     #[error("the sum of {what} is out of range")]
     Sum {
@@ -101,8 +123,8 @@ impl RatingError {
     /// The SQLSTATE that names this failure to a client.
     pub fn sqlstate(&self) -> &'static str {
         match self {
-            Self::Overflow { .. } | Self::Sum { .. } => "22003",
-            Self::Reference { .. } | Self::Root { .. } | Self::Path { .. } => "23514",
+            Self::Overflow { .. } | Self::OwnOverflow { .. } | Self::Sum { .. } => "22003",
+            Self::Reference { .. } | Self::Root { .. } | Self::Path { .. } | Self::NotBelow { .. } => "23514",
             Self::Incomplete { .. } => "22004",
             Self::Spill(_) => "58030",
             Self::Catalog(_) | Self::Column(_) | Self::Engine(_) | Self::Arrow(_) | Self::Worker | Self::Sink(_) => {

@@ -1,6 +1,7 @@
 //! Reference rows as types: parsed once, never checked again.
 
 use chrono_tz::Tz;
+use ratehouse_udfs::money::Convention;
 
 use super::span::Span;
 
@@ -278,6 +279,23 @@ pub struct RuleRow {
     pub scope: String,
 }
 
+impl RuleRow {
+    /// Whether it makes charges of its own instead of pricing others.
+    pub fn is_own(&self) -> bool {
+        is_own_method(&self.method)
+    }
+}
+
+/// Whether rules of a method make charges of their own.
+pub fn is_own_method(method: &str) -> bool {
+    matches!(method, FLAT | MINIMUM)
+}
+
+/// The method of a rule that bills its value each month.
+pub(crate) const FLAT: &str = "flat";
+/// The method of a rule that bills what is missing to its value each month.
+pub(crate) const MINIMUM: &str = "minimum";
+
 /// A row of `ref.charge_policies`.
 #[derive(Debug, Clone)]
 pub struct PolicyRow {
@@ -312,6 +330,115 @@ pub struct FxRow {
     pub rate: i128,
 }
 
+/// A row of `ref.licences`.
+#[derive(Debug, Clone)]
+pub struct LicenceRow {
+    /// Who bills it.
+    pub seller_node_id: String,
+    /// The licence.
+    pub licence_id: String,
+    /// Who has the seats.
+    pub node_id: String,
+    /// What is licensed.
+    pub product: String,
+    /// Its SKU.
+    pub sku_id: Option<String>,
+    /// Scale 18.
+    pub seats: i128,
+    /// Of a seat and month, scale 18.
+    pub unit_price: i128,
+    /// Of the price.
+    pub currency: String,
+    /// What a part of a month costs.
+    pub convention: Convention,
+    /// Whether nothing is billed.
+    pub is_suspended: bool,
+    /// When the row applies, unless the licence's next row begins before its end.
+    pub valid: Span,
+}
+
+/// A row of `ref.time_entries`.
+#[derive(Debug, Clone)]
+pub struct TimeEntryRow {
+    /// Who bills it.
+    pub seller_node_id: String,
+    /// The entry.
+    pub entry_id: String,
+    /// For whom.
+    pub node_id: String,
+    /// The engagement.
+    pub project: String,
+    /// Who worked.
+    pub engineer: String,
+    /// When it began.
+    pub worked_at: i64,
+    /// Scale 18.
+    pub hours: i128,
+    /// Of an hour, scale 18.
+    pub rate: i128,
+    /// Of the rate.
+    pub currency: String,
+    /// What the buyer reads.
+    pub description: Option<String>,
+    /// Whether it is billed.
+    pub billable: bool,
+}
+
+/// How long a commitment is counted before it begins anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitPeriod {
+    /// Each month.
+    Month,
+    /// Every three months.
+    Quarter,
+    /// Every twelve months.
+    Year,
+    /// Once, over the whole contract.
+    Term,
+}
+
+impl CommitPeriod {
+    /// Reads the name used in `ref.contracts`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "month" => Self::Month,
+            "quarter" => Self::Quarter,
+            "year" => Self::Year,
+            "term" => Self::Term,
+            _ => return None,
+        })
+    }
+
+    /// Its length; none for the whole term.
+    pub fn months(self) -> Option<u32> {
+        match self {
+            Self::Month => Some(1),
+            Self::Quarter => Some(3),
+            Self::Year => Some(12),
+            Self::Term => None,
+        }
+    }
+}
+
+/// A row of `ref.contracts` with a commitment.
+#[derive(Debug, Clone)]
+pub struct ContractRow {
+    /// Who sells.
+    pub seller_node_id: String,
+    /// The contract.
+    pub contract_id: String,
+    /// Who buys.
+    pub buyer_node_id: String,
+    /// Of the commitment.
+    pub currency: String,
+    /// What is billed at least in each commit period, scale 18.
+    pub commit_amount: Option<i128>,
+    /// How it is counted.
+    pub commit_period: CommitPeriod,
+    /// When it applies.
+    pub valid: Span,
+}
+
 /// All reference rows that decide prices, as known at one snapshot.
 #[derive(Debug, Clone, Default)]
 pub struct RefFacts {
@@ -337,4 +464,10 @@ pub struct RefFacts {
     pub charge_policies: Vec<PolicyRow>,
     /// `ref.fx_rates`.
     pub fx_rates: Vec<FxRow>,
+    /// `ref.licences`.
+    pub licences: Vec<LicenceRow>,
+    /// `ref.time_entries`.
+    pub time_entries: Vec<TimeEntryRow>,
+    /// `ref.contracts`.
+    pub contracts: Vec<ContractRow>,
 }

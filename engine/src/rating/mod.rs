@@ -26,6 +26,7 @@ mod lookup;
 mod method;
 mod operator;
 mod outcome;
+mod own;
 mod pipeline;
 mod places;
 mod policies;
@@ -56,14 +57,16 @@ pub use book::RateBook;
 pub use counters::BandTotals;
 pub use error::RatingError;
 pub use facts::{
-    AccountRow, AttributionRow, AttributionTarget, CardRow, DriverRow, FxRow, NodeKind, NodeRow, PolicyRow, PoolMethod,
-    PoolRow, RefFacts, RuleRow, ShareRow, VersionRow,
+    AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, DriverRow, FxRow, LicenceRow,
+    NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TimeEntryRow, VersionRow,
+    is_own_method,
 };
 pub use functions::{fx, rule_tags};
 pub use fx::{Conversion, FxRates};
 pub(crate) use lookup::{AppliedRule, EdgeTerms, Question};
 pub use operator::{PricedUsage, RateExec};
-pub use outcome::{Outcome, Reason};
+pub use outcome::{Origin, Outcome, Reason};
+pub use own::{Floor, OWN_SOURCE, OwnRow, rate_own};
 pub use pipeline::{ChargeSink, Counted, RatingOptions, RatingOutcome, count, rate};
 pub use places::{Placement, Places, SliceName};
 pub use rater::{Rated, Rater};

@@ -27,6 +27,55 @@ impl Fate {
     }
 }
 
+/// Where a charge comes from: a provider's line, or what its seller bills by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A provider's line.
+    Usage,
+    /// Seats.
+    Licence,
+    /// Hours worked.
+    Labour,
+    /// A flat amount of a billing period.
+    Fee,
+    /// What a minimum adds to what is charged.
+    Minimum,
+    /// What a buyer stays below its commitment.
+    Shortfall,
+    /// What a seller gives.
+    Credit,
+    /// What corrects documents.
+    Adjustment,
+}
+
+impl Origin {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::Usage,
+        Self::Licence,
+        Self::Labour,
+        Self::Fee,
+        Self::Minimum,
+        Self::Shortfall,
+        Self::Credit,
+        Self::Adjustment,
+    ];
+
+    /// Its name in `charges`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Licence => "licence",
+            Self::Labour => "labour",
+            Self::Fee => "fee",
+            Self::Minimum => "minimum",
+            Self::Shortfall => "shortfall",
+            Self::Credit => "credit",
+            Self::Adjustment => "adjustment",
+        }
+    }
+}
+
 /// What became of a portion at a position of its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {

@@ -85,6 +85,17 @@ pub async fn rate(
         charges_sink.put(LakeTable::Charges, rated.charges, &rated.place).map_err(RatingError::Sink)
     })
     .await?;
+    roll_up(run, &shared, done, sink, options).await
+}
+
+/// Writes the roll-ups of what workers have rated.
+pub(super) async fn roll_up(
+    run: &Arc<RatingRun>,
+    shared: &Arc<RollUpShared>,
+    done: Vec<Rater>,
+    sink: Arc<dyn ChargeSink>,
+    options: &RatingOptions,
+) -> Result<RatingOutcome, RatingError> {
     let mut tallies: Vec<Tally> = Vec::new();
     let mut logs = Vec::new();
     for rater in done {
@@ -94,7 +105,7 @@ pub async fn rate(
             logs.push(rollups.finish()?);
         }
     }
-    let emitter = Arc::new(Emitter::new(run, &shared));
+    let emitter = Arc::new(Emitter::new(run, shared));
     let logs = Arc::new(logs);
     let next = Arc::new(AtomicUsize::new(0));
     let emitting: Vec<JoinHandle<Result<EdgeSums, RatingError>>> = (0..options.threads.max(1))

@@ -134,7 +134,7 @@ impl Pricer {
         self.steps.clear();
         self.steps.extend_from_slice(above);
         // What the root does not pay for has no price further down.
-        if portion.amounts.billed.is_none() {
+        if above.is_empty() && portion.amounts.billed.is_none() {
             return Ok(());
         }
         let book = Arc::clone(&self.book);

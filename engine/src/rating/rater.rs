@@ -36,10 +36,10 @@ pub struct Rated {
 /// One worker of a run. It keeps what it has looked up, so rating many batches with one is fast.
 #[derive(Debug)]
 pub struct Rater {
-    run: Arc<RatingRun>,
-    reader: Reader,
-    charging: Charging,
-    assembler: Assembler,
+    pub(super) run: Arc<RatingRun>,
+    pub(super) reader: Reader,
+    pub(super) charging: Charging,
+    pub(super) assembler: Assembler,
     divider: Divider,
     accounts: HashMap<[u32; 3], Account>,
     slices: HashMap<(u32, u32, i32), u32>,
@@ -210,7 +210,7 @@ impl Rater {
                 _ => {
                     let slice = *self.slices.entry(key).or_insert_with(|| {
                         let texts = texts.at(row);
-                        run.places.slice(&SliceName {
+                        run.slice(|| SliceName {
                             provider_name: texts.provider_name.to_owned(),
                             billing_account_id: texts.billing_account_id.unwrap_or_default().to_owned(),
                             billing_period: key.2,

@@ -4,8 +4,8 @@ use ratehouse_udfs::decimal::parse_decimal;
 
 use super::error::RatingError;
 use super::facts::{
-    AccountRow, AttributionRow, AttributionTarget, CardRow, DriverRow, FxRow, NodeKind, NodeRow, PolicyRow, PoolMethod,
-    PoolRow, RefFacts, RuleRow, ShareRow, VersionRow,
+    AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, DriverRow, FxRow, LicenceRow,
+    NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TimeEntryRow, VersionRow,
 };
 use super::span::{Span, parse_instant};
 use crate::catalog::{RefRow, RefTable, SnapshotId, Tx, Value};
@@ -28,6 +28,9 @@ impl RefFacts {
             rate_rules: read_table(tx, snapshot, "rate_rules", rule)?,
             charge_policies: read_table(tx, snapshot, "charge_policies", policy)?,
             fx_rates: read_table(tx, snapshot, "fx_rates", fx_rate)?,
+            licences: read_table(tx, snapshot, "licences", licence)?,
+            time_entries: read_table(tx, snapshot, "time_entries", time_entry)?,
+            contracts: read_table(tx, snapshot, "contracts", contract)?,
         })
     }
 }
@@ -92,6 +95,10 @@ impl Cells<'_> {
         let Some(text) = self.value(column).and_then(Value::as_text) else { return Ok(None) };
         let parsed = parse_decimal(text).map_err(|_| self.wrong(column, "a decimal"))?;
         Ok(Some(parsed.value))
+    }
+
+    fn amount(&self, column: &'static str) -> Result<i128, RatingError> {
+        self.decimal(column)?.ok_or_else(|| self.wrong(column, "a decimal"))
     }
 
     fn instant(&self, column: &'static str) -> Result<Option<i64>, RatingError> {
@@ -183,7 +190,7 @@ pub(super) fn driver(cells: &Cells<'_>) -> Result<DriverRow, RatingError> {
         driver: cells.text("driver")?,
         node_id: cells.text("node_id")?,
         resource_id: cells.optional("resource_id"),
-        quantity: cells.decimal("quantity")?.ok_or_else(|| cells.wrong("quantity", "a decimal"))?,
+        quantity: cells.amount("quantity")?,
         valid: cells.span()?,
     })
 }
@@ -258,6 +265,52 @@ pub(super) fn fx_rate(cells: &Cells<'_>) -> Result<FxRow, RatingError> {
         base_currency: cells.text("base_currency")?,
         quote_currency: cells.text("quote_currency")?,
         valid_from: cells.instant("valid_from")?.unwrap_or(i64::MIN),
-        rate: cells.decimal("rate")?.ok_or_else(|| cells.wrong("rate", "a decimal"))?,
+        rate: cells.amount("rate")?,
+    })
+}
+
+pub(super) fn licence(cells: &Cells<'_>) -> Result<LicenceRow, RatingError> {
+    let convention = cells.text("convention")?.parse();
+    Ok(LicenceRow {
+        seller_node_id: cells.text("seller_node_id")?,
+        licence_id: cells.text("licence_id")?,
+        node_id: cells.text("node_id")?,
+        product: cells.text("product")?,
+        sku_id: cells.optional("sku_id"),
+        seats: cells.amount("seats")?,
+        unit_price: cells.amount("unit_price")?,
+        currency: cells.text("currency")?,
+        convention: convention.map_err(|()| cells.wrong("convention", "a proration convention"))?,
+        is_suspended: cells.text("status")? == "suspended",
+        valid: cells.span()?,
+    })
+}
+
+pub(super) fn time_entry(cells: &Cells<'_>) -> Result<TimeEntryRow, RatingError> {
+    Ok(TimeEntryRow {
+        seller_node_id: cells.text("seller_node_id")?,
+        entry_id: cells.text("entry_id")?,
+        node_id: cells.text("node_id")?,
+        project: cells.text("project")?,
+        engineer: cells.text("engineer")?,
+        worked_at: cells.instant("worked_at")?.ok_or_else(|| cells.wrong("worked_at", "an instant"))?,
+        hours: cells.amount("hours")?,
+        rate: cells.amount("rate")?,
+        currency: cells.text("currency")?,
+        description: cells.optional("description"),
+        billable: cells.int("billable")? != 0,
+    })
+}
+
+pub(super) fn contract(cells: &Cells<'_>) -> Result<ContractRow, RatingError> {
+    let commit_period = CommitPeriod::parse(&cells.text("commit_period")?);
+    Ok(ContractRow {
+        seller_node_id: cells.text("seller_node_id")?,
+        contract_id: cells.text("contract_id")?,
+        buyer_node_id: cells.text("buyer_node_id")?,
+        currency: cells.text("currency")?,
+        commit_amount: cells.decimal("commit_amount")?,
+        commit_period: commit_period.ok_or_else(|| cells.wrong("commit_period", "a commit period"))?,
+        valid: cells.span()?,
     })
 }

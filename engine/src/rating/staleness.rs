@@ -11,6 +11,7 @@ use hashbrown::HashSet;
 
 use super::error::RatingError;
 use super::facts::{AttributionTarget, PoolMethod, RefFacts};
+use super::own::OWN_SOURCE;
 use super::reading::{self, Cells};
 use super::span::{DAY_US, Span};
 use crate::catalog::{RefRow, RefTable, SliceKey};
@@ -48,6 +49,8 @@ enum Reach<'a> {
     Nodes(HashSet<Cow<'a, str>>, Span),
     /// Slices of these accounts: provider and, unless any will do, billing account.
     Accounts(Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>, Span),
+    /// The slices of what a seller bills by itself.
+    Own(String, Span),
     /// Every slice that overlaps.
     All(Span),
 }
@@ -75,7 +78,7 @@ pub fn affected(
     let mut found = Vec::new();
     for slice in slices {
         let window = window(&slice.key.billing_period);
-        let hit = reaches.iter().find(|(_, reach)| is_reached(reach, slice, window));
+        let hit = reaches.iter().find(|(_, reach)| is_reached(reach, slice, window, facts));
         if let Some((table, _)) = hit {
             found.push((slice.slice_id, format!("ref.{table} changed")));
         }
@@ -90,9 +93,9 @@ pub fn affected(
 fn spans(change: &RefChange) -> Result<Vec<(&RefRow, Span)>, RatingError> {
     let table = change.table;
     let valid = |row| reading::valid(&Cells { table, row });
-    // A node's or account's row ends where the next begins, so a new or missing row changes how
+    // A node's, account's or licence's row ends where the next begins, so a new or missing row changes how
     // long the one before it holds.
-    let opens = matches!(table.name, "nodes" | "accounts");
+    let opens = matches!(table.name, "nodes" | "accounts" | "licences");
     let open = |span: Span| if opens { Span { until: i64::MAX, ..span } } else { span };
     let (Some(old), Some(new)) = (&change.old, &change.new) else {
         let rows = change.old.iter().chain(&change.new);
@@ -120,9 +123,12 @@ fn window(period: &str) -> Span {
     Span { from: day_us(first) - LATE_DAYS * DAY_US, until: day_us(next) + AFTER_DAYS * DAY_US }
 }
 
-fn is_reached(reach: &Reach<'_>, slice: &SliceFacts, window: Span) -> bool {
+fn is_reached(reach: &Reach<'_>, slice: &SliceFacts, window: Span, facts: &RefFacts) -> bool {
     match reach {
         Reach::All(span) => span.overlaps(window),
+        Reach::Own(seller, span) => {
+            span.overlaps(window) && slice.key.source == OWN_SOURCE && slice.key.billing_account_id == *seller
+        }
         Reach::Accounts(accounts, span) => {
             span.overlaps(window)
                 && accounts.iter().any(|(provider, billing)| {
@@ -131,9 +137,21 @@ fn is_reached(reach: &Reach<'_>, slice: &SliceFacts, window: Span) -> bool {
                 })
         }
         Reach::Nodes(nodes, span) => {
-            span.overlaps(window) && slice.owners.iter().any(|path| path.split('/').any(|node| nodes.contains(node)))
+            span.overlaps(window)
+                && (slice.owners.iter().any(|path| path.split('/').any(|node| nodes.contains(node)))
+                    || slice.key.source == OWN_SOURCE && sells_to(&slice.key.billing_account_id, nodes, facts))
         }
     }
+}
+
+/// Whether a seller is one of these nodes or sells to one.
+fn sells_to(seller: &str, nodes: &HashSet<Cow<'_, str>>, facts: &RefFacts) -> bool {
+    let is_child = |row: &super::facts::NodeRow| row.parent_id.as_deref() == Some(seller);
+    nodes.contains(seller) || facts.nodes.iter().any(|row| is_child(row) && nodes.contains(row.node_id.as_str()))
+}
+
+fn own<'a>(seller: String, span: Span) -> Vec<Reach<'a>> {
+    vec![Reach::Own(seller, span)]
 }
 
 fn one<'a>(node: String, span: Span) -> Vec<Reach<'a>> {
@@ -180,7 +198,13 @@ fn reach<'a>(cells: &Cells<'_>, span: Span, facts: &'a RefFacts) -> Result<Vec<R
             one(policy.buyer_node_id.unwrap_or(policy.node_id), span)
         }
         "fx_rates" => of_rate(facts, &reading::fx_rate(cells)?),
-        "approval_rules" | "users" => Vec::new(),
+        "licences" => own(reading::licence(cells)?.seller_node_id, span),
+        "time_entries" => {
+            let entry = reading::time_entry(cells)?;
+            own(entry.seller_node_id, Span { from: entry.worked_at, until: entry.worked_at + 1 })
+        }
+        "contracts" => own(reading::contract(cells)?.seller_node_id, span),
+        "approval_rules" | "users" | "quotes" => Vec::new(),
         _ => vec![Reach::All(Span::ALWAYS)],
     })
 }

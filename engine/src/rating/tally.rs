@@ -3,6 +3,7 @@
 use arrow::datatypes::i256;
 use hashbrown::{HashMap, HashSet};
 
+use super::assemble::Mark;
 use super::error::RatingError;
 use super::outcome::{Fate, Reason};
 use super::portion::{Amounts, Step};
@@ -97,7 +98,7 @@ impl Default for SliceOutcome {
 
 impl Tally {
     #[inline]
-    pub(crate) fn add(&mut self, place: RowPlace, fate: Fate, is_first: bool, amounts: &Amounts, steps: &[Step]) {
+    pub(crate) fn add(&mut self, place: RowPlace, mark: &Mark, is_first: bool, amounts: &Amounts, steps: &[Step]) {
         let at = usize::try_from(place.slice).unwrap_or_default();
         if self.slices.len() <= at {
             self.slices.resize_with(at + 1, SliceTally::default);
@@ -106,7 +107,8 @@ impl Tally {
         slice.portions += 1;
         slice.rows += u64::from(is_first);
         match amounts.billed {
-            Some(billed) => slice.billed[fate as usize].add(billed),
+            Some(billed) => slice.billed[mark.fate as usize].add(billed),
+            None if mark.above > 0 => {}
             None => *slice.unrated.entry((0, Reason::NoBase)).or_insert(0) += 1,
         }
         if let Some(reason) = steps.last().and_then(|step| step.reason) {

@@ -138,6 +138,8 @@ impl Authority<'_> {
             "pool_shares" | "drivers" => reaches(text("owner_node_id")) && reaches(text("node_id")),
             "rate_cards" => reaches(text("seller_node_id")) && reaches_any(text("buyer_node_id")),
             "approval_rules" => reaches(text("seller_node_id")),
+            "licences" | "time_entries" | "quotes" => reaches(text("seller_node_id")) && reaches(text("node_id")),
+            "contracts" => reaches(text("seller_node_id")) && reaches(text("buyer_node_id")),
             "rate_card_versions" | "rate_rules" => reaches(self.seller_of(text("card_id"))),
             "charge_policies" => reaches(text("node_id")) && reaches_any(text("buyer_node_id")),
             // Exchange rates and logins are not written here by anyone below the root.

@@ -17,7 +17,7 @@ const DEPTH_MAX: usize = 8;
 const KINDS: [&str; 6] = ["distributor", "reseller", "customer", "business_unit", "department", "team"];
 const CATEGORIES: [&str; 5] = ["Usage", "Purchase", "Tax", "Credit", "Adjustment"];
 const POLICIES: [&str; 4] = ["pass", "retain", "report", "rerate"];
-const METHODS: [&str; 9] = [
+const METHODS: [&str; 11] = [
     "markup_pct",
     "margin_pct",
     "discount_pct",
@@ -27,7 +27,15 @@ const METHODS: [&str; 9] = [
     "package",
     "pass_through",
     "zero",
+    "flat",
+    "minimum",
 ];
+const CONVENTIONS: [&str; 4] = ["actual", "30", "full_month", "none"];
+const COMMIT_PERIODS: [&str; 4] = ["month", "quarter", "year", "term"];
+/// What a seat, an hour or a month may cost at most, and how many seats or hours a row has, so that their products fit 38 digits.
+const PRICE_MAX: i128 = 1_000_000_000 * ratehouse_udfs::decimal::ONE;
+const HOURS_MAX: i128 = 10_000 * ratehouse_udfs::decimal::ONE;
+const NET_DAYS_MAX: i64 = 365;
 const POOL_METHODS: [&str; 4] = ["percentage", "usage", "even", "fixed"];
 const HUNDRED: i128 = 100 * ratehouse_udfs::decimal::ONE;
 /// So that the sum of all quantities of a pool fits 38 digits.
@@ -135,6 +143,7 @@ pub fn check(state: &State, root: &str) -> Result<(), SessionError> {
     versions(state)?;
     rules(state, root)?;
     policies(state, &tree)?;
+    own_terms(state, &tree)?;
     rates(state)?;
     users(state, &tree)
 }
@@ -528,6 +537,21 @@ fn rules(state: &State, root: &str) -> Result<(), SessionError> {
     Ok(())
 }
 
+/// What a rule of method flat does not look at.
+const FLAT_HAS_NONE: [&str; 11] = [
+    "provider_name",
+    "service_category",
+    "sku_id",
+    "region_id",
+    "charge_category",
+    "pricing_category",
+    "resource_type",
+    "marketplace",
+    "tag_key",
+    "unit",
+    "bands",
+];
+
 fn method_has_its_values(row: &Record<'_>) -> Result<(), SessionError> {
     let value = row.number("value");
     match row.need("method") {
@@ -538,6 +562,19 @@ fn method_has_its_values(row: &Record<'_>) -> Result<(), SessionError> {
             }
             if row.need("method") == "unit_price" && value < 0 {
                 return Err(row.refuse("a unit price is not negative"));
+            }
+        }
+        "flat" | "minimum" => {
+            if value.is_none_or(|value| !(0..=PRICE_MAX).contains(&value)) {
+                return Err(row.refuse("the method needs a value of 0 to 1000000000, for each month"));
+            }
+            let looks_at = |column: &&str| row.text(column).is_some() || row.int(column).is_some();
+            if row.need("method") == "flat"
+                && let Some(column) = FLAT_HAS_NONE.iter().copied().find(|column| looks_at(column))
+            {
+                return Err(row.refuse(&format!(
+                    "a flat fee matches no charges: leave {column} null; service_name is what it is called"
+                )));
             }
         }
         "graduated" | "volume" | "package" => {
@@ -599,6 +636,64 @@ fn policies(state: &State, tree: &Tree) -> Result<(), SessionError> {
     no_overlap(&rows, |row| {
         vec![row.text("node_id"), row.text("buyer_node_id"), row.text("charge_category"), row.text("charge_class")]
     })
+}
+
+/// What sellers bill by themselves.
+fn own_terms(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let sold = |row: &Record<'_>, node: &str| {
+        node_exists(tree, row, "seller_node_id")?;
+        node_exists(tree, row, node)?;
+        row.currency("currency")?;
+        let (seller, node_id) = (row.need("seller_node_id"), row.need(node));
+        if node_id == seller || !tree.is_within(node_id, seller) {
+            return Err(row.refuse(&format!("{node} must be below seller_node_id")));
+        }
+        Ok(())
+    };
+    let within = |row: &Record<'_>, column: &str| match row.number(column) {
+        Some(value) if !(0..=PRICE_MAX).contains(&value) => {
+            Err(row.refuse(&format!("{column} must be from 0 to 1000000000")))
+        }
+        Some(_) | None => Ok(()),
+    };
+    for row in &records(state, "licences") {
+        sold(row, "node_id")?;
+        row.one_of("convention", &CONVENTIONS)?;
+        row.one_of("status", &["active", "suspended"])?;
+        within(row, "seats")?;
+        within(row, "unit_price")?;
+        if row.text("valid_to").is_some_and(|to| to <= row.need("valid_from")) {
+            return Err(row.refuse("valid_to must be after valid_from"));
+        }
+    }
+    for row in &records(state, "time_entries") {
+        sold(row, "node_id")?;
+        within(row, "hours")?;
+        within(row, "rate")?;
+        if row.number("hours").is_some_and(|hours| hours > HOURS_MAX) {
+            return Err(row.refuse("hours must be at most 10000: one entry is one piece of work"));
+        }
+    }
+    for row in &records(state, "quotes") {
+        sold(row, "node_id")?;
+        within(row, "hours")?;
+    }
+    let contracts = records(state, "contracts");
+    for row in &contracts {
+        sold(row, "buyer_node_id")?;
+        row.one_of("commit_period", &COMMIT_PERIODS)?;
+        if row.number("commit_amount").is_some_and(|amount| !(0..=QUANTITY_MAX).contains(&amount)) {
+            return Err(row.refuse("commit_amount must be from 0 to 1000000000000"));
+        }
+        if row.text("commit_amount").is_some() && row.need("commit_period") == "term" && row.text("valid_to").is_none()
+        {
+            return Err(row.refuse("a commitment of the whole term needs a valid_to"));
+        }
+        if row.int("net_days").is_none_or(|days| !(0..=NET_DAYS_MAX).contains(&days)) {
+            return Err(row.refuse("net_days must be from 0 to 365"));
+        }
+    }
+    no_overlap(&contracts, |row| vec![row.text("seller_node_id"), row.text("contract_id")])
 }
 
 fn rates(state: &State) -> Result<(), SessionError> {

@@ -150,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 39] = [
+pub const RELATIONS: [Relation; 45] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -159,6 +159,8 @@ pub const RELATIONS: [Relation; 39] = [
     shown("public", "margins", Reach::Seller, MARGINS),
     shown("public", "allocations", Reach::Any, SUMS),
     shown("public", "unallocated", Reach::Any, LINES),
+    shown("public", "by_engagement", Reach::Seller, CARDS),
+    shown("public", "seat_counts", Reach::Any, MONEY),
     shown("public", "invoices", Reach::Any, DOCUMENTS),
     shown("public", "invoice_lines", Reach::Any, DOCUMENTS),
     shown("public", "usage", Reach::Root, OPERATIONS),
@@ -193,6 +195,10 @@ pub const RELATIONS: [Relation; 39] = [
     kept("rate_card_versions", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_rules", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("charge_policies", Reach::Any, CARDS, Roles::of(&[Admin, Finance])),
+    kept("licences", Reach::Any, CARDS, Roles::of(&[Admin, Finance])),
+    kept("time_entries", Reach::Any, CARDS, Roles::of(&[Admin, Finance])),
+    kept("quotes", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
+    kept("contracts", Reach::Any, CARDS, Roles::of(&[Admin, Finance])),
     kept("fx_rates", Reach::Any, RATES, Roles::of(&[Admin, Finance])),
     kept("approval_rules", Reach::Any, CARDS, Roles::of(&[Admin])),
     kept("users", Reach::Any, AUDIT, NOBODY),

@@ -140,8 +140,18 @@ fn position(stored: &str, k: usize, data_type: &DataType) -> Expr {
     }
 }
 
-/// The rows that belong to the caller: on its path, and sold down to it.
-pub fn row_filter(scope: &Scope) -> Option<Expr> {
+/// What was sold down to position `k`, or is sold from there by whoever bills it by itself.
+fn reaches(k: usize, begins_at_seller: bool) -> Expr {
+    let bought = col(format!("outcome_{k}")).in_list(vec![lit("billed"), lit("reported")], false);
+    if !begins_at_seller || k + 1 == MAX_POSITIONS {
+        return bought;
+    }
+    let begins = col(format!("outcome_{k}")).is_null().and(col(format!("outcome_{}", k + 1)).is_not_null());
+    bought.or(begins)
+}
+
+/// The rows that belong to the caller: on its path, and sold down to it or by it.
+pub fn row_filter(scope: &Scope, begins_at_seller: bool) -> Option<Expr> {
     if scope.is_root && scope.prefixes.len() == 1 {
         return None;
     }
@@ -149,7 +159,7 @@ pub fn row_filter(scope: &Scope) -> Option<Expr> {
     for (prefix, k) in &scope.prefixes {
         let mut here = under(prefix);
         if *k > 0 {
-            here = here.and(col(format!("outcome_{k}")).in_list(vec![lit("billed"), lit("reported")], false));
+            here = here.and(reaches(*k, begins_at_seller));
         }
         any = any.or(here);
     }
@@ -178,17 +188,22 @@ impl Caller {
         let price = || own(scope, |k| position("price", k + 1, &schema::money()));
         let price_currency = || own(scope, |k| position("currency", k + 1, &text_type));
         let mut columns = vec![
-            money("cost", "What the caller's node pays for it, unrounded, in cost_currency.", cost()),
+            money(
+                "cost",
+                "What the caller's node pays for it, unrounded, in cost_currency; null for what it, or a node below, bills by itself.",
+                cost(),
+            ),
             text("cost_currency", "Currency of cost.", cost_currency()),
         ];
         if self.money == MoneyColumns::CostPriceMargin {
             let margin = when(cost_currency().eq(price_currency()), price() - cost())
+                .when(cost_currency().is_null(), price())
                 .end()
                 .unwrap_or_else(|_| lit(ScalarValue::Null));
             columns.extend([
                 money("price", "What the caller's child on the row's path pays the caller, unrounded; null for what the caller consumes itself.", price()),
                 text("price_currency", "Currency of price.", price_currency()),
-                money("margin", "price - cost where both are in one currency, else null.", cast(margin, schema::money())),
+                money("margin", "price - cost where both are in one currency, else null; price for what the caller bills by itself.", cast(margin, schema::money())),
             ]);
         }
         columns
@@ -491,11 +506,11 @@ impl Caller {
     }
 
     /// Which rows have an edge at `depth` that the caller may see.
-    pub fn tier_filter(&self, edge: &Edge<'_>) -> Expr {
+    pub fn tier_filter(&self, edge: &Edge<'_>, begins_at_seller: bool) -> Expr {
         let (k, depth) = (edge.caller, edge.depth);
         let mut filter = under(edge.prefix).and(col(format!("outcome_{depth}")).is_not_null());
         if k > 0 {
-            filter = filter.and(col(format!("outcome_{k}")).in_list(vec![lit("billed"), lit("reported")], false));
+            filter = filter.and(reaches(k, begins_at_seller));
         }
         if depth > k + 1 && !edge.undisclosed.is_empty() {
             let seller = split_part(col("node_path"), lit("/"), lit(count(depth)));

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Session;
 use crate::catalog::{Change, Commit, RefRow, RefTable, Value};
 use crate::error::Error;
-use crate::rating::RefChange;
+use crate::rating::{RefChange, is_own_method};
 use crate::reference::{Rows, check};
 use crate::security::SessionError;
 
@@ -270,6 +270,8 @@ fn no_ambiguous_rules(state: &BTreeMap<&'static str, Rows>, version: &Version) -
     let own = state.get(table.name).into_iter().flat_map(|rows| rows.values()).filter(|row| {
         row.first().and_then(Value::as_text) == Some(&version.card)
             && row.get(1).and_then(Value::as_int) == Some(version.number)
+            // What are charges of their own price no rows.
+            && !table.position("method").and_then(|at| row.get(at)).and_then(Value::as_text).is_some_and(is_own_method)
     });
     // Rules that set the same dimensions to the same values, by their tag condition.
     let mut groups: BTreeMap<Vec<&Value>, Vec<(&Value, &Value, &str)>> = BTreeMap::new();

@@ -119,12 +119,18 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
         comment: "One row per slice: what a billing account's period holds and how fresh its charges are.",
         columns: &[
             int("slice_id", "Its number."),
-            text("source", "The mapping that reads it."),
+            text("source", "The mapping that reads it; ratehouse for what a seller bills by itself."),
             text("provider_name", "The provider."),
-            text("billing_account_id", "The provider's billing account."),
+            text(
+                "billing_account_id",
+                "The provider's billing account; the seller's node for what it bills by itself.",
+            ),
             text("billing_period", "The provider's billing period."),
             text("role", "priced, or reference for another view of cost that is priced elsewhere."),
-            int("delivery_id", "The delivery that it holds."),
+            int(
+                "delivery_id",
+                "The delivery that it holds; null for what no provider sends, as are the figures of it.",
+            ),
             int("rows", "Usage rows."),
             amount("billed_cost", "Sum of BilledCost, in the provider's currency."),
             amount("effective_cost", "Sum of EffectiveCost."),
@@ -134,9 +140,10 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
             text("stale_reason", "Why they are old."),
         ],
         sql: "select s.slice_id, s.source, s.provider_name, s.billing_account_id, s.billing_period, s.role, d.delivery_id, d.rows, d.billed_cost, d.effective_cost, d.list_cost, r.rated_snapshot, r.stale_since, r.stale_reason \
-              from slice s join delivery_slice d on d.slice_id = s.slice_id join slice_state r on r.slice_id = s.slice_id \
-              where d.begin_snapshot <= ?1 and (d.end_snapshot is null or d.end_snapshot > ?1) \
-              and r.begin_snapshot <= ?1 and (r.end_snapshot is null or r.end_snapshot > ?1) order by s.slice_id",
+              from slice s join slice_state r on r.slice_id = s.slice_id left join delivery_slice d on d.slice_id = s.slice_id \
+              and d.begin_snapshot <= ?1 and (d.end_snapshot is null or d.end_snapshot > ?1) \
+              where r.begin_snapshot <= ?1 and (r.end_snapshot is null or r.end_snapshot > ?1) \
+              and (d.slice_id is not null or s.source = 'ratehouse') order by s.slice_id",
         parties: None,
         detail: None,
     },

@@ -38,10 +38,23 @@ pub(super) struct Reading {
     pub(super) fold: Option<Fold>,
     /// What the rows may be shares of need not be shown to the caller.
     pub(super) has_shares: bool,
+    /// The rows begin at their sellers.
+    pub(super) begins_at_seller: bool,
 }
 
 /// Which files are read as they are, and which are folded for a scope or hold what it need not be shown.
 pub(super) fn readings(table: LakeTable, scope: &Scope, files: FileList) -> Vec<Reading> {
+    if !files.iter().any(|file| file.begins_at_seller()) {
+        return readings_alike(table, scope, files);
+    }
+    let (own, others): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|file| file.begins_at_seller());
+    let own = readings_alike(table, scope, own.into());
+    let own = own.into_iter().map(|reading| Reading { begins_at_seller: true, ..reading });
+    readings_alike(table, scope, others.into()).into_iter().chain(own).collect()
+}
+
+/// The readings of files whose rows all begin at the root, or all at their sellers.
+fn readings_alike(table: LakeTable, scope: &Scope, files: FileList) -> Vec<Reading> {
     let position = scope.prefixes.iter().map(|(_, position)| *position).max().unwrap_or_default();
     if position == 0 || !matches!(table, LakeTable::Charges | LakeTable::ChargesDaily) {
         return folded(table, scope, position, files);
@@ -57,7 +70,7 @@ pub(super) fn readings(table: LakeTable, scope: &Scope, files: FileList) -> Vec<
 }
 
 fn folded(table: LakeTable, scope: &Scope, position: usize, files: FileList) -> Vec<Reading> {
-    let reading = |files, rows, fold| Reading { files, rows, fold, has_shares: false };
+    let reading = |files, rows, fold| Reading { files, rows, fold, has_shares: false, begins_at_seller: false };
     let plain = |files| reading(files, None, None);
     let agree = |file: &DataFile| file.agreed_positions() >= position;
     match table {

@@ -108,8 +108,9 @@ impl LakeSource {
             return Ok(vec![(None, vec![Branch { rows, columns: edges(&invoicing) }])]);
         }
         let mut parts = Vec::new();
-        for Reading { files, rows, fold, has_shares } in readings(table, &moment.scope, files) {
-            let rows = kept(kept(scan(files)?, rows)?, row_filter(&moment.scope))?;
+        for reading in readings(table, &moment.scope, files) {
+            let Reading { files, rows, fold, has_shares, begins_at_seller } = reading;
+            let rows = kept(kept(scan(files)?, rows)?, row_filter(&moment.scope, begins_at_seller))?;
             let rows = match fold {
                 Some(fold) => fold.numbered(&moment.scope, rows)?,
                 None => rows,
@@ -122,7 +123,7 @@ impl LakeSource {
                     for depth in *caller..=moment.tree.deepest() {
                         let edge =
                             Edge { prefix, caller: *caller, depth, undisclosed: &undisclosed, invoicing: &invoicing };
-                        let rows = rows.clone().filter(self.caller.tier_filter(&edge))?;
+                        let rows = rows.clone().filter(self.caller.tier_filter(&edge, begins_at_seller))?;
                         let columns = self.caller.tier(&edge, table == LakeTable::ChargesMonthly);
                         branches.push(Branch { rows, columns });
                     }

@@ -8,6 +8,7 @@ mod land;
 mod landed;
 mod line_identity;
 mod listing;
+mod own;
 mod rate_slices;
 mod refresh;
 mod slice_files;

@@ -11,12 +11,14 @@ use datafusion::logical_expr::ident;
 
 use super::slice_files::{RATED, ROLL_UPS_SHARE, RatedFiles, SliceFiles, money_text};
 use super::{Core, Warehouse};
-use crate::catalog::{CatalogError, Commit, RefTable, SliceKey, SnapshotId, Value};
+use crate::catalog::{CatalogError, Commit, RefTable, SliceKey, SliceRow, SnapshotId, Value};
 use crate::error::Error;
 use crate::lake::schema::MAX_POSITIONS;
 use crate::lake::{FileList, LakeTable};
 use crate::period::BillingPeriod;
-use crate::rating::{BandTotals, RateBook, RatingOptions, RatingOutcome, RatingRun, SliceName, count, rate};
+use crate::rating::{
+    BandTotals, OWN_SOURCE, RateBook, RatingOptions, RatingOutcome, RatingRun, SliceName, count, rate,
+};
 
 /// The columns of usage that rating reads.
 const USAGE_COLUMNS: [&str; 32] = [
@@ -56,7 +58,7 @@ const USAGE_COLUMNS: [&str; 32] = [
 
 /// Rated slices, durable and checked, not yet committed.
 pub(super) struct RatedSlices {
-    pub(super) snapshot: SnapshotId,
+    pub(super) book: Arc<RateBook>,
     pub(super) outcome: RatingOutcome,
     pub(super) files: RatedFiles,
     pub(super) owners: Vec<String>,
@@ -82,14 +84,10 @@ impl Core {
         book: Arc<RateBook>,
         totals: BandTotals,
     ) -> Result<RatedSlices, Error> {
-        let snapshot = book.snapshot();
         let run = RatingRun::new(book, totals);
         let files = SliceFiles::new(self);
         let outcome = rate(usage, &run, Arc::clone(&files) as _, &self.rating_options()?).await?;
-        let files = files.finish(run.places()).await?;
-        let rated = RatedSlices { snapshot, outcome, files, owners: run.places().owners(), counters: Vec::new() };
-        rated.check()?;
-        Ok(rated)
+        RatedSlices::finish(&run, outcome, files).await
     }
 
     /// Rates the usage in files, counting first what prices depend on in sum.
@@ -146,6 +144,15 @@ impl Core {
 }
 
 impl RatedSlices {
+    /// What a run has made, durable.
+    pub(super) async fn finish(run: &RatingRun, outcome: RatingOutcome, files: Arc<SliceFiles>) -> Result<Self, Error> {
+        let files = files.finish(run.places()).await?;
+        let book = Arc::clone(run.book());
+        let rated = Self { book, outcome, files, owners: run.places().owners(), counters: Vec::new() };
+        rated.check()?;
+        Ok(rated)
+    }
+
     /// Law 2 of conservation, and the roll-ups against what they roll up: fails closed.
     fn check(&self) -> Result<(), Error> {
         for (number, (name, outcome)) in self.outcome.slices.iter().enumerate() {
@@ -195,9 +202,22 @@ impl RatedSlices {
             }
         }
         self.commit_counters(commit, name, slice_id)?;
-        commit.set_rated(slice_id, self.snapshot)?;
-        if reference_changed_since(commit, self.snapshot)? {
+        commit.set_rated(slice_id, self.book.snapshot())?;
+        if reference_changed_since(commit, self.book.snapshot())? {
             commit.set_stale(slice_id, "reference data changed while it was rated")?;
+        }
+        self.mark_dependent(commit, name)
+    }
+
+    /// Marks what sellers bill by themselves as stale where it depends on the charges of a slice.
+    fn mark_dependent(&self, commit: &Commit<'_>, changed: &SliceName) -> Result<(), Error> {
+        let seller = (changed.provider_name == OWN_SOURCE).then_some(changed.billing_account_id.as_str());
+        for slice in SliceRow::all_of(commit.tx, OWN_SOURCE)? {
+            let own = name_of(&slice.key)?;
+            let key = (own.billing_account_id.as_str(), own.billing_period);
+            if own != *changed && self.book.own_depends_on(key, (seller, changed.billing_period)) {
+                commit.set_stale(slice.slice_id, "charges that it depends on changed")?;
+            }
         }
         Ok(())
     }

@@ -20,13 +20,27 @@ impl Warehouse {
         let slices = self.core.catalog.read(SliceRow::all)?;
         let wanted: Vec<SliceRow> = match slice {
             Some(id) => {
-                let found = slices.into_iter().find(|s| s.slice_id == id && s.role == "priced");
+                let found = slices.iter().find(|s| s.slice_id == id && s.role == "priced");
                 let missing = || Error::Refused(format!("there is no priced slice {id}: ops.slices lists them"));
-                vec![found.ok_or_else(missing)?]
+                vec![found.cloned().ok_or_else(missing)?]
             }
-            None => slices.into_iter().filter(|s| s.role == "priced" && s.stale_since.is_some()).collect(),
+            None => slices.iter().filter(|s| s.role == "priced" && s.stale_since.is_some()).cloned().collect(),
         };
-        self.refresh_slices(wanted, actor).await
+        let (own, of_providers): (Vec<SliceRow>, Vec<SliceRow>) = wanted.into_iter().partition(SliceRow::is_own);
+        let mut refreshed = self.refresh_slices(of_providers, actor).await?;
+        if slice.is_some() {
+            for slice in own {
+                refreshed += usize::from(self.bill_own(&slice.key, actor).await?);
+            }
+            return Ok(refreshed);
+        }
+        let mut periods: Vec<String> = slices.into_iter().map(|s| s.key.billing_period).collect();
+        periods.sort();
+        periods.dedup();
+        for period in periods {
+            refreshed += self.bill_own_of_period(&period, actor).await?;
+        }
+        Ok(refreshed)
     }
 
     /// Rates the stale slices of a billing period.
@@ -34,9 +48,9 @@ impl Warehouse {
         let slices = self.core.catalog.read(SliceRow::all)?;
         let stale = slices
             .into_iter()
-            .filter(|s| s.role == "priced" && s.stale_since.is_some() && s.key.billing_period == period)
+            .filter(|s| s.role == "priced" && !s.is_own() && s.stale_since.is_some() && s.key.billing_period == period)
             .collect();
-        self.refresh_slices(stale, actor).await
+        Ok(self.refresh_slices(stale, actor).await? + self.bill_own_of_period(period, actor).await?)
     }
 
     async fn refresh_slices(&self, slices: Vec<SliceRow>, actor: &str) -> Result<usize, Error> {

@@ -44,6 +44,13 @@ pub(super) fn charges() -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// Engagements with these amounts.
+fn labour(amounts: &str, truth: Option<&str>) -> SchemaRef {
+    let base = relation("seller_node_id node_id project currency", amounts, "", "");
+    let truths = columns(&DataType::Boolean, truth.unwrap_or_default());
+    Arc::new(Schema::new(base.fields().iter().map(|f| f.as_ref().clone()).chain(truths).collect::<Vec<_>>()))
+}
+
 /// A text function without arguments.
 pub(super) fn function(context: &SessionContext, name: &'static str, value: Option<&'static str>) {
     let body = move |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(ScalarValue::Utf8(value.map(str::to_owned))));
@@ -64,6 +71,8 @@ pub(super) fn register(session: &Session, caller: &'static str, filled: &[(&'sta
         ("usage", schema::usage()),
         ("ref.accounts", Arc::new(Schema::new(accounts))),
         ("ref.nodes", relation("node_id currency fx_policy", "", "", "")),
+        ("ref.time_entries", labour("hours rate", Some("billable"))),
+        ("ref.quotes", labour("hours amount", None)),
         ("ref.fx_rates", relation("fx_rate_id source base_currency quote_currency", "rate", "", "")),
         (
             "ops.rejected_rows",
@@ -72,7 +81,7 @@ pub(super) fn register(session: &Session, caller: &'static str, filled: &[(&'sta
         (
             "ops.slices",
             relation(
-                "billing_period provider_name billing_account_id role stale_reason",
+                "source billing_period provider_name billing_account_id role stale_reason",
                 "billed_cost",
                 "",
                 "slice_id delivery_id rows rated_snapshot stale_since",
@@ -182,7 +191,7 @@ pub(super) fn filled(schema: &SchemaRef, values: &[(&str, ArrayRef)]) -> RecordB
 
 pub(super) fn slice(billed: &'static str, stale_since: Option<i64>) -> RecordBatch {
     let schema = relation(
-        "billing_period provider_name billing_account_id role stale_reason",
+        "source billing_period provider_name billing_account_id role stale_reason",
         "billed_cost",
         "",
         "slice_id delivery_id rows rated_snapshot stale_since",
@@ -191,6 +200,7 @@ pub(super) fn slice(billed: &'static str, stale_since: Option<i64>) -> RecordBat
     filled(
         &schema,
         &[
+            ("source", texts([Some("aws")].into_iter())),
             ("provider_name", texts([Some("AWS")].into_iter())),
             ("billing_account_id", texts([Some("payer")].into_iter())),
             ("role", texts([Some("priced")].into_iter())),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringViewArray};
 use hashbrown::{DefaultHashBuilder, HashMap};
 
-use super::emit::{FATE, FIRST_CURRENCY, FIRST_OUTCOME, NODE, PATH, dates, sums, take_texts};
+use super::emit::{FATE, FIRST_CURRENCY, FIRST_OUTCOME, NODE, ORIGIN, PATH, dates, sums, take_texts};
 use super::groups::{Groups, Record};
 use super::{FIRST_PRICE, MONTHLY_KEY, TERMS_HEAD, TERMS_STEP, Terms};
 use crate::lake::schema::LakeTable;
@@ -37,6 +37,7 @@ struct Edge {
     seller: u32,
     payer: u32,
     is_kept: bool,
+    origin: u32,
     fate: u32,
     currency: u32,
     outcome: u32,
@@ -48,7 +49,7 @@ struct Edge {
 #[derive(Debug)]
 pub(super) struct EdgeTerms {
     list: Vec<Edge>,
-    /// For each terms the number of the edge at each position.
+    /// For each terms the numbers of its edges, one for each position at which the charges exist.
     of_terms: Vec<Vec<u32>>,
 }
 
@@ -64,6 +65,7 @@ impl EdgeTerms {
                     .entry(terms[PATH])
                     .or_insert_with_key(|path| texts.text(*path).split('/').map(|node| texts.number(node)).collect());
                 edges_of(terms, nodes)
+                    .filter(|edge| edge.outcome != NULL)
                     .map(|edge| {
                         *index.entry(edge).or_insert_with(|| {
                             list.push(edge);
@@ -91,7 +93,7 @@ impl EdgeTerms {
                 return take_texts(values, rows.iter().map(|row| row.key[*at]));
             }
             Ok(match name {
-                "origin" => Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n("usage", rows.len()))),
+                "origin" => term(|edge| edge.origin)?,
                 "billing_period" => dates(rows.iter().map(|row| row.key[0])),
                 "fate" => term(|edge| edge.fate)?,
                 "depth" => Arc::new(Int32Array::from_iter_values(edges.iter().map(|edge| edge.depth))),
@@ -126,6 +128,7 @@ fn edges_of(terms: &Terms, nodes: &[u32]) -> impl Iterator<Item = Edge> {
         seller: NULL,
         payer: node(0),
         is_kept: node(0) == terms[NODE],
+        origin: terms[ORIGIN],
         fate: terms[FATE],
         currency: terms[FIRST_CURRENCY],
         outcome: terms[FIRST_OUTCOME],
@@ -173,8 +176,9 @@ impl EdgeSums {
         for (own, at) in key.iter_mut().zip(OF_MONTHLY) {
             *own = group.key[at];
         }
-        for (depth, edge) in terms.of_terms[place(group.key[MONTHLY_KEY - 1])].iter().enumerate() {
+        for edge in &terms.of_terms[place(group.key[MONTHLY_KEY - 1])] {
             key[EDGE_KEY - 1] = *edge;
+            let depth = usize::try_from(terms.list[place(*edge)].depth).unwrap_or_default();
             // From amount to effective cost, as many as the position has.
             let from = [FIRST_PRICE + depth, (FIRST_PRICE + depth).saturating_sub(1), GROUP_EFFECTIVE];
             let has = match depth {

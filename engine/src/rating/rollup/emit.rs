@@ -54,11 +54,12 @@ const MONTHLY_TEXTS: [(&str, usize); 6] = [
 pub(super) const NODE: usize = 0;
 pub(super) const PATH: usize = 1;
 pub(super) const FATE: usize = 2;
-const TERMS_TEXTS: [(&str, usize); 3] = [("node_id", NODE), ("node_path", PATH), ("fate", FATE)];
+const TERMS_TEXTS: [(&str, usize); 4] = [("node_id", NODE), ("node_path", PATH), ("fate", FATE), ("origin", ORIGIN)];
 const OWNER_PLACE: usize = 3;
 const CHILD_PLACE: usize = 4;
-pub(super) const FIRST_CURRENCY: usize = 5;
-pub(super) const FIRST_OUTCOME: usize = 6;
+pub(super) const ORIGIN: usize = 5;
+pub(super) const FIRST_CURRENCY: usize = 6;
+pub(super) const FIRST_OUTCOME: usize = 7;
 
 /// What turns numbers back into texts; made once all rows are in.
 #[derive(Debug)]
@@ -152,7 +153,7 @@ impl Emitter {
 
     fn slice(&self, key: [u32; 3], slices: &mut HashMap<[u32; 3], u32>) -> u32 {
         *slices.entry(key).or_insert_with(|| {
-            self.run.places.slice(&SliceName {
+            self.run.slice(|| SliceName {
                 provider_name: self.run.values.text(key[1]).as_ref().to_owned(),
                 billing_account_id: self.run.values.text(key[2]).as_ref().to_owned(),
                 billing_period: key[0].cast_signed(),
@@ -214,7 +215,6 @@ impl Emitter {
                 take_texts(&self.term_texts, rows.iter().map(|row| self.terms_of(row)[place]))?
             } else {
                 match name {
-                    "origin" => Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n("usage", rows.len()))),
                     "billing_period" => dates(rows.iter().map(|row| row.key[0])),
                     "charge_date" => dates(rows.iter().map(|row| row.key[1])),
                     "marketplace" => {

@@ -28,10 +28,11 @@ use log::{LogWriter, Logs};
 use super::assemble::Mark;
 use super::error::RatingError;
 use super::lanes::Lane;
-use super::outcome::{Fate, Outcome};
+use super::outcome::{Fate, Origin, Outcome};
 use super::portion::{Portion, Step};
 use super::portions::Continuity;
 use super::reader::{Column, Reader};
+use super::texts::NULL;
 use crate::lake::schema::MAX_POSITIONS;
 
 /// Numbers of a daily group: see [`daily_key`].
@@ -45,11 +46,11 @@ pub(crate) const SUMS_MAX: usize = FIRST_PRICE + MAX_POSITIONS;
 /// Groups of one worker that are merged before they are logged.
 const GROUPS_MAX: usize = 1 << 12;
 
-/// What the positions of a charge say besides amounts, as numbers: node, path, fate, owner, child,
+/// What the positions of a charge say besides amounts, as numbers: node, path, fate, owner, child, origin,
 /// then currency and outcome of the root, then currency, outcome and rate of each buyer.
 pub(crate) type Terms = [u32];
 /// Numbers before the first buyer's.
-pub(crate) const TERMS_HEAD: usize = 7;
+pub(crate) const TERMS_HEAD: usize = 8;
 /// Numbers of each buyer.
 pub(crate) const TERMS_STEP: usize = 3;
 
@@ -67,6 +68,7 @@ pub(crate) struct RollUpShared {
     runtime: Arc<RuntimeEnv>,
     outcomes: [u32; 4],
     fates: [u32; Fate::ALL.len()],
+    origins: [u32; Origin::ALL.len()],
 }
 
 impl RollUpShared {
@@ -77,6 +79,7 @@ impl RollUpShared {
             runtime,
             outcomes: Outcome::ALL.map(|outcome| run.terms.number(outcome.name())),
             fates: Fate::ALL.map(|fate| run.terms.number(fate.name())),
+            origins: Origin::ALL.map(|origin| run.terms.number(origin.name())),
         })
     }
 
@@ -140,7 +143,7 @@ impl RollUps {
         use std::hash::BuildHasher;
 
         let (reader, at) = row;
-        let terms = self.terms(mark.fate, lane, portion, steps);
+        let terms = self.terms(mark, lane, portion, steps);
         let mut sums = [0; SUMS_MAX];
         let amounts = &portion.amounts;
         let mut mask = 0_u16;
@@ -186,21 +189,23 @@ impl RollUps {
         self.logs.finish()
     }
 
-    fn terms(&mut self, fate: Fate, lane: &Lane, portion: &Portion<'_>, steps: &[Step]) -> u32 {
-        let first = if portion.amounts.billed.is_some() { Outcome::Billed } else { Outcome::Unrated };
+    fn terms(&mut self, mark: &Mark, lane: &Lane, portion: &Portion<'_>, steps: &[Step]) -> u32 {
+        let outcomes = &self.shared.outcomes;
         self.scratch.clear();
         self.scratch.extend([
             lane.node_id,
             lane.node_path,
-            self.shared.fates[fate as usize],
+            self.shared.fates[mark.fate as usize],
             lane.owner_place,
             lane.child_place,
+            self.shared.origins[mark.origin as usize],
             portion.currency,
-            self.shared.outcomes[first as usize],
+            mark.first_outcome(&portion.amounts).map_or(NULL, |outcome| outcomes[outcome as usize]),
         ]);
-        for (edge, step) in lane.edges.iter().zip(steps) {
-            let outcome = self.shared.outcomes[step.outcome as usize];
-            self.scratch.extend([edge.currency, outcome, step.fx_rate]);
+        for ((edge, step), position) in lane.edges.iter().zip(steps).zip(1..) {
+            let exists = position >= mark.above;
+            let terms = [edge.currency, outcomes[step.outcome as usize], step.fx_rate];
+            self.scratch.extend(if exists { terms } else { [NULL; TERMS_STEP] });
         }
         match self.known_terms.get(self.scratch.as_slice()) {
             Some(number) => *number,

@@ -13,7 +13,7 @@ use super::steps::Step;
 use super::{Explaining, reads};
 use crate::catalog::CatalogError;
 use crate::lake::schema::MAX_POSITIONS;
-use crate::rating::{Cause, Dimension, PoolMethod, Question, RateBook, RowTexts, RuleRow, Span, Traced};
+use crate::rating::{Cause, Dimension, Origin, PoolMethod, Question, RateBook, RowTexts, RuleRow, Span, Traced};
 use crate::security::policy::{TermsShown, terms_shown};
 
 /// A charge as the caller may explain it.
@@ -82,9 +82,17 @@ pub(super) fn steps_of(explaining: &Explaining, rows: &RecordBatch, row: usize) 
     let snapshot = charge.number("rated_snapshot").unwrap_or_default();
     let book = explaining.shared.core.book(snapshot).map_err(external)?;
     let story = Story { explaining, charge, book };
-    let mut steps = vec![story.line()?];
-    steps.extend(story.causes());
-    steps.push(story.purchase());
+    let mut steps = Vec::new();
+    if story.charge.text("origin") == Some(Origin::Usage.name()) {
+        steps.push(story.line()?);
+        steps.extend(story.causes());
+    } else {
+        steps.push(story.own());
+    }
+    // What the caller, or a node below it, bills by itself has cost nobody anything above.
+    if story.charge.text("outcome_0").is_some() {
+        steps.push(story.purchase());
+    }
     if reads(&explaining.shared, "charges_by_tier") {
         for place in 1..MAX_POSITIONS {
             steps.extend(story.sale(place)?);
@@ -159,6 +167,31 @@ impl Story<'_> {
             details: Some(Json::Object(details).to_string()),
             ..Step::default()
         })
+    }
+
+    /// What a seller bills by itself; who that is, if not from above the caller.
+    fn own(&self) -> Step {
+        let charge = &self.charge;
+        let text = |name: &str| charge.text(name).unwrap_or_default();
+        let mut description = format!("{}: {}", text("origin"), text("description"));
+        if let Some(quantity) = charge.money("quantity") {
+            description += &format!(", {} {}", plain(quantity), text("unit"));
+        }
+        let exists = |place: &usize| charge.text(&format!("outcome_{place}")).is_some();
+        let first = (0..MAX_POSITIONS).find(exists).unwrap_or_default();
+        let names =
+            ["billing_period", "charge_period_start", "charge_period_end", "service_name", "sku_id", "resource_id"];
+        let details = names.map(|name| (name.to_owned(), charge.shown(name)));
+        let details: serde_json::Map<String, Json> =
+            details.into_iter().filter(|(_, shown)| !shown.is_null()).collect();
+        Step {
+            kind: "own",
+            description,
+            seller: first.checked_sub(1).and_then(|at| charge.path().get(at).map(|seller| (*seller).to_owned())),
+            buyer: Some(self.owner().to_owned()),
+            details: Some(Json::Object(details).to_string()),
+            ..Step::default()
+        }
     }
 
     fn owner(&self) -> &str {
@@ -345,6 +378,10 @@ impl Story<'_> {
             base: Some("cost".to_owned()),
             ..Step::default()
         };
+        if charge.text(&at("outcome", place - 1)).is_none() {
+            step.description = format!("what {buyer} pays {seller}, who bills it by itself");
+            step.base = None;
+        }
         step.fx_rate = step.fx_rate_id.as_deref().and_then(|id| self.book.fx().named(id));
         if outcome == "retained" || outcome == "unrated" {
             let verb = if outcome == "retained" { "keeps it" } else { "has no price for it" };

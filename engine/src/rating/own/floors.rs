@@ -1,0 +1,262 @@
+//! What buyers are charged at least: minimums of rate cards, and commitments of contracts.
+
+use datafusion::logical_expr::{Expr, ScalarUDF, col, lit};
+use datafusion::scalar::ScalarValue;
+use ratehouse_udfs::decimal::{Rounding, mul_div_round};
+use ratehouse_udfs::json::{self, JsonFunction};
+
+use super::fees::{EdgeRule, edge_rules};
+use super::{Month, OWN_SOURCE, OwnRow, times_below};
+use crate::rating::book::RateBook;
+use crate::rating::facts::{CommitPeriod, ContractRow, MINIMUM, RuleRow};
+use crate::rating::outcome::{Origin, Outcome};
+use crate::rating::span::Span;
+use crate::rating::tags;
+use crate::rating::tree::NodeIndex;
+
+/// What a buyer is charged at least, and which charges count for it.
+#[derive(Debug, Clone)]
+pub struct Floor {
+    /// The row that it becomes; its amount is what must be reached.
+    row: OwnRow,
+    /// Where charges of the edge lie: the buyer's paths with its position in each.
+    paths: Vec<(String, usize)>,
+    /// The first and the last billing period that count.
+    periods: (i32, i32),
+    /// From this day on, and before that one, where the month has several floors one after the other.
+    days: (Option<i32>, Option<i32>),
+    /// Says what a day is.
+    month: Month,
+    /// What it looks at; none is everything but taxes and credits.
+    rule: Option<RuleRow>,
+}
+
+/// What of `charges_daily` counts for a floor on one path of the buyer.
+#[derive(Debug)]
+pub struct Counted {
+    /// Which rows.
+    pub filter: Expr,
+    /// What of them is added up.
+    pub amount: Expr,
+}
+
+/// The floors of a seller that end in a month.
+pub(super) fn floors(book: &RateBook, seller: NodeIndex, month: &Month) -> Vec<Floor> {
+    let rules = edge_rules(book, seller, month, MINIMUM);
+    let mut floors: Vec<Floor> = rules.iter().filter_map(|rule| of_rule(book, seller, month, rule, &rules)).collect();
+    let contracts = book.own.contracts.get(&seller).into_iter().flatten();
+    floors.extend(contracts.filter_map(|contract| of_contract(book, seller, month, contract)));
+    floors
+}
+
+fn of_rule(
+    book: &RateBook,
+    seller: NodeIndex,
+    month: &Month,
+    held: &EdgeRule<'_>,
+    all: &[EdgeRule<'_>],
+) -> Option<Floor> {
+    // A change of version within the month ends one floor and begins another, at a day.
+    let same = all.iter().filter(|other| other.buyer == held.buyer && other.rule.rule_id == held.rule.rule_id);
+    let is_first = same.clone().all(|other| other.span.from >= held.span.from);
+    let next = same.map(|other| other.span.from).filter(|from| *from > held.span.from).min();
+    Some(Floor {
+        row: held.row(book, seller, Origin::Minimum, held.amount(month)?),
+        paths: paths(book, seller, held.buyer),
+        periods: (month.period, month.period),
+        days: ((!is_first).then(|| month.day_of(held.span.from)), next.map(|from| month.day_of(from))),
+        month: *month,
+        rule: Some(held.rule.clone()),
+    })
+}
+
+fn of_contract(book: &RateBook, seller: NodeIndex, month: &Month, contract: &ContractRow) -> Option<Floor> {
+    let committed = contract.commit_amount?;
+    let buyer = book.tree.node(&contract.buyer_node_id)?;
+    // It ends with the edge that it is about.
+    let times = times_below(&book.tree, buyer, seller, contract.valid.intersect(month.span));
+    let is_edge = |span: &Span| book.tree.path(buyer, span.from).is_some_and(|path| path.ends_with(&[seller, buyer]));
+    let span = times.into_iter().find(is_edge)?;
+    let first = month.at(contract.valid.from)?;
+    let months = first.months_until(month)?;
+    let is_last = contract.valid.until <= month.span.until;
+    let (begins, amount) = match contract.commit_period.months().and_then(|length| i32::try_from(length).ok()) {
+        None if is_last => (first, committed),
+        None => return None,
+        Some(length) if is_last || (months + 1) % length == 0 => {
+            let begins = month.after(-(months % length))?;
+            let whole = Span { from: begins.span.from, until: begins.after(length)?.span.from };
+            (begins, share(committed, contract.valid.intersect(whole), whole, month)?)
+        }
+        Some(_) => return None,
+    };
+    let name = format!("{}/{}", contract.contract_id, contract.valid.from);
+    let what = match contract.commit_period {
+        CommitPeriod::Month => "month",
+        CommitPeriod::Quarter => "quarter",
+        CommitPeriod::Year => "year",
+        CommitPeriod::Term => "term",
+    };
+    Some(Floor {
+        row: OwnRow {
+            origin: Origin::Shortfall,
+            seller,
+            node: buyer,
+            name,
+            span,
+            category: "Purchase",
+            service_name: Some("Commitment".to_owned()),
+            sku_id: None,
+            resource_id: Some(contract.contract_id.clone()),
+            description: format!("Shortfall of the {what}'s commitment, contract {}", contract.contract_id),
+            tags: None,
+            quantity: None,
+            unit: None,
+            amount,
+            currency: contract.currency.clone(),
+            rule: None,
+        },
+        paths: paths(book, seller, buyer),
+        periods: (begins.period, month.period),
+        days: (None, None),
+        month: *month,
+        rule: None,
+    })
+}
+
+/// What is committed for a part of a commit period.
+fn share(committed: i128, part: Span, whole: Span, month: &Month) -> Option<i128> {
+    let (part, whole) = (month.on_the_wall(part), month.on_the_wall(whole));
+    let (covered, length) = (i128::from(part.1 - part.0), i128::from(whole.1 - whole.0));
+    mul_div_round(committed, covered, length, Rounding::HalfEven).ok()
+}
+
+/// Every path on which the buyer has ever bought from the seller.
+fn paths(book: &RateBook, seller: NodeIndex, buyer: NodeIndex) -> Vec<(String, usize)> {
+    let tree = &book.tree;
+    let mut found = Vec::new();
+    let mut at = i64::MIN;
+    loop {
+        let (_, holds) = tree.stretch(buyer, at);
+        if let Some(path) = tree.path(buyer, at).filter(|path| path.ends_with(&[seller, buyer])) {
+            let here = (tree.path_text(&path), path.len() - 1);
+            if !found.contains(&here) {
+                found.push(here);
+            }
+        }
+        if holds.until == i64::MAX {
+            return found;
+        }
+        at = holds.until;
+    }
+}
+
+impl Floor {
+    /// The billing periods whose charges count, first and last.
+    pub fn periods(&self) -> (i32, i32) {
+        self.periods
+    }
+
+    /// What of `charges_daily` counts, path by path of the buyer; the seller's own rows of the month are not among it.
+    pub fn counted(&self) -> Vec<Counted> {
+        self.paths
+            .iter()
+            .map(|(path, position)| {
+                let node_path = || col("node_path");
+                let below = node_path().gt_eq(lit(format!("{path}/"))).and(node_path().lt(lit(format!("{path}0"))));
+                let mut filter = node_path().eq(lit(path.as_str())).or(below);
+                filter = filter.and(col(format!("outcome_{position}")).eq(lit(Outcome::Billed.name())));
+                let floors = [Origin::Minimum, Origin::Shortfall].map(|origin| lit(origin.name()));
+                filter = filter.and(col("origin").in_list(floors.to_vec(), true));
+                for condition in self.conditions() {
+                    filter = filter.and(condition);
+                }
+                Counted { filter, amount: col(format!("price_{position}")) }
+            })
+            .collect()
+    }
+
+    fn conditions(&self) -> Vec<Expr> {
+        let day = |number: i32| lit(ScalarValue::Date32(Some(number)));
+        let mut all = vec![col("billing_period").between(day(self.periods.0), day(self.periods.1))];
+        all.extend(self.days.0.map(|from| col("charge_date").gt_eq(day(from))));
+        all.extend(self.days.1.map(|before| col("charge_date").lt(day(before))));
+        let Some(rule) = &self.rule else {
+            all.push(col("charge_category").in_list(vec![lit("Tax"), lit("Credit")], true));
+            return all;
+        };
+        for (column, wanted) in texts(rule) {
+            all.extend(wanted.map(|wanted| col(column).eq(lit(wanted))));
+        }
+        if rule.charge_category.is_none() {
+            all.push(col("charge_category").in_list(vec![lit("Usage"), lit("Purchase")], false));
+        }
+        all.extend(rule.marketplace.map(|wanted| col("marketplace").eq(lit(wanted))));
+        if let Some(key) = &rule.tag_key {
+            let read = ScalarUDF::from(JsonFunction::new(json::Step::Field, json::Shown::Text));
+            let value = read.call(vec![col("rule_tags"), lit(key.as_str())]);
+            all.push(match &rule.tag_value {
+                Some(wanted) => value.eq(lit(wanted.as_str())),
+                None => value.is_not_null(),
+            });
+        }
+        all
+    }
+
+    /// What of the seller's own rows of the month counts.
+    pub fn own(&self, book: &RateBook, rows: &[OwnRow]) -> Option<i128> {
+        let counts = rows.iter().filter(|row| {
+            let path = book.tree.path(row.node, row.span.from).unwrap_or_default();
+            let is_of_edge = path.windows(2).any(|edge| edge == [self.row.seller, self.row.node]);
+            let day = self.month.day_of(row.span.from);
+            let is_of_time =
+                self.days.0.is_none_or(|from| from <= day) && self.days.1.is_none_or(|before| day < before);
+            is_of_edge && is_of_time && self.rule.as_ref().is_none_or(|rule| matches(rule, row))
+        });
+        counts.into_iter().try_fold(0_i128, |sum, row| sum.checked_add(row.amount))
+    }
+
+    /// The row that brings what was charged up to the floor; none where it is reached.
+    pub fn missing(mut self, charged: i128) -> Option<OwnRow> {
+        self.row.amount = self.row.amount.checked_sub(charged).filter(|missing| *missing > 0)?;
+        Some(self.row)
+    }
+}
+
+/// The texts that a rule looks at, by column.
+fn texts(rule: &RuleRow) -> [(&'static str, Option<&str>); 9] {
+    [
+        ("provider_name", rule.provider_name.as_deref()),
+        ("service_category", rule.service_category.as_deref()),
+        ("service_name", rule.service_name.as_deref()),
+        ("sku_id", rule.sku_id.as_deref()),
+        ("region_id", rule.region_id.as_deref()),
+        ("charge_category", rule.charge_category.as_deref()),
+        ("pricing_category", rule.pricing_category.as_deref()),
+        ("resource_type", rule.resource_type.as_deref()),
+        ("unit", rule.unit.as_deref()),
+    ]
+}
+
+fn matches(rule: &RuleRow, row: &OwnRow) -> bool {
+    let is_sold = matches!(row.category, "Usage" | "Purchase");
+    let texts_match = texts(rule).into_iter().all(|(column, wanted)| {
+        let held = match column {
+            "provider_name" => Some(OWN_SOURCE),
+            "service_name" => row.service_name.as_deref(),
+            "sku_id" => row.sku_id.as_deref(),
+            "charge_category" => Some(row.category),
+            "unit" => row.unit,
+            _ => None,
+        };
+        wanted.is_none() || wanted == held
+    });
+    let tag_matches = rule.tag_key.as_ref().is_none_or(|wanted| {
+        let mut found = false;
+        tags::each_tag(row.tags.as_deref().unwrap_or_default(), &mut |key, value| {
+            found |= key == wanted && rule.tag_value.as_ref().is_none_or(|wanted| wanted == value);
+        });
+        found
+    });
+    texts_match && tag_matches && rule.marketplace != Some(true) && (rule.charge_category.is_some() || is_sold)
+}

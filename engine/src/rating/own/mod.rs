@@ -1,0 +1,178 @@
+//! What sellers bill by themselves: seats, hours worked, flat fees, minimums and missed commitments.
+//!
+//! No provider sends these. They are made of reference rows, a month of the seller's at a time, and lie in slices of their own
+//! (source `ratehouse`, the seller for an account). A row begins at its seller's edge: above it does not exist, and further down
+//! it is priced like any charge.
+
+mod batch;
+mod fees;
+mod floors;
+mod labour;
+mod licences;
+mod month;
+mod rate;
+
+use hashbrown::HashMap;
+
+pub use floors::Floor;
+pub(crate) use month::Month;
+pub use rate::rate_own;
+
+use super::book::RateBook;
+use super::facts::{ContractRow, LicenceRow, RefFacts, TimeEntryRow};
+use super::outcome::Origin;
+use super::span::Span;
+use super::tree::{NodeIndex, Tree};
+
+/// The source of slices that no provider sends, and the provider of their rows.
+pub const OWN_SOURCE: &str = "ratehouse";
+
+/// A row that a seller bills by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnRow {
+    /// What it is.
+    pub(crate) origin: Origin,
+    /// Who bills it.
+    pub(crate) seller: NodeIndex,
+    /// Who has it: a node below the seller.
+    pub(crate) node: NodeIndex,
+    /// Tells it from the seller's other rows of the month and origin.
+    pub(crate) name: String,
+    /// When it was used.
+    pub(crate) span: Span,
+    /// FOCUS charge category.
+    pub(crate) category: &'static str,
+    /// What it is called.
+    pub(crate) service_name: Option<String>,
+    /// Its SKU.
+    pub(crate) sku_id: Option<String>,
+    /// What it is about: the licence, the entry, the contract.
+    pub(crate) resource_id: Option<String>,
+    /// What the buyer reads.
+    pub(crate) description: String,
+    /// A JSON object.
+    pub(crate) tags: Option<String>,
+    /// Scale 18.
+    pub(crate) quantity: Option<i128>,
+    /// Of the quantity.
+    pub(crate) unit: Option<&'static str>,
+    /// What the seller's child on the way to the node pays, scale 18.
+    pub(crate) amount: i128,
+    /// Of the amount.
+    pub(crate) currency: String,
+    /// The rule that says so, `card/version/rule`.
+    pub(crate) rule: Option<String>,
+}
+
+/// Reference rows that sellers bill by, by seller.
+#[derive(Debug, Default)]
+pub(crate) struct OwnTerms {
+    /// Each ends where the licence's next row begins.
+    licences: HashMap<NodeIndex, Vec<LicenceRow>>,
+    time_entries: HashMap<NodeIndex, Vec<TimeEntryRow>>,
+    contracts: HashMap<NodeIndex, Vec<ContractRow>>,
+}
+
+impl OwnTerms {
+    pub(crate) fn compile(facts: &RefFacts, tree: &Tree) -> Self {
+        let mut terms = Self::default();
+        let mut licences = facts.licences.clone();
+        licences.sort_by(|a, b| {
+            (&a.seller_node_id, &a.licence_id, a.valid.from).cmp(&(&b.seller_node_id, &b.licence_id, b.valid.from))
+        });
+        for at in 1..licences.len() {
+            let next = (licences[at].seller_node_id.clone(), licences[at].licence_id.clone(), licences[at].valid.from);
+            let row = &mut licences[at - 1];
+            if (&row.seller_node_id, &row.licence_id) == (&next.0, &next.1) {
+                row.valid.until = row.valid.until.min(next.2);
+            }
+        }
+        for row in licences {
+            if let Some(seller) = tree.node(&row.seller_node_id) {
+                terms.licences.entry(seller).or_default().push(row);
+            }
+        }
+        for row in facts.time_entries.iter().filter(|row| row.billable) {
+            if let Some(seller) = tree.node(&row.seller_node_id) {
+                terms.time_entries.entry(seller).or_default().push(row.clone());
+            }
+        }
+        for row in facts.contracts.iter().filter(|row| row.commit_amount.is_some()) {
+            if let Some(seller) = tree.node(&row.seller_node_id) {
+                terms.contracts.entry(seller).or_default().push(row.clone());
+            }
+        }
+        terms
+    }
+}
+
+impl RateBook {
+    /// The sellers that may bill something by themselves in a billing period (days since 1970 of its first day), those nearer the
+    /// root first: what they bill counts for those below.
+    pub fn own_sellers(&self, period: i32) -> Vec<NodeIndex> {
+        let around = Month::around(period);
+        let own = &self.own;
+        let licences = own.licences.iter().filter(|(_, rows)| rows.iter().any(|row| row.valid.overlaps(around)));
+        let entries = own.time_entries.iter().filter(|(_, rows)| rows.iter().any(|row| around.contains(row.worked_at)));
+        let contracts = own.contracts.iter().filter(|(_, rows)| rows.iter().any(|row| row.valid.overlaps(around)));
+        let mut sellers: Vec<NodeIndex> = licences.map(|(seller, _)| *seller).collect();
+        sellers.extend(entries.map(|(seller, _)| *seller));
+        sellers.extend(contracts.map(|(seller, _)| *seller));
+        sellers.extend(self.cards.with_own_rules(around));
+        let depth = |seller: &NodeIndex| self.tree.path(*seller, around.from).map_or(usize::MAX, |path| path.len());
+        sellers.sort_by_key(|seller| (depth(seller), *seller));
+        sellers.dedup();
+        sellers
+    }
+
+    /// What a seller bills by itself in a billing period, without what depends on other charges.
+    pub fn own_rows(&self, seller: NodeIndex, period: i32) -> Vec<OwnRow> {
+        let Some(month) = Month::of(&self.tree, seller, period) else { return Vec::new() };
+        let mut rows = licences::rows(self, seller, &month);
+        rows.extend(labour::rows(self, seller, &month));
+        rows.extend(fees::rows(self, seller, &month));
+        rows
+    }
+
+    /// What a seller's buyers must be charged at least by the end of a billing period.
+    pub fn own_floors(&self, seller: NodeIndex, period: i32) -> Vec<Floor> {
+        let Some(month) = Month::of(&self.tree, seller, period) else { return Vec::new() };
+        floors::floors(self, seller, &month)
+    }
+}
+
+impl RateBook {
+    /// Whether what a seller bills by itself in a period may depend on charges of another period: those of its buyers, or those that
+    /// another seller bills by itself.
+    pub fn own_depends_on(&self, (seller, period): (&str, i32), (above, changed): (Option<&str>, i32)) -> bool {
+        let Some(seller) = self.tree.node(seller) else { return false };
+        let around = Month::around(period);
+        let has_minimums = || changed == period && self.cards.with_own_rules(around).any(|other| other == seller);
+        let contracts = || self.own.contracts.get(&seller).into_iter().flatten();
+        let has_commitments = || changed <= period && contracts().any(|row| row.valid.overlaps(around));
+        let is_below = |above: &str| {
+            let path = self.tree.path(seller, around.from).unwrap_or_default();
+            path.iter().any(|node| *node != seller && self.tree.name(*node) == above)
+        };
+        above.is_none_or(is_below) && (has_minimums() || has_commitments())
+    }
+}
+
+/// The times in which a node stands below a seller, within a span.
+fn times_below(tree: &Tree, node: NodeIndex, seller: NodeIndex, within: Span) -> Vec<Span> {
+    let mut times: Vec<Span> = Vec::new();
+    let mut at = within.from;
+    while at < within.until {
+        let (stretch, holds) = tree.stretch(node, at);
+        let is_below = stretch
+            .is_some_and(|stretch| node != seller && stretch.rows.iter().any(|row| tree.node_of_row(*row) == seller));
+        let until = holds.until.min(within.until);
+        match times.last_mut() {
+            Some(last) if is_below && last.until == at => last.until = until,
+            _ if is_below => times.push(Span { from: at, until }),
+            _ => {}
+        }
+        at = until;
+    }
+    times
+}

@@ -1,0 +1,143 @@
+//! What sellers bill by themselves: made of reference rows and of what else was charged, a commit for each seller and period.
+
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{Decimal128Type, i256};
+use futures::TryStreamExt;
+
+use super::Warehouse;
+use super::rate_slices::{RatedSlices, name_of};
+use super::slice_files::SliceFiles;
+use crate::catalog::{CatalogError, Change, Commit, SliceKey, SliceRow, SnapshotId};
+use crate::error::Error;
+use crate::lake::LakeTable;
+use crate::period::BillingPeriod;
+use crate::rating::{Floor, OWN_SOURCE, OwnRow, RateBook, RatingError, RatingRun, rate_own};
+
+/// How often it starts over when other commits get in between.
+const ATTEMPTS_MAX: usize = 5;
+
+impl Warehouse {
+    /// Brings all that sellers bill by themselves in a period up to date, sellers nearer the root first. Gives how many slices changed.
+    pub(super) async fn bill_own_of_period(&self, period: &str, actor: &str) -> Result<usize, Error> {
+        let month: BillingPeriod = period.parse().map_err(|_| CatalogError::Malformed { what: "billing period" })?;
+        let book = self.core.book(self.core.catalog.head()?)?;
+        let mut sellers: Vec<String> = book
+            .own_sellers(month.first_day_number())
+            .into_iter()
+            .map(|seller| book.tree().name(seller).to_owned())
+            .collect();
+        // Whoever had something and has it no more comes last: nothing depends on it.
+        for slice in self.core.catalog.read(|tx| SliceRow::all_of(tx, OWN_SOURCE))? {
+            if slice.key.billing_period == period && !sellers.contains(&slice.key.billing_account_id) {
+                sellers.push(slice.key.billing_account_id);
+            }
+        }
+        let mut billed = 0;
+        for seller in sellers {
+            let key = SliceKey {
+                source: OWN_SOURCE.to_owned(),
+                provider_name: OWN_SOURCE.to_owned(),
+                billing_account_id: seller,
+                billing_period: period.to_owned(),
+            };
+            let held = self.core.catalog.read(|tx| SliceRow::find(tx, &key))?;
+            let is_fresh = held.is_some_and(|held| held.rated_snapshot.is_some() && held.stale_since.is_none());
+            if !is_fresh {
+                billed += usize::from(self.bill_own(&key, actor).await?);
+            }
+        }
+        Ok(billed)
+    }
+
+    /// Bills what a seller bills by itself in a period; false where there is nothing, and never was.
+    pub(super) async fn bill_own(&self, key: &SliceKey, actor: &str) -> Result<bool, Error> {
+        let name = name_of(key)?;
+        let change = Change::new(actor, "refresh", format!("own charges of {}", key.billing_account_id));
+        for _ in 0..ATTEMPTS_MAX {
+            let snapshot = self.core.catalog.head()?;
+            let book = self.core.book(snapshot)?;
+            let Some(seller) = book.tree().node(&key.billing_account_id) else { return Ok(false) };
+            let floors = book.own_floors(seller, name.billing_period);
+            let periods = floors.iter().map(Floor::periods).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+            let held = self.core.catalog.read(|tx| SliceRow::find(tx, key))?;
+            let mut rows = book.own_rows(seller, name.billing_period);
+            if rows.is_empty() && floors.is_empty() && held.is_none() {
+                return Ok(false);
+            }
+            let own_slice = held.map(|held| held.slice_id);
+            let missing = self.missing(&book, &rows, (floors, own_slice), snapshot).await?;
+            rows.extend(missing);
+            let run = RatingRun::own(book, name.clone());
+            let files = SliceFiles::new(&self.core);
+            let options = self.core.rating_options()?;
+            let outcome = rate_own(rows, name.billing_period, &run, Arc::clone(&files) as _, &options).await?;
+            let rated = RatedSlices::finish(&run, outcome, files).await?;
+            let committed = self.core.catalog.commit::<_, Error>(&change, |commit| {
+                if let Some(periods) = periods
+                    && charges_changed_since(commit, snapshot, periods)?
+                {
+                    return Err(CatalogError::Conflict.into());
+                }
+                let slice_id = commit.ensure_slice(key, "priced")?;
+                rated.commit_slice(commit, &name, slice_id)
+            });
+            match committed {
+                Ok(_) => return Ok(true),
+                Err(Error::Catalog(CatalogError::Conflict)) => self.discard(rated.files.paths()).await,
+                Err(error) => {
+                    self.discard(rated.files.paths()).await;
+                    return Err(error);
+                }
+            }
+        }
+        Err(Error::Refused("charges kept changing while what depends on them was billed: try again".to_owned()))
+    }
+
+    /// What brings charges up to their floors.
+    async fn missing(
+        &self,
+        book: &RateBook,
+        rows: &[OwnRow],
+        (floors, own_slice): (Vec<Floor>, Option<i64>),
+        snapshot: SnapshotId,
+    ) -> Result<Vec<OwnRow>, Error> {
+        let mut missing = Vec::new();
+        for floor in floors {
+            let (first, last) = floor.periods();
+            let files = self.core.files(LakeTable::ChargesDaily, snapshot, |file| {
+                (first..=last).contains(&file.billing_period) && Some(file.slice_id) != own_slice
+            })?;
+            let mut sum = i256::ZERO;
+            for counted in floor.counted() {
+                let rows = self.core.private.read_table(self.core.scan(LakeTable::ChargesDaily, Arc::clone(&files)))?;
+                let mut amounts = rows.filter(counted.filter)?.select(vec![counted.amount])?.execute_stream().await?;
+                while let Some(batch) = amounts.try_next().await? {
+                    let amounts = batch.column(0).as_primitive::<Decimal128Type>();
+                    sum = amounts.iter().flatten().fold(sum, |sum, amount| sum.wrapping_add(i256::from_i128(amount)));
+                }
+            }
+            let too_large = || Error::from(RatingError::Sum { what: "charges that count for a minimum or commitment" });
+            let own = floor.own(book, rows).ok_or_else(too_large)?;
+            let charged = sum.wrapping_add(i256::from_i128(own)).to_i128().ok_or_else(too_large)?;
+            missing.extend(floor.missing(charged));
+        }
+        Ok(missing)
+    }
+}
+
+/// Whether charges of some periods (first days, days since 1970, first and last) came or went after a snapshot.
+fn charges_changed_since(
+    commit: &Commit<'_>,
+    snapshot: SnapshotId,
+    (first, last): (i32, i32),
+) -> Result<bool, CatalogError> {
+    let text = |day| BillingPeriod::of_day(day).map(|period| period.to_string()).unwrap_or_default();
+    let changed = commit.tx.row(
+        "select 1 from data_file f join slice s on s.slice_id = f.slice_id \
+         where f.table_id = ?1 and (f.begin_snapshot > ?2 or f.end_snapshot > ?2) and s.billing_period between ?3 and ?4 limit 1",
+        &[LakeTable::ChargesDaily.id().into(), snapshot.into(), text(first).into(), text(last).into()],
+    )?;
+    Ok(changed.is_some())
+}
