@@ -41,6 +41,7 @@ const ALIKE: &[(&str, &[&str])] = &[
             "select seller_node_id, payer_node_id, depth, sum(amount) from charges_by_tier group by 1, 2, 3 order by 1, 2, 3",
             "select * from tiers_monthly order by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14",
             "select * from margins order by 1, 2, 3, 4",
+            "select rule_tags, usage_rows, cost from charges_daily order by 3, 2, 1",
             "select price_0 from charges",
             "select price_1 from charges",
             "select effective_cost from charges",

@@ -248,8 +248,9 @@ pub(super) async fn above_a_customer() -> Pair {
     // The terms above change within the month, for one SKU in another way than for others.
     other.version("wholesale-north", "1,2000-01-01,2025-10-04", "all,markup_pct,55\n").await;
     other.copy("rate_card_versions", "card_id,version,valid_from\nwholesale-north,2,2025-10-04\n").await;
-    let rules = "wholesale-north,2,all,,markup_pct,7\nwholesale-north,2,m2,M2,markup_pct,8\n";
-    other.copy("rate_rules", &format!("card_id,version,rule_id,sku_id,method,value\n{rules}")).await;
+    let rules = "wholesale-north,2,all,,,markup_pct,7\nwholesale-north,2,m2,M2,,markup_pct,8\n\
+                 wholesale-north,2,team,,team,markup_pct,9\n";
+    other.copy("rate_rules", &format!("card_id,version,rule_id,sku_id,tag_key,method,value\n{rules}")).await;
     other.activate("wholesale-north", "2").await;
     run(&admin, "insert into ref.charge_policies (node_id, buyer_node_id, charge_category, policy) values ('dist', 'north', 'Tax', 'pass')").await;
     other.user("secret@north", "north", "finance").await;

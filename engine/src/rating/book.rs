@@ -80,6 +80,15 @@ impl RateBook {
         &self.vocabulary.tag_keys
     }
 
+    /// Those of them that rules of some sellers look at.
+    pub(crate) fn tag_keys_of(&self, is_one: impl Fn(&str) -> bool) -> Vec<String> {
+        let own = self.vocabulary.keys_of_sellers.iter().filter(|(seller, _)| is_one(seller));
+        let mut keys: Vec<String> = own.map(|(_, key)| key.clone()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
     /// Whether rows of a billing period (days since 1970 of its first day) can meet prices that depend on sums over the period,
     /// those of bands and of pools with fixed shares, so that these must be counted before rows are priced.
     ///

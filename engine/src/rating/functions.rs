@@ -36,10 +36,12 @@ pub fn fx(book: &Arc<RateBook>) -> ScalarUDF {
 /// select rule_tags('{"CostCenter":"CC-1","Owner":"x"}');   -- {"CostCenter":"CC-1"}
 /// ```
 pub fn rule_tags(book: &Arc<RateBook>) -> ScalarUDF {
-    ScalarUDF::from(RuleTags {
-        keys: book.tag_keys().to_vec(),
-        signature: Signature::exact(vec![DataType::Utf8View], Volatility::Immutable),
-    })
+    tags_of(book.tag_keys().to_vec())
+}
+
+/// The same for these keys, which are sorted.
+pub(crate) fn tags_of(keys: Vec<String>) -> ScalarUDF {
+    ScalarUDF::from(RuleTags { keys, signature: Signature::exact(vec![DataType::Utf8View], Volatility::Immutable) })
 }
 
 #[derive(Debug)]

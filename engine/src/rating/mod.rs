@@ -61,6 +61,7 @@ pub use facts::{
     NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TimeEntryRow, VersionRow,
     is_own_method,
 };
+pub(crate) use functions::tags_of;
 pub use functions::{fx, rule_tags};
 pub use fx::{Conversion, FxRates};
 pub(crate) use lookup::{AppliedRule, EdgeTerms, Question};

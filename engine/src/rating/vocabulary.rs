@@ -169,6 +169,8 @@ pub(crate) struct Vocabulary {
     pub(crate) units: Words,
     /// Keys of the tags that rules and attribution look at, sorted.
     pub(crate) tag_keys: Vec<String>,
+    /// The same with the seller on whose cards they are.
+    pub(crate) keys_of_sellers: Vec<(String, String)>,
 }
 
 impl Vocabulary {
@@ -177,6 +179,8 @@ impl Vocabulary {
         for name in Category::NAMES {
             own.words[Dimension::ChargeCategory.at()].add(name);
         }
+        let sellers: HashMap<&str, &str> =
+            facts.rate_cards.iter().map(|card| (card.card_id.as_str(), card.seller_node_id.as_str())).collect();
         for rule in &facts.rate_rules {
             let named = [
                 (Dimension::Provider, &rule.provider_name),
@@ -199,7 +203,12 @@ impl Vocabulary {
                 own.units.add(unit);
             }
             own.tag_keys.extend(rule.tag_key.clone());
+            if let (Some(key), Some(seller)) = (&rule.tag_key, sellers.get(rule.card_id.as_str())) {
+                own.keys_of_sellers.push(((*seller).to_owned(), key.clone()));
+            }
         }
+        own.keys_of_sellers.sort_unstable();
+        own.keys_of_sellers.dedup();
         own.tag_keys.sort_unstable();
         own.tag_keys.dedup();
         own

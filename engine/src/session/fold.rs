@@ -43,33 +43,35 @@ pub(super) struct Reading {
 }
 
 /// Which files are read as they are, and which are folded for a scope or hold what it need not be shown.
-pub(super) fn readings(table: LakeTable, scope: &Scope, files: FileList) -> Vec<Reading> {
+/// `must_fold`: rows that differ in what is hidden from the caller are one to it, whatever their files say.
+pub(super) fn readings(table: LakeTable, scope: &Scope, files: FileList, must_fold: bool) -> Vec<Reading> {
     if !files.iter().any(|file| file.begins_at_seller()) {
-        return readings_alike(table, scope, files);
+        return readings_alike(table, scope, files, must_fold);
     }
     let (own, others): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|file| file.begins_at_seller());
-    let own = readings_alike(table, scope, own.into());
+    let own = readings_alike(table, scope, own.into(), must_fold);
     let own = own.into_iter().map(|reading| Reading { begins_at_seller: true, ..reading });
-    readings_alike(table, scope, others.into()).into_iter().chain(own).collect()
+    readings_alike(table, scope, others.into(), must_fold).into_iter().chain(own).collect()
 }
 
 /// The readings of files whose rows all begin at the root, or all at their sellers.
-fn readings_alike(table: LakeTable, scope: &Scope, files: FileList) -> Vec<Reading> {
+fn readings_alike(table: LakeTable, scope: &Scope, files: FileList, must_fold: bool) -> Vec<Reading> {
     let position = scope.prefixes.iter().map(|(_, position)| *position).max().unwrap_or_default();
     if position == 0 || !matches!(table, LakeTable::Charges | LakeTable::ChargesDaily) {
-        return folded(table, scope, position, files);
+        return folded(table, scope, position, files, must_fold);
     }
     // Rows of several files of a slice may be one to the caller, so a slice is read in one way.
     let sharing: HashSet<i64> = files.iter().filter(|file| file.has_shares()).map(|file| file.slice_id).collect();
     let (shares, others): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|file| sharing.contains(&file.slice_id));
     let read = |files: Vec<_>, has_shares| {
-        let readings = if files.is_empty() { Vec::new() } else { folded(table, scope, position, files.into()) };
+        let readings =
+            if files.is_empty() { Vec::new() } else { folded(table, scope, position, files.into(), must_fold) };
         readings.into_iter().map(move |reading| Reading { has_shares, ..reading })
     };
     read(others, false).chain(read(shares, true)).collect()
 }
 
-fn folded(table: LakeTable, scope: &Scope, position: usize, files: FileList) -> Vec<Reading> {
+fn folded(table: LakeTable, scope: &Scope, position: usize, files: FileList, must_fold: bool) -> Vec<Reading> {
     let reading = |files, rows, fold| Reading { files, rows, fold, has_shares: false, begins_at_seller: false };
     let plain = |files| reading(files, None, None);
     let agree = |file: &DataFile| file.agreed_positions() >= position;
@@ -85,8 +87,10 @@ fn folded(table: LakeTable, scope: &Scope, position: usize, files: FileList) -> 
         LakeTable::ChargesDaily | LakeTable::ChargesMonthly => {
             // Slices differ in what everybody sees. Within one, rows of two files may be one, too.
             let is_alone = |file: &DataFile| files.iter().filter(|other| other.slice_id == file.slice_id).count() == 1;
-            let (plain_files, folded): (Vec<_>, Vec<_>) =
-                files.iter().cloned().partition(|file| scope.prefixes.len() == 1 && agree(file) && is_alone(file));
+            let (plain_files, folded): (Vec<_>, Vec<_>) = files
+                .iter()
+                .cloned()
+                .partition(|file| !must_fold && scope.prefixes.len() == 1 && agree(file) && is_alone(file));
             let folded = reading(folded.into(), None, Some(Fold::Groups));
             [plain(plain_files.into()), folded].into_iter().filter(|reading| !reading.files.is_empty()).collect()
         }

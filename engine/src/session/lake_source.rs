@@ -12,6 +12,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::fold::{Fold, Reading, over, readings, value_of};
 use super::moment::{Moment, Shared};
 use crate::lake::{FileList, LakeTable};
+use crate::rating::tags_of;
 use crate::security::relations::{Caller, Column, Edge, edge_filter, edges, row_filter, schema_of};
 use crate::security::scan::ScopedSource;
 
@@ -46,7 +47,7 @@ impl LakeSource {
     /// The relation's columns.
     pub(crate) fn columns(&self) -> Vec<Column> {
         match self.shape {
-            Shape::Own(_) | Shape::Explained => self.own_columns(false).unwrap_or_default(),
+            Shape::Own(_) | Shape::Explained => self.own_columns(false, None).unwrap_or_default(),
             Shape::Tiers(table) => {
                 let edge = Edge { prefix: "", caller: 0, depth: 0, undisclosed: &[], invoicing: &[] };
                 self.caller.tier(&edge, table == LakeTable::ChargesMonthly)
@@ -56,10 +57,19 @@ impl LakeSource {
         }
     }
 
-    /// The columns of the caller's own rows; none where the relation is of edges or of what providers said.
-    fn own_columns(&self, has_shares: bool) -> Option<Vec<Column>> {
+    /// The columns of the caller's own rows, of their tags those with these keys only; none where the relation is of edges or of
+    /// what providers said.
+    fn own_columns(&self, has_shares: bool, tag_keys: Option<&[String]>) -> Option<Vec<Column>> {
         match self.shape {
-            Shape::Own(table) => Some(self.caller.own(table, has_shares)),
+            Shape::Own(table) => {
+                let mut columns = self.caller.own(table, has_shares);
+                if let Some(keys) = tag_keys
+                    && let Some(column) = columns.iter_mut().find(|column| column.field.name() == "rule_tags")
+                {
+                    column.value = tags_of(keys.to_vec()).call(vec![column.value.clone()]);
+                }
+                Some(columns)
+            }
             Shape::Explained => Some(self.caller.explained(has_shares)),
             Shape::Tiers(_) | Shape::Edges | Shape::Provider => None,
         }
@@ -93,6 +103,21 @@ impl LakeSource {
         }
     }
 
+    /// The keys of tags that the caller may see rules look at, where a roll-up keeps others as well: those of its own sales and of the
+    /// sales that it sees.
+    fn tag_keys(&self, moment: &Moment) -> Result<Option<Vec<String>>> {
+        if moment.scope.is_root || self.table() != LakeTable::ChargesDaily {
+            return Ok(None);
+        }
+        let book = self.shared.core.book(moment.snapshot);
+        let book = book.map_err(|error| DataFusionError::External(Box::new(error.shown())))?;
+        if book.tag_keys().is_empty() {
+            return Ok(None);
+        }
+        let now = super::write::now();
+        Ok(Some(book.tag_keys_of(|seller| moment.shows_sales_of(seller, &now))))
+    }
+
     /// What the relation is read from: each part is a union of branches.
     fn parts(&self, moment: &Moment) -> Result<Vec<(Option<Fold>, Vec<Branch>)>> {
         let table = self.table();
@@ -108,7 +133,8 @@ impl LakeSource {
             return Ok(vec![(None, vec![Branch { rows, columns: edges(&invoicing) }])]);
         }
         let mut parts = Vec::new();
-        for reading in readings(table, &moment.scope, files) {
+        let tag_keys = self.tag_keys(moment)?;
+        for reading in readings(table, &moment.scope, files, tag_keys.is_some()) {
             let Reading { files, rows, fold, has_shares, begins_at_seller } = reading;
             let rows = kept(kept(scan(files)?, rows)?, row_filter(&moment.scope, begins_at_seller))?;
             let rows = match fold {
@@ -116,7 +142,7 @@ impl LakeSource {
                 None => rows,
             };
             let mut branches = Vec::new();
-            if let Some(columns) = self.own_columns(has_shares) {
+            if let Some(columns) = self.own_columns(has_shares, tag_keys.as_deref()) {
                 branches.push(Branch { rows, columns });
             } else {
                 for (prefix, caller) in &moment.scope.prefixes {
