@@ -143,10 +143,10 @@ impl World {
         let before = State::read(&self.house);
         let unlisted = before.unlisted(&self.house);
         // Their writers may still be at work, for all that collection knows.
-        self.house.run(&["collect", self.house.path()]);
+        self.house.run(&["clean", self.house.path()]);
         assert_eq!(before.unlisted(&self.house), unlisted, "a young object was removed");
         self.house.age_objects();
-        self.house.run(&["collect", self.house.path()]);
+        self.house.run(&["clean", self.house.path()]);
         let after = State::read(&self.house);
         assert_eq!(after.unlisted(&self.house), Vec::<String>::new(), "orphans are left");
         assert_eq!(after, before, "collection touched what is listed");
@@ -287,7 +287,7 @@ fn a_killed_collection_removes_nothing_that_is_listed() {
     let mut world = World::build(4);
     let directory = world.house.path().to_owned();
     world.house.write_settings("keep_replaced_days = 0\n");
-    let command = ["collect", directory.as_str()];
+    let command = ["clean", directory.as_str()];
     while world.goes_on(COLLECTION_KILLS) {
         world.land();
         let before = State::read(&world.house);

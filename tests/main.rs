@@ -1,5 +1,6 @@
 //! All integration tests, in one binary.
 
+mod collection;
 mod crash;
 mod demo;
 mod ducklake;

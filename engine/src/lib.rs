@@ -16,6 +16,7 @@
 
 pub mod billing;
 pub mod catalog;
+pub mod collect;
 pub mod config;
 pub mod error;
 pub mod lake;

@@ -43,6 +43,7 @@ const MATRIX: &str = "
     ops.approvals                 any     r r r - - - r - -
     ops.snapshots                 root    r - - - - - r - -
     ops.changes                   root    r - - - - - r - -
+    ops.freshness                 root    r r - - - - r r -
     ref.nodes                     any     w r r r r r r r r
     ref.accounts                  any     w r r - r - r r -
     ref.attribution_rules         any     w r - - r - r - -
@@ -59,6 +60,7 @@ const MATRIX: &str = "
     ref.contracts                 any     w w r - - - r - -
     ref.fx_rates                  any     w w r - - r r r -
     ref.approval_rules            any     w r r - - - r - -
+    ref.sources                   root    w - - - - - - - -
     ref.users                     any     r - - - - - r - -
 ";
 

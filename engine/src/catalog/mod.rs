@@ -8,6 +8,7 @@
 //! every file it lists was durable before the transaction that listed it began.
 
 mod audit;
+mod collection;
 mod credentials;
 mod deliveries;
 mod ducklake;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use audit::{Audit, audit};
+pub use collection::{Allowance, CollectedItem, CollectedSlice, QueuedRequest, SourceState};
 pub use credentials::verifier_of_login;
 pub use deliveries::{DeliveryRow, DeliverySlice, FindingRow};
 pub use error::CatalogError;

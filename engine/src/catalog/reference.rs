@@ -414,6 +414,49 @@ static APPROVAL_RULES: RefTable = RefTable {
     comment: "Which approvals a submitted object needs; where none applies, submitting activates it.",
 };
 
+static SOURCES: RefTable = RefTable {
+    name: "sources",
+    columns: &[
+        required("name", "The source's name."),
+        required("kind", "folder, object_store, https_files, json_api or partner_center."),
+        required(
+            "location",
+            "A folder, a URL prefix or an address; {period}, {period_start} and {period_end} stand for the month asked for.",
+        ),
+        optional("landing_source", "The mapping that reads its files; null: it is told from the header."),
+        defaulted("cadence", RefType::Text, "1 hour", "How often to look: a number of minutes, hours or days."),
+        defaulted(
+            "expected_lag",
+            RefType::Text,
+            "2 days",
+            "A period that began this long ago has a delivery, and the newest one is no older; else it is late.",
+        ),
+        optional("credential", "Where the secret is, env:NAME or file:/path; never the secret itself."),
+        column(
+            "credential_issued_at",
+            RefType::Instant,
+            true,
+            "When the secret was made; due for rotation after 90 days.",
+        ),
+        defaulted("enabled", RefType::Bool, "true", "Whether it is collected."),
+        defaulted(
+            "requests_per_hour",
+            RefType::Int,
+            "100",
+            "Calls in any hour, of all sources with the same credential together.",
+        ),
+        column("page_size", RefType::Int, true, "Items that a page of an API is asked for; null: what it gives."),
+        column(
+            "options",
+            RefType::Json,
+            true,
+            "What an API is asked and what its answers look like: engine/src/collect/README.md.",
+        ),
+    ],
+    key: &["name"],
+    comment: "Where provider files come from, and how often to look.",
+};
+
 static USERS: RefTable = RefTable {
     name: "users",
     columns: &[
@@ -428,7 +471,7 @@ static USERS: RefTable = RefTable {
 
 impl RefTable {
     /// All of them, in the order in which they can be filled.
-    pub fn all() -> [&'static Self; 17] {
+    pub fn all() -> [&'static Self; 18] {
         [
             &NODES,
             &ACCOUNTS,
@@ -446,6 +489,7 @@ impl RefTable {
             &CONTRACTS,
             &FX_RATES,
             &APPROVAL_RULES,
+            &SOURCES,
             &USERS,
         ]
     }

@@ -275,3 +275,62 @@ create table approval (
 );
 create index approval_by_object on approval (kind, object_id);
 create index approval_by_snapshot on approval (snapshot_id);
+
+-- What collection has seen, asked for and may still ask. Working state of no snapshot: the audit does not cover it, and who loses it
+-- looks a second time at files that landing knows.
+create table collection_source (
+  source_name text primary key,
+  attempted_at text,
+  succeeded_at text,
+  due_at text,                       -- when to look again
+  failures bigint not null,          -- in a row
+  last_error text
+);
+
+create table collection_item (
+  source_name text not null,
+  item text not null,                -- path or URL of a file, a group of parts or a manifest
+  fingerprint text not null,         -- changes whenever the content does
+  state text not null,               -- landed | waiting | refused
+  detail text,                       -- why it waits or was refused
+  since text not null,               -- when it came to be in that state with that fingerprint
+  seen_at text not null,
+  primary key (source_name, item)
+);
+
+create table collection_delivery (
+  source_name text not null,
+  delivery_id bigint not null,
+  landed_at text not null,
+  primary key (source_name, delivery_id)
+);
+
+-- One crawl of an API; it ends with its delivery.
+create table collection_run (
+  source_name text primary key,
+  run_id text not null,
+  began_at text not null
+);
+
+create table collection_request (
+  source_name text not null,
+  request_no bigint not null,        -- in the order of asking
+  request_key text not null,         -- what is asked for: twice the same is asked once
+  kind text not null,
+  request text not null,             -- JSON: method, URL, headers and body, without secrets
+  context text not null,             -- JSON: what its rows are about
+  state text not null,               -- waiting | done
+  attempts bigint not null,
+  not_before text,
+  content_hash text,                 -- of the answer, to know a repeated page
+  file text,                         -- the answer's, in the run's folder
+  primary key (source_name, request_no)
+);
+create unique index collection_request_by_key on collection_request (source_name, request_key);
+
+-- Calls that an account may still make, in millionths.
+create table collection_allowance (
+  account text primary key,
+  millionths bigint not null,
+  counted_at text not null
+);

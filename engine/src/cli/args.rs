@@ -163,10 +163,23 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Collects what the sources of ref.sources have delivered: those that are due, or one.
+    ///
+    /// For an external cron; `serve` does it by itself. See ops.freshness for what is late.
+    ///
+    /// Example: ratehouse collect /srv/billing aws-payer
+    Collect {
+        directory: PathBuf,
+        /// One source, whether it is due or not.
+        name: Option<String>,
+        /// Print the results as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Removes replaced files and what crashed writers left.
     ///
-    /// Example: ratehouse collect /srv/billing
-    Collect { directory: PathBuf },
+    /// Example: ratehouse clean /srv/billing
+    Clean { directory: PathBuf },
     /// Copies the warehouse to a directory while others use it.
     ///
     /// Example: ratehouse backup /srv/billing /mnt/backup/2026-11-21

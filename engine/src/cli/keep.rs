@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use ratehouse::collect::{Collector, Which};
 use ratehouse::security::policy::{RELATIONS, Role};
 use ratehouse::{Error, Warehouse};
 
@@ -54,6 +55,26 @@ pub(super) async fn land(
         println!("{delivery}");
     }
     Ok(())
+}
+
+/// `collect`.
+pub(super) async fn collect(warehouse: &Warehouse, name: Option<&str>, as_json: bool) -> Result<(), Error> {
+    let which = name.map_or(Which::Due, Which::Named);
+    let collected = Collector::new(warehouse).collect(which).await?;
+    if as_json {
+        json(&collected)?;
+    } else if collected.is_empty() {
+        println!("no source is due; ops.freshness says when each is");
+    } else {
+        for source in &collected {
+            println!("{source}");
+        }
+    }
+    let failed: Vec<&str> = collected.iter().filter(|c| c.is_failure()).map(|c| c.source.as_str()).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Refused(format!("not everything could be collected from {}", failed.join(", "))))
 }
 
 /// `close`.

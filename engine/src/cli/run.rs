@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ratehouse::billing::{Document, DocumentFormat, Renderer, write_document};
+use ratehouse::collect::Collector;
 use ratehouse::serve::Served;
 use ratehouse::wire::config::{Encryption, ServeConfig, Tls};
 use ratehouse::{Error, NewWarehouse, Warehouse};
+use tokio_util::sync::CancellationToken;
 
 use super::args::{Arguments, Command, DocumentForm, UserCommand};
 use super::{demo, keep, shell};
@@ -100,7 +102,10 @@ async fn dispatch(command: Command) -> Result<(), Error> {
             invoice(&warehouse, number.as_deref(), period.as_deref(), format, &output)
         }
         Command::Verify { directory, json } => keep::verify(&Warehouse::open(&directory)?, json).await,
-        Command::Collect { directory } => {
+        Command::Collect { directory, name, json } => {
+            keep::collect(&Warehouse::open(&directory)?, name.as_deref(), json).await
+        }
+        Command::Clean { directory } => {
             let removed = Warehouse::open(&directory)?.collect_garbage("system").await?;
             println!("removed {} replaced files and {} that were never committed", removed.replaced, removed.unlisted);
             Ok(())
@@ -127,6 +132,8 @@ pub(crate) async fn serve(warehouse: Warehouse, config: ServeConfig) -> Result<(
     let listen = config.listen;
     let io = |source| Error::Io { path: listen.to_string(), source };
     let sockets = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
+    let stop = CancellationToken::new();
+    let collecting = tokio::spawn(ratehouse::collect::run(Collector::new(&warehouse), stop.clone()));
     let serving = sockets.spawn(async move {
         let server = ratehouse::wire::serve(Arc::new(Served(warehouse)), config).await?;
         println!("serving SQL on {} (database ratehouse); Ctrl-C stops", server.local_addr());
@@ -135,6 +142,9 @@ pub(crate) async fn serve(warehouse: Warehouse, config: ServeConfig) -> Result<(
         Ok(())
     });
     let served = serving.await;
+    stop.cancel();
+    // What it was at is kept; it has nothing to say.
+    let _ = collecting.await;
     sockets.shutdown_background();
     served.map_err(|ended| io(std::io::Error::other(ended)))?.map_err(io)
 }

@@ -22,6 +22,8 @@ pub struct PartFile {
     pub location: Location,
     /// Its size in bytes as stored.
     pub bytes: u64,
+    /// Changes whenever its content does.
+    pub version: String,
 }
 
 /// Files that belong together: those a manifest names, numbered parts of one export, or one file.
@@ -48,21 +50,41 @@ pub async fn discover(inputs: &[String], stores: &dyn Stores) -> Result<Vec<Deli
     let mut found = Vec::new();
     let mut loose = Vec::new();
     for input in inputs {
-        let files = match Url::parse(input) {
-            Ok(url) if input.contains("://") && url.scheme() != "file" => {
-                let store = stores.resolve(&url)?;
-                list_remote(&store, &url).await?
-            }
-            _ => list_local(input.strip_prefix("file://").unwrap_or(input))?,
-        };
+        let files = list(input, stores).await?;
         if files.is_empty() {
             return Err(LandingError::NotFound { input: input.clone() });
         }
         take_manifests(files, &mut found, &mut loose).await?;
     }
+    let mut found = found.into_iter().map(|(_, files)| files).collect::<Result<Vec<_>, _>>()?;
     let mut grouped = group_parts(loose);
     found.append(&mut grouped);
     Ok(found)
+}
+
+/// The deliveries below one input as they stand now, each with its manifest's or its own name: one whose manifest does not hold
+/// (a part is not there yet) says so, and does not stand in the way of the others. None is no error.
+///
+/// # Errors
+/// `Unreadable` for what the file system or the store refuses.
+pub async fn survey(
+    input: &str,
+    stores: &dyn Stores,
+) -> Result<Vec<(String, Result<DeliveryFiles, LandingError>)>, LandingError> {
+    let (mut found, mut loose) = (Vec::new(), Vec::new());
+    take_manifests(list(input, stores).await?, &mut found, &mut loose).await?;
+    found.extend(group_parts(loose).into_iter().map(|files| (files.name.clone(), Ok(files))));
+    Ok(found)
+}
+
+async fn list(input: &str, stores: &dyn Stores) -> Result<Vec<Location>, LandingError> {
+    match Url::parse(input) {
+        Ok(url) if input.contains("://") && url.scheme() != "file" => {
+            let store = stores.resolve(&url)?;
+            list_remote(&store, &url).await
+        }
+        _ => list_local(input.strip_prefix("file://").unwrap_or(input)),
+    }
 }
 
 /// Every file that a path, a folder or a glob names.
@@ -159,23 +181,27 @@ async fn list_remote(store: &Arc<dyn ObjectStore>, url: &Url) -> Result<Vec<Loca
 /// Reads the manifests among `files` as deliveries and leaves the others in `loose`.
 async fn take_manifests(
     files: Vec<Location>,
-    found: &mut Vec<DeliveryFiles>,
+    found: &mut Vec<(String, Result<DeliveryFiles, LandingError>)>,
     loose: &mut Vec<PartFile>,
 ) -> Result<(), LandingError> {
     for location in files {
-        if !is_manifest(&location.file_name()) {
-            let bytes = location.size().await?;
-            loose.push(PartFile { location, bytes });
-            continue;
+        if is_manifest(&location.file_name()) {
+            found.push((location.name(), take_manifest(&location).await));
+        } else {
+            let (bytes, version) = location.stat().await?;
+            loose.push(PartFile { location, bytes, version });
         }
-        let (facts, named) = parse_manifest(&location.name(), &location.bytes().await?)?;
-        let mut parts = Vec::with_capacity(named.len());
-        for part in named {
-            parts.push(find_part(&location, &part).await?);
-        }
-        found.push(DeliveryFiles { name: location.name(), parts, manifest: Some(facts) });
     }
     Ok(())
+}
+
+async fn take_manifest(location: &Location) -> Result<DeliveryFiles, LandingError> {
+    let (facts, named) = parse_manifest(&location.name(), &location.bytes().await?)?;
+    let mut parts = Vec::with_capacity(named.len());
+    for part in named {
+        parts.push(find_part(location, &part).await?);
+    }
+    Ok(DeliveryFiles { name: location.name(), parts, manifest: Some(facts) })
 }
 
 /// The file that a manifest's key means. Keys are paths from the bucket's root; a downloaded
@@ -190,12 +216,12 @@ async fn find_part(manifest: &Location, part: &NamedPart) -> Result<PartFile, La
         });
     }
     for location in candidates(manifest, &steps) {
-        match location.size().await {
-            Ok(bytes) if part.bytes.is_some_and(|said| said != bytes) => {
+        match location.stat().await {
+            Ok((bytes, _)) if part.bytes.is_some_and(|said| said != bytes) => {
                 let reason = format!("it has {bytes} bytes, its manifest says {}", part.bytes.unwrap_or_default());
                 return Err(LandingError::Truncated { file: location.name(), reason });
             }
-            Ok(bytes) => return Ok(PartFile { location, bytes }),
+            Ok((bytes, version)) => return Ok(PartFile { location, bytes, version }),
             Err(LandingError::NotFound { .. }) => {}
             Err(other) => return Err(other),
         }

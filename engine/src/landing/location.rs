@@ -70,18 +70,28 @@ impl Location {
         }
     }
 
-    /// Its size in bytes, or `NotFound`.
-    pub(crate) async fn size(&self) -> Result<u64, LandingError> {
+    /// Its size in bytes and its version, or `NotFound`. The version changes whenever the content does: when the file was last
+    /// changed, or what the store says of the object.
+    pub(crate) async fn stat(&self) -> Result<(u64, String), LandingError> {
         let missing = || LandingError::NotFound { input: self.name() };
         match self {
             Self::Local(path) => match std::fs::metadata(path) {
-                Ok(metadata) if metadata.is_file() => Ok(metadata.len()),
+                Ok(metadata) if metadata.is_file() => {
+                    let changed = metadata.modified().map_err(|e| self.unreadable(&e))?;
+                    let changed = chrono::DateTime::<chrono::Utc>::from(changed);
+                    Ok((metadata.len(), changed.to_rfc3339_opts(chrono::SecondsFormat::Nanos, true)))
+                }
                 Ok(_) => Err(missing()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
                 Err(error) => Err(self.unreadable(&error)),
             },
             Self::Remote { store, path, .. } => match store.head(path).await {
-                Ok(meta) => Ok(meta.size),
+                Ok(meta) => {
+                    let changed = meta.last_modified.to_rfc3339();
+                    let version =
+                        [meta.e_tag, meta.version].into_iter().flatten().fold(changed, |all, part| all + " " + &part);
+                    Ok((meta.size, version))
+                }
                 Err(object_store::Error::NotFound { .. }) => Err(missing()),
                 Err(error) => Err(self.unreadable(&error)),
             },

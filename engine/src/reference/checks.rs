@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{RefTable, Value};
+use crate::collect::SourceSettings;
 use crate::security::{Role, SessionError, Tree};
 
 use super::overlay::Rows;
@@ -145,6 +146,7 @@ pub fn check(state: &State, root: &str) -> Result<(), SessionError> {
     policies(state, &tree)?;
     own_terms(state, &tree)?;
     rates(state)?;
+    sources(state)?;
     users(state, &tree)
 }
 
@@ -710,6 +712,14 @@ fn rates(state: &State) -> Result<(), SessionError> {
         if !ids.insert(row.need("fx_rate_id")) {
             return Err(SessionError::new("23505", format!("{}: fx_rate_id is taken", row.named())));
         }
+    }
+    Ok(())
+}
+
+fn sources(state: &State) -> Result<(), SessionError> {
+    for row in &records(state, "sources") {
+        row.id("name")?;
+        SourceSettings::of(row.values).map_err(|message| row.refuse(&message))?;
     }
     Ok(())
 }

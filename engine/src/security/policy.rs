@@ -150,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 45] = [
+pub const RELATIONS: [Relation; 47] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -180,6 +180,7 @@ pub const RELATIONS: [Relation; 45] = [
     shown("ops", "approvals", Reach::Any, CARDS),
     shown("ops", "snapshots", Reach::Root, AUDIT),
     shown("ops", "changes", Reach::Root, AUDIT),
+    shown("ops", "freshness", Reach::Root, OPERATIONS),
     kept("nodes", Reach::Any, EVERYONE, Roles::of(&[Admin])),
     kept(
         "accounts",
@@ -201,6 +202,8 @@ pub const RELATIONS: [Relation; 45] = [
     kept("contracts", Reach::Any, CARDS, Roles::of(&[Admin, Finance])),
     kept("fx_rates", Reach::Any, RATES, Roles::of(&[Admin, Finance])),
     kept("approval_rules", Reach::Any, CARDS, Roles::of(&[Admin])),
+    // Where files come from and whose secret fetches them.
+    kept("sources", Reach::Root, Roles::of(&[Admin]), Roles::of(&[Admin])),
     kept("users", Reach::Any, AUDIT, NOBODY),
 ];
 

@@ -35,8 +35,13 @@ fn lines_of(tx: &dyn Tx, document: &[Value]) -> Result<Vec<Vec<Value>>, CatalogE
     Ok(lines.into_iter().zip(1..).map(line).collect())
 }
 
+/// How a source and what it delivers stand, in place of its row.
+fn freshness_of(tx: &dyn Tx, source: &[Value]) -> Result<Vec<Vec<Value>>, CatalogError> {
+    crate::collect::freshness(tx, source, chrono::Utc::now())
+}
+
 /// All of them.
-pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
+pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 10] = [
     CatalogRelation {
         schema: "public",
         name: "invoices",
@@ -247,5 +252,37 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 9] = [
               where a.snapshot_id <= ?1 order by a.snapshot_id",
         parties: Some(Parties { seller: 8, buyer: 8, period: None }),
         detail: None,
+    },
+    CatalogRelation {
+        schema: "ops",
+        name: "freshness",
+        comment: "One row per source; and of each source one per delivery that waits or was refused, and one per billing account for its newest period and for each that is missing.",
+        columns: &[
+            text("source", "The source, a row of ref.sources."),
+            text("kind", "folder, object_store, https_files, json_api or partner_center."),
+            text("item", "The file or manifest that waits or was refused; null for other rows."),
+            text("provider_name", "The provider, of rows about a billing account."),
+            text("billing_account_id", "The provider's billing account."),
+            text("billing_period", "The period."),
+            text(
+                "state",
+                "fresh, late, missing, waiting (not complete yet), paused (goes on at next_due), refused, failing, never (not looked at yet) or disabled.",
+            ),
+            instant("last_seen", "When the source was last looked at without an error, or the item last seen."),
+            instant("last_landed", "When the newest delivery landed."),
+            instant("next_due", "When the source is looked at again."),
+            int(
+                "lag_seconds",
+                "Seconds since the newest delivery; of what is missing, since it was expected; of what waits, since it does.",
+            ),
+            int("failures", "Attempts in a row that failed."),
+            text("detail", "What is wrong, in words; null if nothing is."),
+            int("credential_age_days", "Days since the secret was made, if ref.sources says."),
+            column("is_rotation_due", RefType::Bool, "Whether the secret is older than 90 days."),
+        ],
+        sql: "select name, kind, location, landing_source, cadence, expected_lag, credential, credential_issued_at, enabled, requests_per_hour, page_size, options \
+              from ref_sources where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by name",
+        parties: None,
+        detail: Some(freshness_of),
     },
 ];

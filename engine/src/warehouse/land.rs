@@ -36,7 +36,7 @@ impl Warehouse {
         actor: &str,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Vec<Landed>, Error> {
-        let sources = SourceCatalog::with_folder(&self.core.directory().join("sources"))?;
+        let sources = self.landing_sources()?;
         let mut landed = Vec::new();
         for files in discover(inputs, &super::stores::Environment).await? {
             let delivery = files.open(&sources, source).await?;
@@ -45,7 +45,13 @@ impl Warehouse {
         Ok(landed)
     }
 
-    async fn land_delivery(
+    /// The mappings that there are, built in and of this warehouse.
+    pub(crate) fn landing_sources(&self) -> Result<SourceCatalog, Error> {
+        Ok(SourceCatalog::with_folder(&self.core.directory().join("sources"))?)
+    }
+
+    /// Lands one delivery.
+    pub(crate) async fn land_delivery(
         &self,
         delivery: Delivery,
         actor: &str,

@@ -12,7 +12,7 @@ mod own;
 mod rate_slices;
 mod refresh;
 mod slice_files;
-mod stores;
+pub(crate) mod stores;
 mod temporary;
 mod upkeep;
 

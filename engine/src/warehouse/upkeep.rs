@@ -50,7 +50,7 @@ impl Warehouse {
         let before = (Utc::now() - Duration::days(days)).to_rfc3339_opts(SecondsFormat::Micros, true);
         let orphans = self.core.catalog.read(|tx| Orphans::ended_before(tx, &before))?;
         if !orphans.ended.is_empty() {
-            let change = Change::new(actor, "collect", format!("{} replaced files", orphans.ended.len()));
+            let change = Change::new(actor, "clean", format!("{} replaced files", orphans.ended.len()));
             self.core.catalog.commit::<_, CatalogError>(&change, |commit| {
                 orphans.ended.iter().try_for_each(|path| commit.forget_file(path))
             })?;
