@@ -296,3 +296,25 @@ async fn bands_count_the_whole_period_over_all_deliveries() {
     run(&admin, "call refresh()").await;
     assert_eq!(rows(&admin, prices).await, ["B1|8", "B2|2"]);
 }
+
+#[tokio::test]
+async fn credits_of_google_are_charges_of_their_own_and_the_slice_adds_up() {
+    let fixture = Fixture::empty();
+    fixture.nodes("cust,dist,customer").await;
+    fixture.card("direct", "dist", "cust", "pass_through", "").await;
+    let account = "01ABCD-234567-89EFGH";
+    fixture.copy("accounts", &format!("provider_name,billing_account_id,node_id\nGoogle Cloud,{account},cust\n")).await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/gcp");
+    let landed = fixture.land_path(&folder.join("detailed_export.jsonl")).await.expect("it lands");
+    assert!(matches!(landed.as_slice(), [Landed::Landed { rows: 13, slices: 1, rejected_rows: 0, .. }]), "{landed:?}");
+    let admin = fixture.admin();
+    // Costs 14.00300066: 0.112 + 0.084 + 2.25 + 0.00000066 + 0.5 + 1.31 − 0.25 − 0.003 + 10; credits −5.5712001.
+    let sums = "select charge_category = 'Credit', count(*), sum(billed_cost) from usage group by 1 order by 1";
+    assert_eq!(rows(&admin, sums).await, ["false|9|14.00300066", "true|4|-5.5712001"]);
+    let slice = "select billing_period, rows, billed_cost from ops.slices";
+    assert_eq!(rows(&admin, slice).await, ["2026-03|13|8.43180056"]);
+    // The same lines in another form are another delivery of the same slice.
+    fixture.land_path(&folder.join("detailed_export.parquet")).await.expect("it lands");
+    assert_eq!(rows(&admin, slice).await, ["2026-03|13|8.43180056"]);
+    assert_eq!(rows(&admin, "select max(delivery_id), count(*) from usage").await, ["2|13"]);
+}

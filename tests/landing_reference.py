@@ -32,11 +32,14 @@ DECISIONS = {
     "azure/YA.csv": "German, English and camelCase mixed; landed as usage details of a subscription",
     "azure/VirtualMachine.csv": "no currency, no quantity: refused",
     "azure/MissingBrackets.csv": "no currency, no quantity: refused",
-    "azure/EnterpriseCamel.csv": "a CSP partner's export without billing account and period: refused",
     "azure/EA_*": "Quantity counts units of UnitOfMeasure (in all 66 rows quantity x effective price is the cost, also for 10K)",
     "aws/cur_legacy_sample.csv": "list cost of a tax row is its billed cost",
     "oci/oci_cost_report_sample.csv": "cost is myCost (myCostOverage is always empty); list = contracted price; the period is the month of usage",
     "focus/synthetic_focus_1_4_invoice_detail.csv": "another FOCUS dataset: refused",
+    "azure/EnterpriseCamel.csv": "a CSP partner's row without billing account and period: the partner is the account, the month of its date the period",
+    "azure/mca_*": "prices are in the pricing currency and are multiplied by the exchange rate; list cost is paygCostInBillingCurrency where it is not 0",
+    "aws/cur2_commitments.csv": "split cost allocation rows have no cost and no quantity: their parent's row has them",
+    "gcp/*": "a credit is a row of its own; the period is invoice.month",
 }
 
 
@@ -71,7 +74,7 @@ def moment(text, column, month_first=False):
     """A time as datetime, UTC; formats by trial of strptime, which landing does not use."""
     if text is None:
         return None
-    forms = ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%S.%fZ"]
+    forms = ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%S.%fZ"]
     for form in forms + (["%m/%d/%Y"] if month_first else []):
         try:
             return datetime.datetime.strptime(text, form)
@@ -142,6 +145,49 @@ def cur(row):
     return [out]
 
 
+def cur2(row):
+    """CUR 2.0, by what AWS documents of each line item type."""
+    g = lambda k: row.get(k) or None
+    n = lambda k: money(g(k), k)
+    zero = D(0)
+    kind, plan, reserved = g("line_item_line_item_type"), g("savings_plan_savings_plan_a_r_n"), g("reservation_reservation_a_r_n")
+    net = n("line_item_net_unblended_cost")
+    billed = n("line_item_unblended_cost") if net is None else net
+    public, amount = n("pricing_public_on_demand_cost"), n("line_item_usage_amount")
+    is_usage = kind in ("Usage", "DiscountedUsage", "SavingsPlanCoveredUsage")
+    is_discount = kind.endswith("Discount")
+    is_split = g("split_line_item_parent_resource_id") is not None
+    amortized = {
+        "SavingsPlanCoveredUsage": n("savings_plan_savings_plan_effective_cost"), "DiscountedUsage": n("reservation_effective_cost"),
+        "SavingsPlanNegation": zero, "SavingsPlanRecurringFee": zero, "SavingsPlanUpfrontFee": zero, "RIFee": zero}
+    effective = amortized.get(kind, zero if kind == "Fee" and reserved else billed)
+    out = dict.fromkeys(map(snake, FOCUS_NUMBERS))
+    out.update(
+        billed_cost=billed, effective_cost=effective,
+        list_cost=zero if kind == "SavingsPlanNegation" or is_discount else billed if public is None else public,
+        contracted_cost=public if kind == "DiscountedUsage" else zero if kind == "SavingsPlanNegation" or is_discount else billed,
+        list_unit_price=n("pricing_public_on_demand_rate") if is_usage else None,
+        contracted_unit_price=n("line_item_unblended_rate") if kind == "Usage" else None,
+        pricing_quantity=None if kind == "Tax" else zero if kind == "SavingsPlanNegation" or is_discount else amount,
+        consumed_quantity=amount if is_usage else None)
+    if is_split:
+        assert billed == 0
+        out.update(list_cost=zero, contracted_cost=zero, effective_cost=zero, pricing_quantity=zero, consumed_quantity=zero)
+    out["period"] = month_of(moment(g("bill_billing_period_start_date"), "billing_period_start"))
+    out["has_tags"] = g("resource_tags") is not None
+    made = [out]
+    unused = zero
+    if kind == "SavingsPlanRecurringFee":
+        unused = n("savings_plan_total_commitment_to_date") - n("savings_plan_used_commitment")
+    if kind == "RIFee":
+        unused = n("reservation_unused_amortized_upfront_fee_for_billing_period") + n("reservation_unused_recurring_fee")
+    if unused != 0:
+        more = dict.fromkeys(map(snake, FOCUS_NUMBERS))
+        more.update(billed_cost=zero, effective_cost=unused, list_cost=unused, contracted_cost=unused, pricing_quantity=n("reservation_unused_quantity"))
+        made.append({**more, "period": out["period"], "has_tags": out["has_tags"]})
+    return made
+
+
 def blocks():
     found = {}
     with open(ROOT / "reference/PricingUnits.csv", encoding="utf-8-sig", newline="") as f:
@@ -172,6 +218,79 @@ def azure_ea(row, is_amortized):
     moment(low["date"], "charge_period_start", True)
     out["period"] = month_of(moment(low["billingperiodstartdate"], "billing_period_start", True))
     return [out]
+
+
+def azure_mca(row, is_amortized):
+    low = {re.sub(r"[^a-z0-9]", "", k.lower()): v or None for k, v in row.items()}
+    g = low.get
+    n = lambda k: money(g(k), k)
+    cost, quantity, kind = n("costinbillingcurrency"), n("quantity"), g("chargetype")
+    rate = n("exchangeratepricingtobilling") or D(1)
+    price = n("unitprice") if g("unitprice") else n("effectiveprice")
+    is_committed = kind in ("Usage", "UnusedReservation", "UnusedSavingsPlan") and (
+        g("pricingmodel") in ("Reservation", "SavingsPlan") or g("pricingmodel") is None and g("reservationid") is not None)
+    if not is_amortized and (kind.startswith("Unused") or is_committed and cost != 0):
+        raise Rejected(None)
+    is_priceless = kind in ("Tax", "RoundingAdjustment")
+    unit, listed = times(price, rate), times(n("paygprice") or price, rate)
+    block = BLOCKS.get((g("unitofmeasure") or "").lower(), D(1))
+    out = dict.fromkeys(map(snake, FOCUS_NUMBERS))
+    out.update(
+        billed_cost=D(0) if is_amortized and is_committed else cost, effective_cost=cost,
+        contracted_cost=cost if is_priceless else times(unit, quantity), contracted_unit_price=None if is_priceless else unit,
+        list_cost=cost if is_priceless else n("paygcostinbillingcurrency") or times(listed, quantity),
+        list_unit_price=None if is_priceless else listed, pricing_quantity=None if is_priceless else quantity,
+        consumed_quantity=times(quantity, block) if kind == "Usage" else None)
+    if rate != 1 or g("pricingcurrency") == g("billingcurrency"):
+        out["pricing_currency_effective_cost"] = (cost / rate).quantize(UNIT, rounding=decimal.ROUND_HALF_EVEN)
+    out["period"] = month_of(moment(g("billingperiodstartdate") or g("date"), "billing_period_start", True))
+    return [out]
+
+
+def gcp(row):
+    """A row of Google's export by dotted names, as CSV has them; JSON lines are flattened to that."""
+    g = lambda k: row.get(k) or None
+    n = lambda k: money(g(k), k)
+    kind = g("cost_type") or "regular"
+    if kind not in ("regular", "tax", "adjustment", "rounding_error"):
+        raise Rejected(None)
+    cost, listed, rate, usage = n("cost"), n("cost_at_list"), n("currency_conversion_rate"), kind == "regular"
+    divided = lambda a, b: None if a is None or not b else (a / b).quantize(UNIT, rounding=decimal.ROUND_HALF_EVEN)
+    quantity = n("usage.amount_in_pricing_units") if usage else None
+    out = dict.fromkeys(map(snake, FOCUS_NUMBERS))
+    out.update(
+        billed_cost=cost, effective_cost=cost, contracted_cost=cost, list_cost=cost if listed is None else listed,
+        consumed_quantity=n("usage.amount") if usage else None, pricing_quantity=quantity,
+        contracted_unit_price=None if quantity is None else divided(n("price.effective_price"), n("price.pricing_unit_quantity") or D(1)),
+        list_unit_price=divided(listed, quantity), pricing_currency_effective_cost=divided(cost, rate))
+    month = g("invoice.month")
+    out["period"] = month[:4] + "-" + month[4:]
+    made = [out]
+    for credit in json.loads(row.get("credits") or "[]", parse_float=str, parse_int=str):
+        amount = money(credit["amount"], "amount")
+        more = dict.fromkeys(map(snake, FOCUS_NUMBERS))
+        more.update(
+            billed_cost=amount, effective_cost=amount, contracted_cost=amount, list_cost=amount,
+            pricing_currency_effective_cost=divided(amount, rate), period=out["period"])
+        made.append(more)
+    for made_row in made:
+        made_row["has_tags"] = any((row.get(k) or "[]") != "[]" for k in ("labels", "project.labels", "system_labels", "tags"))
+    return made
+
+
+def gcp_cost(row):
+    credits = json.loads(row.get("credits") or "[]", parse_float=str, parse_int=str)
+    return D(row["cost"]) + sum((D(credit["amount"]) for credit in credits), D(0))
+
+
+def flattened(value, path=""):
+    """A JSON object as texts by dotted names; arrays stay JSON."""
+    if isinstance(value, dict):
+        found = {}
+        for key, inner in value.items():
+            found.update(flattened(inner, f"{path}.{key}" if path else key))
+        return found
+    return {path: json.dumps(value) if isinstance(value, list) else value}
 
 
 def azure_details(row):
@@ -324,22 +443,29 @@ SAMPLES = [
     ("focus/focus_1_0_sample.csv", "focus_1_0", focus, "BilledCost"),
     ("focus/synthetic_focus_1_4_cost_and_usage.csv", "focus_1_4", focus, "BilledCost"),
     ("aws/cur_legacy_sample.csv", "aws_cur_legacy", cur, "lineItem/UnblendedCost"),
+    ("aws/cur2_commitments.csv", "aws_cur_legacy", cur2, "line_item_net_unblended_cost"),
     ("azure/EA_ActualCost_Small.csv", "azure_ea_actual", lambda r: azure_ea(r, False), "Cost"),
     ("azure/EA_AmortizedCost_Small.csv", "azure_ea_amortized", lambda r: azure_ea(r, True), "Cost"),
     ("azure/EA_NoRows.csv", "azure_ea_actual", lambda r: azure_ea(r, False), "Cost"),
     ("azure/ea_export_cad_sample.csv", "azure_ea_actual", lambda r: azure_ea(r, False), "CostInBillingCurrency"),
     ("azure/Enterprise.csv", "azure_ea_actual", lambda r: azure_ea(r, False), "CostInBillingCurrency"),
+    ("azure/mca_ActualCost.csv", "azure_mca_actual", lambda r: azure_mca(r, False), "costInBillingCurrency"),
+    ("azure/mca_AmortizedCost.csv", "azure_mca_amortized", lambda r: azure_mca(r, True), "costInBillingCurrency"),
+    ("azure/csp_partner.csv", "azure_mca_actual", lambda r: azure_mca(r, False), "costInBillingCurrency"),
+    ("azure/EnterpriseCamel.csv", "azure_mca_actual", lambda r: azure_mca(r, False), "costInBillingCurrency"),
     ("azure/PayAsYouGo.csv", "azure_usage_details", azure_details, "PreTaxCost"),
     ("azure/German.csv", "azure_usage_details", azure_details, "PreTaxCost (PreTaxCost)"),
     ("azure/YA.csv", "azure_usage_details", azure_details, "costInBillingCurrency"),
     ("azure/BOM.csv", "azure_usage_details", azure_details, "PreTaxCost"),
+    ("gcp/detailed_export.jsonl", "gcp_billing_export", gcp, gcp_cost),
+    ("gcp/detailed_export_flat.csv", "gcp_billing_export", gcp, gcp_cost),
     ("oci/oci_cost_report_sample.csv", "oci_cost_report", oci, "cost/myCost"),
 ]
 # By the rules of 1.2, which ask more than its own version.
 OTHER_ISSUERS = "focus/focus_1_0_sample.csv"
 FINDINGS = [("focus/focus_1_0_sample.csv", (1, 0)), ("focus/synthetic_focus_1_4_cost_and_usage.csv", (1, 4))]
 REFUSED = [
-    "azure/VirtualMachine.csv", "azure/MissingBrackets.csv", "azure/EnterpriseCamel.csv",
+    "azure/VirtualMachine.csv", "azure/MissingBrackets.csv",
     "focus/synthetic_focus_1_4_invoice_detail.csv",
 ]
 
@@ -351,8 +477,13 @@ def plain(value):
 
 def sample(path, source, mapping, cost_column):
     text = (ROOT / path).read_bytes().decode("utf-8-sig")
-    reader = csv.reader(io.StringIO(text, newline=""))
-    header = next(reader)
+    if path.endswith(".jsonl"):
+        objects = [flattened(json.loads(line, parse_float=str, parse_int=str)) for line in text.splitlines()]
+        header = sorted({name for each in objects for name in each})
+        reader = ([each.get(name) for name in header] for each in objects)
+    else:
+        reader = csv.reader(io.StringIO(text, newline=""))
+        header = next(reader)
     result = {"source": source, "rows": 0, "rejected": [], "usage_rows": 0, "lossy_rows": 0, "provider_cost": D(0)}
     sums, filled, flags, periods = {}, {}, {}, {}
     for cells in reader:
@@ -363,7 +494,9 @@ def sample(path, source, mapping, cost_column):
             result["rejected"].append([result["rows"], None])
             continue
         row = dict(zip(header, cells))
-        if NUMBER.match(row[cost_column]):
+        if callable(cost_column):
+            result["provider_cost"] += cost_column(row)
+        elif NUMBER.match(row[cost_column]):
             result["provider_cost"] += D(row[cost_column]).quantize(UNIT, rounding=decimal.ROUND_HALF_EVEN)
         LOST["digits"] = False
         try:

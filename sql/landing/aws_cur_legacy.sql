@@ -1,5 +1,5 @@
 -- source: aws_cur_legacy
--- title: AWS Cost and Usage Report
+-- title: AWS Cost and Usage Report, legacy and 2.0
 -- provider: AWS
 -- role: priced
 -- detect: identity/LineItemId, bill/PayerAccountId, bill/BillingPeriodStartDate, lineItem/LineItemType, lineItem/UnblendedCost
@@ -9,12 +9,18 @@
 -- numbers: reservation/EffectiveCost, reservation/NetEffectiveCost, reservation/UnusedAmortizedUpfrontFeeForBillingPeriod, reservation/UnusedRecurringFee, reservation/UnusedQuantity
 -- numbers: reservation/NetUnusedAmortizedUpfrontFeeForBillingPeriod, reservation/NetUnusedRecurringFee
 -- numbers: savingsPlan/SavingsPlanEffectiveCost, savingsPlan/NetSavingsPlanEffectiveCost, savingsPlan/TotalCommitmentToDate, savingsPlan/UsedCommitment
--- tag columns: resourceTags/user: => , resourceTags/ => , resource_tags_user_ => , costCategory/ => costCategory/
+-- tag columns: resourceTags/user: => , resourceTags/ => , resource_tags_user_ => , resource_tags_ => , costCategory/ => costCategory/, cost_category_ => costCategory/
 -- conserved: billed_cost = lineItem/NetUnblendedCost, lineItem/UnblendedCost
 --
 -- Grain: one row per line item, and one more per fee of a commitment that was not fully used.
--- Legacy reports (a/B), Athena tables and CUR 2.0 (a_b) have the same columns under other
--- spellings; which product/… and resourceTags/… columns there are changes from month to month.
+-- Legacy reports (a/B), Athena tables and CUR 2.0 of Data Exports (a_b) have the same columns under
+-- other spellings; which product/… and resourceTags/… columns there are changes from month to month.
+-- CUR 2.0 has them as the maps product, resource_tags (user_app is the tag app) and cost_category:
+-- JSON text in CSV, MAP in Parquet. Its discount maps stay in x_columns.
+--
+-- Discounts (EDP, private rates): where the report has net columns, billed and effective cost are net.
+-- Split cost allocation rows (a parent resource's cost by pod or task) repeat what the parent's own
+-- row bills: they stay with cost and quantity 0, their shares in x_columns.
 --
 -- Savings Plans: SavingsPlanCoveredUsage and SavingsPlanNegation both stay and net to zero in
 -- billed cost; the negation has quantity 0, so that nothing is counted twice. What a plan or a
@@ -26,12 +32,14 @@ with lines as (
     select
         "lineItem/LineItemType" as line_item_type,
         "lineItem/LineItemType" like '%Discount' as is_discount,
+        "splitLineItem/ParentResourceId" is not null as is_split,
+        "splitLineItem/ParentResourceId" as split_parent_id,
         coalesce("savingsPlan/SavingsPlanARN", "reservation/ReservationARN") as commitment_id,
         "savingsPlan/SavingsPlanARN" is not null as is_savings_plan,
         number(coalesce("lineItem/NetUnblendedCost", "lineItem/UnblendedCost")) as billed,
-        number("lineItem/UsageAmount") as amount,
+        case when "splitLineItem/ParentResourceId" is null then number("lineItem/UsageAmount") else number('0') end as amount,
         number("lineItem/UnblendedRate") as rate,
-        number("pricing/publicOnDemandCost") as on_demand_cost,
+        case when "splitLineItem/ParentResourceId" is null then number("pricing/publicOnDemandCost") else number('0') end as on_demand_cost,
         number("pricing/publicOnDemandRate") as on_demand_rate,
         number(coalesce("savingsPlan/NetSavingsPlanEffectiveCost", "savingsPlan/SavingsPlanEffectiveCost")) as plan_effective,
         number(coalesce("reservation/NetEffectiveCost", "reservation/EffectiveCost")) as reservation_effective,
@@ -48,9 +56,11 @@ with lines as (
         coalesce("bill/InvoicingEntity", "lineItem/LegalEntity") as invoice_issuer_name,
         "bill/BillingEntity" = 'AWS Marketplace' as marketplace,
         "bill/PayerAccountId" as billing_account_id,
+        "bill/PayerAccountName" as billing_account_name,
         "bill/BillingPeriodStartDate" as billing_period_start,
         "bill/BillingPeriodEndDate" as billing_period_end,
         "lineItem/UsageAccountId" as sub_account_id,
+        "lineItem/UsageAccountName" as sub_account_name,
         "lineItem/UsageStartDate" as charge_period_start,
         "lineItem/UsageEndDate" as charge_period_end,
         "lineItem/ProductCode" as product_code,
@@ -59,14 +69,17 @@ with lines as (
         "lineItem/CurrencyCode" as billing_currency,
         "lineItem/LineItemDescription" as charge_description,
         "lineItem/ResourceId" as resource_id,
-        coalesce("product/ProductName", "product/servicename") as product_name,
+        coalesce("product/ProductName", "product/servicename", "product" ->> 'product_name', "product" ->> 'servicename') as product_name,
         "product/productFamily" as product_family,
-        coalesce("product/regionCode", "product/region") as region_id,
+        coalesce("product/regionCode", "product/region", "product" ->> 'region') as region_id,
         case when "product/locationType" = 'AWS Region' then "product/location" end as region_name,
         "product/sku" as sku_id,
         "pricing/RateCode" as sku_price_id,
         "pricing/unit" as unit,
-        coalesce(tag_columns, tag_object("resourceTags")) as tags
+        join_tags(
+            coalesce(tag_columns, rename_tags(tag_object("resourceTags"), 'user_', '')),
+            rename_tags(tag_object("costCategory"), '', 'costCategory/')
+        ) as tags
     from source
 ),
 
@@ -75,6 +88,7 @@ line_items as (
         availability_zone,
         billed as billed_cost,
         billing_account_id,
+        billing_account_name,
         billing_currency,
         billing_period_end,
         billing_period_start,
@@ -101,12 +115,14 @@ line_items as (
         case when line_item_type in ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage') then amount end as consumed_quantity,
         case when line_item_type in ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage') then unit end as consumed_unit,
         case
+            when is_split then number('0')
             when line_item_type = 'DiscountedUsage' then coalesce(on_demand_cost, reservation_effective)
             when line_item_type = 'SavingsPlanNegation' or is_discount then number('0')
             else billed
         end as contracted_cost,
         case when line_item_type = 'Usage' then rate end as contracted_unit_price,
         case
+            when is_split then number('0')
             when line_item_type = 'SavingsPlanCoveredUsage' then plan_effective
             when line_item_type = 'DiscountedUsage' then reservation_effective
             when line_item_type in ('SavingsPlanNegation', 'SavingsPlanRecurringFee', 'SavingsPlanUpfrontFee', 'RIFee') then number('0')
@@ -144,10 +160,13 @@ line_items as (
         usage_type as sku_meter,
         sku_price_id,
         sub_account_id,
+        sub_account_name,
         tags,
         line_item_type as x_line_item_type,
         product_code as x_line_item_product_code,
+        split_parent_id as x_split_line_item_parent_resource_id,
         case
+            when is_split and billed <> number('0') then 'a split cost allocation row has a cost of its own, which its parent resource has too'
             when is_discount or line_item_type in (
                 'Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage', 'SavingsPlanNegation', 'SavingsPlanRecurringFee',
                 'SavingsPlanUpfrontFee', 'Fee', 'RIFee', 'Tax', 'Credit', 'Refund'
@@ -162,6 +181,7 @@ unused_commitments as (
         availability_zone,
         number('0') as billed_cost,
         billing_account_id,
+        billing_account_name,
         billing_currency,
         billing_period_end,
         billing_period_start,
@@ -199,9 +219,11 @@ unused_commitments as (
         usage_type as sku_meter,
         sku_price_id,
         sub_account_id,
+        sub_account_name,
         tags,
         line_item_type as x_line_item_type,
         product_code as x_line_item_product_code,
+        split_parent_id as x_split_line_item_parent_resource_id,
         null as reject_reason
     from lines
     where unused <> number('0')

@@ -52,17 +52,49 @@ async fn queries_that_a_mapping_may_not_be_are_refused() {
     }
 }
 
-#[tokio::test]
-async fn the_example_of_the_readme_lands() {
+/// The example of the README that declares this source.
+fn example(name: &str) -> String {
     let readme = include_str!("../../sql/landing/README.md");
-    let example: String = readme
+    let first = format!("    -- source: {name}");
+    readme
         .lines()
-        .skip_while(|line| !line.starts_with("    -- source:"))
+        .skip_while(|line| *line != first)
         .take_while(|line| line.is_empty() || line.starts_with("    "))
         .map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line)))
-        .collect();
+        .collect()
+}
+
+#[tokio::test]
+async fn the_json_example_of_the_readme_lands() {
     let mut sources = super::built_in();
-    sources.add("acme.sql", &example).expect("directives");
+    sources.add("builds.sql", &example("hosted_builds")).expect("directives");
+    let temp = folder();
+    let lines = concat!(
+        r#"{"account": {"id": "acme", "currency": "USD"}, "day": "2026-05-02", "project": "web", "tags": {"team": "core"}, "region": "eu", "#,
+        r#""items": [{"sku": "minutes", "qty": 120, "amount": 0.960}, {"sku": "storage", "qty": 3.5, "amount": "0.07"}]}"#,
+        "\n",
+        r#"{"account": {"id": "acme", "currency": "USD"}, "day": "2026-05-03", "project": "api", "items": []}"#,
+        "\n"
+    );
+    let landed = land_with(&file(&temp, "builds.ndjson", lines.as_bytes()), &sources, None).await.expect("lands");
+    assert_eq!((landed.source.as_str(), landed.raw.rows, landed.usage.num_rows()), ("hosted_builds", 2, 2));
+    // 0.96 + 0.07; a line without items makes no row and costs nothing.
+    assert_eq!(landed.sum("billed_cost").0, "1.03");
+    assert_eq!(super::plain(landed.raw.provider_cost.to_i128().expect("small")), "1.03");
+    assert_eq!(landed.source_rows(), [1, 1]);
+    assert_eq!(landed.text("sku_id", 1), Some("storage"));
+    assert_eq!(landed.money("pricing_quantity", 1).as_deref(), Some("3.5"));
+    assert_eq!(landed.text("tags", 1), Some(r#"{"team":"core"}"#));
+    assert_eq!(landed.text("x_columns", 1), Some(r#"{"x_region":"eu"}"#));
+    // 2 May 2026 until the 3rd: 1777680000 .. 1777766400.
+    assert_eq!(landed.instant("charge_period_start", 0), 1_777_680_000_000_000);
+    assert_eq!(landed.instant("charge_period_end", 0), 1_777_766_400_000_000);
+}
+
+#[tokio::test]
+async fn the_example_of_the_readme_lands() {
+    let mut sources = super::built_in();
+    sources.add("acme.sql", &example("acme_cloud")).expect("directives");
     let temp = folder();
     let path = file(&temp, "u.csv", b"Org,Day,Cost,Qty,Note\na,2/9/2023,0.10,4,x\n");
     let landed = land_with(&path, &sources, None).await.expect("lands");

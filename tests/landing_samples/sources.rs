@@ -178,6 +178,55 @@ async fn an_amortized_row_in_an_actual_delivery_is_rejected() {
 }
 
 #[tokio::test]
+async fn azure_customer_agreement_prices_are_brought_to_the_billing_currency() {
+    let landed = land(&data("azure/mca_ActualCost.csv")).await.expect("lands");
+    assert_eq!(landed.text("billing_account_id", 0), Some("PROF-AAAA-BG7-TGB"));
+    // 0.1 USD × 0.9; 24 hours of that; retail 2.592 as Microsoft says; 2.16 / 0.9.
+    assert_eq!(landed.money("contracted_unit_price", 0).as_deref(), Some("0.09"));
+    assert_eq!(landed.money("contracted_cost", 0).as_deref(), Some("2.16"));
+    assert_eq!(landed.money("list_cost", 0).as_deref(), Some("2.592"));
+    assert_eq!(landed.money("pricing_currency_effective_cost", 0).as_deref(), Some("2.4"));
+    // Half a unit of 10K.
+    assert_eq!(landed.money("consumed_quantity", 1).as_deref(), Some("5000"));
+    let kinds: Vec<_> = (0..9).map(|row| landed.text("charge_category", row).expect("category")).collect();
+    assert_eq!(kinds, ["Usage", "Usage", "Usage", "Usage", "Purchase", "Purchase", "Tax", "Adjustment", "Usage"]);
+    assert_eq!(landed.text("commitment_discount_status", 3), Some("Used"));
+    assert_eq!(landed.text("charge_class", 5), Some("Correction"));
+    assert_eq!(landed.text("tags", 0), Some(r#"{"env":"prod","team":"web"}"#));
+    // 05/31/2026 is the last day inside: 2026-06-01 is 1780272000. The last row names no period: June.
+    assert_eq!(landed.instant("billing_period_end", 0), 1_780_272_000_000_000);
+    assert_eq!(landed.instant("billing_period_start", 8), 1_780_272_000_000_000);
+}
+
+#[tokio::test]
+async fn azure_customer_agreement_views_are_never_mistaken_for_one_another() {
+    let temp = folder();
+    let bytes = std::fs::read(data("azure/mca_AmortizedCost.csv")).expect("sample");
+    let landed = land(&file(&temp, "export.csv", &bytes)).await.expect("lands");
+    assert_eq!(landed.source, "azure_mca_actual");
+    // Covered usage with a cost, and what the reservation did not use.
+    assert_eq!(landed.rejected.iter().map(|r| r.source_row).collect::<Vec<_>>(), [4, 5]);
+    assert!(landed.rejected.iter().all(|r| r.reason.contains("--source azure_mca_amortized")));
+    let amortized = land(&data("azure/mca_AmortizedCost.csv")).await.expect("lands");
+    let unused = (0..8).find(|row| amortized.text("commitment_discount_status", *row) == Some("Unused")).expect("row");
+    assert_eq!(amortized.money("billed_cost", unused).as_deref(), Some("0"));
+    assert_eq!(amortized.money("effective_cost", unused).as_deref(), Some("0.41"));
+}
+
+#[tokio::test]
+async fn a_partners_export_without_account_and_period_lands_by_partner_and_month() {
+    let landed = land(&data("azure/EnterpriseCamel.csv")).await.expect("lands");
+    assert_eq!(landed.text("billing_account_id", 0), Some("PartnerName"));
+    // 2021-02-01 and 2021-02-02.
+    assert_eq!(landed.instant("billing_period_start", 0), 1_612_137_600_000_000);
+    assert_eq!(landed.instant("charge_period_start", 0), 1_612_224_000_000_000);
+    let partner = land(&data("azure/csp_partner.csv")).await.expect("lands");
+    assert_eq!(partner.text("sub_account_name", 1), Some("Customer B"));
+    let kept = partner.text("x_columns", 1).expect("columns");
+    assert!(kept.contains(r#""x_customer_tenant_id":"tenant-b""#) && kept.contains(r#""x_reseller_mpn_id":"1234567""#));
+}
+
+#[tokio::test]
 async fn azure_ea_header_dialects_are_one_source() {
     let temp = folder();
     let text = std::fs::read_to_string(data("azure/EA_ActualCost_Small.csv")).expect("sample");
@@ -211,13 +260,13 @@ async fn real_headers_are_recognised_or_refused() {
         ("aws_cur_legacy_201", Some("aws_cur_legacy")),
         ("aws_cur_legacy_94", Some("aws_cur_legacy")),
         ("aws_focus12_export", Some("focus_1_2")),
-        ("azure_csp_partner", None),
+        ("azure_csp_partner", Some("azure_mca_actual")),
         ("azure_ea_2023", Some("azure_ea_actual")),
         ("azure_ea_c360", Some("azure_ea_actual")),
-        ("azure_mca", None),
+        ("azure_mca", Some("azure_mca_actual")),
         ("azure_paygo_legacy", Some("azure_usage_details")),
-        ("gcp_resource_v1_flat", None),
-        ("gcp_v1_flat", None),
+        ("gcp_resource_v1_flat", Some("gcp_billing_export")),
+        ("gcp_v1_flat", Some("gcp_billing_export")),
         ("oci_cost", Some("oci_cost_report")),
         ("partner_center_daily_rated_usage_55", None),
         ("partner_center_nce_invoice_recon_46", None),

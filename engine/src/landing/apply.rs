@@ -8,9 +8,12 @@ use arrow::array::{
 };
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, i256};
+use datafusion::common::DataFusionError;
 
 use super::batch::{LandedBatch, Totals};
+use super::elements::{faults, sum_of};
 use super::error::LandingError;
+use super::functions::OF_A_VALUE;
 use super::instant::month_start;
 use super::mapping::{Mapping, Origin};
 use super::program::{Rows, TAG_COLUMNS, batch_of};
@@ -35,8 +38,8 @@ pub(crate) struct Outputs {
     pub(crate) columns: Vec<(String, ArrayRef)>,
     pub(crate) rows: usize,
     pub(crate) row_of: Option<UInt32Array>,
-    /// Source rows at which the query itself failed.
-    failed: Vec<u32>,
+    /// Source rows at which the query itself failed, and why.
+    failed: Vec<(u32, String)>,
 }
 
 impl Mapping {
@@ -44,8 +47,12 @@ impl Mapping {
     pub(crate) fn apply(&self, mut source: SourceRows, source_file: i32) -> Result<Mapped, LandingError> {
         let outputs = self.outputs(&source)?;
         let mut marks = std::mem::take(&mut source.marks);
-        for row in &outputs.failed {
-            let reason = "the mapping's arithmetic overflows or divides by zero".to_owned();
+        for i in &self.elements {
+            let arrays = source.text[*i].as_ref();
+            marks.faults.extend(arrays.into_iter().flat_map(|arrays| faults(arrays, &self.reading.columns[*i].name)));
+        }
+        for (row, reason) in &outputs.failed {
+            let reason = reason.clone();
             marks.faults.push(Fault { row: *row, column: "".into(), value_class: String::new(), reason });
         }
         let typed = self.typed(&source, &outputs, &mut marks)?;
@@ -80,7 +87,7 @@ impl Mapping {
             .zip(&self.input_of)
             .map(|(field, at)| {
                 if field.name() == TAG_COLUMNS {
-                    return objects_of_columns(&self.named_columns(source, &self.tags), source.rows);
+                    return self.tags_of(source);
                 }
                 let text = at.and_then(|i| source.text[i].clone());
                 text.unwrap_or_else(|| new_null_array(&DataType::Utf8View, source.rows))
@@ -107,6 +114,14 @@ impl Mapping {
             columns.push((field.name().clone(), column));
         }
         Ok(Outputs { columns, rows: source.rows, row_of: None, failed: Vec::new() })
+    }
+
+    /// The tag columns of each row as one JSON object.
+    pub(crate) fn tags_of(&self, source: &SourceRows) -> ArrayRef {
+        match &source.others {
+            Some(others) => Arc::clone(&others.tags),
+            None => objects_of_columns(&self.named_columns(source, &self.tags), source.rows),
+        }
     }
 
     pub(crate) fn named_columns(
@@ -148,7 +163,7 @@ impl Mapping {
         from: usize,
         rows: usize,
         parts: &mut Vec<Rows>,
-        failed: &mut Vec<u32>,
+        failed: &mut Vec<(u32, String)>,
     ) -> Result<(), LandingError> {
         let offset = u32::try_from(from).map_err(|_| self.wrong("a chunk has too many rows".to_owned()))?;
         match self.program.run(&batch.slice(from, rows)) {
@@ -159,7 +174,7 @@ impl Mapping {
                 };
                 parts.push(Rows { batch: part.batch, row_of: Some(row_of) });
             }
-            Err(_) if rows == 1 => failed.push(offset),
+            Err(error) if rows == 1 => failed.push((offset, reason_of(&error))),
             Err(_) => {
                 self.run_range(batch, from, rows / 2, parts, failed)?;
                 self.run_range(batch, from + rows / 2, rows - rows / 2, parts, failed)?;
@@ -209,11 +224,34 @@ impl Mapping {
         RecordBatch::try_new(usage(), batch.columns().to_vec()).map_err(|e| self.wrong(e.to_string()))
     }
 
-    /// The provider's cost of each source row: the first conserved column that is not null.
+    /// The provider's cost of each source row: the first conserved column that is not null, and
+    /// what the elements of its arrays add to it.
     fn costs(&self, source: &SourceRows) -> Vec<Option<i128>> {
         let columns: Vec<&Decimal128Array> =
             self.conserved.iter().filter_map(|i| source.numbers[*i].as_ref()).collect();
-        (0..source.rows).map(|row| columns.iter().find(|c| c.is_valid(row)).map(|c| c.value(row))).collect()
+        let added = |cost: i128, row: usize| {
+            self.conserved_elements.iter().try_fold(cost, |sum, (i, member)| {
+                let arrays = source.text[*i].as_ref().map(|arrays| arrays.as_string_view());
+                match arrays.filter(|arrays| arrays.is_valid(row)) {
+                    Some(arrays) => sum.checked_add(sum_of(arrays.value(row), member)?),
+                    None => Some(sum),
+                }
+            })
+        };
+        let is_in_elements = self.source.directives.conserved.as_ref().is_some_and(|(_, names)| names.is_empty());
+        let cost = |row: usize| match is_in_elements {
+            true => Some(0),
+            false => columns.iter().find(|c| c.is_valid(row)).map(|c| c.value(row)),
+        };
+        (0..source.rows).map(|row| added(cost(row)?, row)).collect()
+    }
+}
+
+/// Why the query failed at a row: what its own functions say has no value in it, other errors may.
+fn reason_of(error: &DataFusionError) -> String {
+    match error.find_root() {
+        DataFusionError::Execution(reason) if reason.starts_with(OF_A_VALUE) => format!("the mapping: {reason}"),
+        _ => "the mapping's arithmetic overflows or divides by zero".to_owned(),
     }
 }
 

@@ -10,6 +10,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Float32Type, Float64Type, TimeUnit};
 
 use super::instant::{InstantFormat, parse_instant};
+use super::nested::as_json;
 use super::number::{Number, NumberError, number_of_float, parse_number};
 use super::rows::{Nulls, class_of};
 use crate::lake::schema::{MONEY_PRECISION, MONEY_SCALE};
@@ -148,7 +149,7 @@ pub(crate) fn to_booleans(column: &ArrayRef) -> Converted<BooleanArray> {
     Converted { array: BooleanArray::from(values), failures, rounded: Vec::new() }
 }
 
-/// Any column as text: floats by shortest round trip, instants as ISO, maps as JSON objects.
+/// Any column as text: floats by shortest round trip, instants as ISO, maps, structs and lists as JSON.
 pub(crate) fn as_text(column: &ArrayRef) -> StringViewArray {
     match column.data_type() {
         DataType::Utf8View => return column.as_string_view().clone(),
@@ -158,6 +159,7 @@ pub(crate) fn as_text(column: &ArrayRef) -> StringViewArray {
             }
         }
         DataType::Map(..) => return maps_as_text(column),
+        DataType::Struct(_) | DataType::List(_) | DataType::LargeList(_) => return as_json(column),
         DataType::Float64 => return floats_as_text(column),
         _ => {}
     }

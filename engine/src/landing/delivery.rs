@@ -10,6 +10,7 @@ use super::csv::{Header, read_header};
 use super::discover::{DeliveryFiles, PartFile};
 use super::error::LandingError;
 use super::header_names::HeaderNames;
+use super::json::{first_object, mark_bytes, names_in};
 use super::location::{Format, format_of, gunzip};
 use super::manifest::ManifestFacts;
 use super::mapping::Mapping;
@@ -49,6 +50,11 @@ pub(crate) enum PartKind {
         header_bytes: usize,
         header_lines: u64,
     },
+    /// JSON lines, perhaps compressed: bytes of the byte-order mark.
+    JsonLines {
+        is_gzip: bool,
+        mark_bytes: usize,
+    },
     Parquet,
 }
 
@@ -66,8 +72,7 @@ impl DeliveryFiles {
         let mut parts = Vec::with_capacity(self.parts.len());
         for file in &self.parts {
             let name = file.location.name();
-            let (kind, columns) = look(file).await?;
-            let header = HeaderNames::new(&columns);
+            let (kind, header) = look(file).await?;
             let found = match named {
                 Some(named) => sources.named(named, &name, &header)?,
                 None => sources.detect(&name, &header, &self.hints(file))?,
@@ -139,8 +144,8 @@ impl Delivery {
     }
 }
 
-/// The format and the column names of a part.
-async fn look(file: &PartFile) -> Result<(PartKind, Vec<String>), LandingError> {
+/// The format and the columns of a part.
+async fn look(file: &PartFile) -> Result<(PartKind, HeaderNames), LandingError> {
     let name = file.location.name();
     if file.bytes == 0 {
         return Err(LandingError::ZeroBytes { file: name });
@@ -155,11 +160,12 @@ async fn look(file: &PartFile) -> Result<(PartKind, Vec<String>), LandingError> 
             let truncated =
                 |e: std::io::Error| LandingError::Truncated { file: location.name(), reason: e.to_string() };
             first = first_bytes(gunzip(location.open(&runtime)?), HEADER_BYTES_MAX).map_err(truncated)?;
-            if format_of(&first, &location.name())? != Format::Csv {
+            let inner = format_of(&first, &location.name())?;
+            if !matches!(inner, Format::Csv | Format::JsonLines) {
                 let (found, hint) = ("a compressed file inside a compressed file", "decompress it first");
                 return Err(LandingError::WrongFormat { file: location.name(), found, hint });
             }
-        } else if format == Format::Csv {
+        } else if format != Format::Parquet {
             first = first_bytes(location.open(&runtime)?, HEADER_BYTES_MAX).map_err(|e| location.unreadable(&e))?;
         }
         Ok((format, first))
@@ -170,8 +176,20 @@ async fn look(file: &PartFile) -> Result<(PartKind, Vec<String>), LandingError> 
         let opened = parquet::open(&file.location, file.bytes).await?;
         return Ok((PartKind::Parquet, parquet::header(&opened)));
     }
+    let is_gzip = format == Format::Gzip;
+    if first_object(&first) {
+        let names = names_in(&first, first.len() < HEADER_BYTES_MAX).ok_or_else(|| {
+            let (found, hint) = (
+                "JSON without one object a line",
+                "write each object in one line (jq -c), or name a manifest …-Manifest.json or manifest.json",
+            );
+            LandingError::WrongFormat { file: name, found, hint }
+        })?;
+        let kind = PartKind::JsonLines { is_gzip, mark_bytes: mark_bytes(&first) };
+        return Ok((kind, HeaderNames::open(&names)));
+    }
     let Header { columns, bytes, lines } = header_of(&first, &name)?;
-    Ok((PartKind::Csv { is_gzip: format == Format::Gzip, header_bytes: bytes, header_lines: lines }, columns))
+    Ok((PartKind::Csv { is_gzip, header_bytes: bytes, header_lines: lines }, HeaderNames::new(&columns)))
 }
 
 fn header_of(first: &[u8], name: &str) -> Result<Header, LandingError> {

@@ -3,6 +3,7 @@
 //! `sql/landing/README.md` documents every directive for users; this module reads them and
 //! refuses what it does not know, so that a misspelt directive is an error and not silence.
 
+use super::elements::ElementsOf;
 use super::error::LandingError;
 use super::instant::InstantFormat;
 
@@ -49,8 +50,12 @@ pub(crate) struct Directives {
     pub(crate) tag_columns: Vec<TagColumns>,
     /// Other spellings of a column: (canonical, alias).
     pub(crate) aliases: Vec<(String, String)>,
-    /// The usage column whose sum must equal that of these source columns (the first that is not null).
+    /// The usage column whose sum must equal that of these source columns (the first that is not null; none is 0).
     pub(crate) conserved: Option<(String, Vec<String>)>,
+    /// Members of array columns whose sums are added to that: (column, member).
+    pub(crate) conserved_elements: Vec<(String, String)>,
+    /// Relations of the elements of array columns.
+    pub(crate) elements: Vec<ElementsOf>,
     /// Output columns that a row may lack, although rows usually must have them.
     pub(crate) nullable: Vec<String>,
 }
@@ -117,6 +122,8 @@ impl Directives {
             tag_columns: Vec::new(),
             aliases: Vec::new(),
             conserved: None,
+            conserved_elements: Vec::new(),
+            elements: Vec::new(),
             nullable: Vec::new(),
         }
     }
@@ -159,7 +166,21 @@ impl Directives {
             }
             "conserved" => {
                 let (column, sources) = value.split_once(" = ").ok_or("conserved reads `billed_cost = Column, …`")?;
-                self.conserved = Some((column.trim().to_owned(), items(sources)?));
+                let mut terms = sources.split(" + ").map(str::trim).peekable();
+                let own = terms.next_if(|term| !term.contains("[]."));
+                self.conserved = Some((column.trim().to_owned(), items(own.unwrap_or_default())?));
+                for term in terms {
+                    let (array, member) = term.split_once("[].").ok_or("what is added reads `column[].member`")?;
+                    self.conserved_elements.push((array.to_owned(), member.to_owned()));
+                }
+            }
+            "elements" => {
+                let (relation, column) = value.split_once(" = ").ok_or("elements reads `relation = Column`")?;
+                let relation = name_of(relation.trim())?;
+                if relation == "source" || self.elements.iter().any(|e| e.relation == relation) {
+                    return Err(format!("there already is a relation {relation}"));
+                }
+                self.elements.push(ElementsOf { relation, column: column.trim().to_owned() });
             }
             _ => match key.strip_prefix("nulls of ") {
                 Some(column) => self.column_nulls.push((column.trim().to_owned(), items(value)?)),
@@ -172,7 +193,7 @@ impl Directives {
 
 fn name_of(value: &str) -> Result<String, String> {
     let is_name = !value.is_empty() && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    is_name.then(|| value.to_owned()).ok_or_else(|| "a source's name has lower-case letters, digits and _".to_owned())
+    is_name.then(|| value.to_owned()).ok_or_else(|| "such a name has lower-case letters, digits and _".to_owned())
 }
 
 fn role_of(value: &str) -> Result<SourceRole, String> {
@@ -231,6 +252,12 @@ mod tests {
         assert_eq!(found.formats, [InstantFormat::Iso, InstantFormat::MonthDayYear]);
         assert_eq!(found.aliases.len(), 2);
         assert_eq!(found.conserved, Some(("billed_cost".to_owned(), vec!["Net".to_owned(), "Cost".to_owned()])));
+        let text = "-- source: a\n-- detect: b\n-- conserved: billed_cost = cost + credits[].amount + extras[].sum\n-- elements: credit = credits\n";
+        let nested = Directives::parse("a.sql", text).expect("directives");
+        assert_eq!(nested.conserved, Some(("billed_cost".to_owned(), vec!["cost".to_owned()])));
+        let sums = [("credits", "amount"), ("extras", "sum")].map(|(a, m)| (a.to_owned(), m.to_owned()));
+        assert_eq!(nested.conserved_elements, sums);
+        assert_eq!((nested.elements[0].relation.as_str(), nested.elements[0].column.as_str()), ("credit", "credits"));
         assert_eq!(found.tag_columns[1], TagColumns { prefix: "aws:".to_owned(), key_prefix: "aws:".to_owned() });
     }
 
@@ -241,6 +268,9 @@ mod tests {
             ("-- detect: b\n", "lacks `-- source"),
             ("-- source: a\n", "lacks `-- detect"),
             ("-- source: A b\n", "lower-case"),
+            ("-- source: a\n-- detect: b\n-- elements: source = b\n", "already is a relation source"),
+            ("-- source: a\n-- detect: b\n-- elements: b\n", "relation = Column"),
+            ("-- source: a\n-- detect: b\n-- conserved: billed_cost = b + c.d\n", "column[].member"),
             ("-- source: a\n-- detect: b\n-- role: both\n", "priced"),
             ("-- source: a\n-- detect: b\n-- timestamps: month/day/year, day/month/year\n", "guessing"),
             ("-- source: a\n-- detect: b\n-- timestamps: yyyy\n", "no timestamp form"),

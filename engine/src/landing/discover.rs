@@ -9,11 +9,15 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use url::Url;
 
 use super::error::LandingError;
+use super::executions::{current, made_at};
 use super::location::{Location, Stores, folder_of};
 use super::manifest::{ManifestFacts, NamedPart, is_manifest, parse_manifest};
 
 /// Most files that one call looks at.
 const FILES_MAX: usize = 100_000;
+
+/// Folders above a manifest in which its parts are looked for: it may be in `metadata/<period>/<run>`.
+const LEVELS_ABOVE: usize = 4;
 
 /// One file of a delivery.
 #[derive(Debug, Clone)]
@@ -39,7 +43,8 @@ pub struct DeliveryFiles {
 
 /// Resolves files, folders, globs, URLs and manifests to deliveries, in the order of the inputs.
 ///
-/// A folder that has a manifest is read by that manifest alone, sub-folders included. Without
+/// A folder that has a manifest is read by that manifest alone, sub-folders included; an export of
+/// AWS Data Exports by the newest manifest of each period. Without
 /// one, numbered parts (`part-00001.csv`, `x-00002.csv.gz`) of one folder are one delivery and
 /// every other file is a delivery of its own.
 ///
@@ -54,7 +59,7 @@ pub async fn discover(inputs: &[String], stores: &dyn Stores) -> Result<Vec<Deli
         if files.is_empty() {
             return Err(LandingError::NotFound { input: input.clone() });
         }
-        take_manifests(files, &mut found, &mut loose).await?;
+        take_manifests(current(files), &mut found, &mut loose).await?;
     }
     let mut found = found.into_iter().map(|(_, files)| files).collect::<Result<Vec<_>, _>>()?;
     let mut grouped = group_parts(loose);
@@ -72,7 +77,7 @@ pub async fn survey(
     stores: &dyn Stores,
 ) -> Result<Vec<(String, Result<DeliveryFiles, LandingError>)>, LandingError> {
     let (mut found, mut loose) = (Vec::new(), Vec::new());
-    take_manifests(list(input, stores).await?, &mut found, &mut loose).await?;
+    take_manifests(current(list(input, stores).await?), &mut found, &mut loose).await?;
     found.extend(group_parts(loose).into_iter().map(|files| (files.name.clone(), Ok(files))));
     Ok(found)
 }
@@ -140,7 +145,8 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), LandingError> {
 /// Names that a folder's listing takes up; anything can be named on its own.
 fn is_data(name: &str) -> bool {
     let name = name.to_lowercase();
-    [".csv", ".csv.gz", ".gz", ".parquet"].iter().any(|end| name.ends_with(end)) && !name.starts_with(['.', '_'])
+    [".csv", ".gz", ".json", ".jsonl", ".ndjson", ".parquet"].iter().any(|end| name.ends_with(end))
+        && !name.starts_with(['.', '_'])
 }
 
 async fn list_remote(store: &Arc<dyn ObjectStore>, url: &Url) -> Result<Vec<Location>, LandingError> {
@@ -196,7 +202,8 @@ async fn take_manifests(
 }
 
 async fn take_manifest(location: &Location) -> Result<DeliveryFiles, LandingError> {
-    let (facts, named) = parse_manifest(&location.name(), &location.bytes().await?)?;
+    let (mut facts, named) = parse_manifest(&location.name(), &location.bytes().await?)?;
+    facts.created_at = facts.created_at.or_else(|| made_at(&location.name()));
     let mut parts = Vec::with_capacity(named.len());
     for part in named {
         parts.push(find_part(location, &part).await?);
@@ -205,7 +212,8 @@ async fn take_manifest(location: &Location) -> Result<DeliveryFiles, LandingErro
 }
 
 /// The file that a manifest's key means. Keys are paths from the bucket's root; a downloaded
-/// copy keeps only their end, so that ever shorter ends are tried beside the manifest and above it.
+/// copy keeps only their end, so that ever shorter ends are tried beside the manifest and, from
+/// two steps on, above it.
 async fn find_part(manifest: &Location, part: &NamedPart) -> Result<PartFile, LandingError> {
     let missing = || LandingError::MissingPart { manifest: manifest.name(), part: part.key.clone() };
     let steps: Vec<&str> = part.key.split('/').filter(|s| !s.is_empty()).collect();
@@ -234,7 +242,13 @@ fn candidates(manifest: &Location, steps: &[&str]) -> Vec<Location> {
     match manifest {
         Location::Local(path) => {
             let folder = folder_of(path);
-            ends.map(|end| Location::Local(folder.join(end))).collect()
+            let places = |end: String| {
+                let levels = if end.contains('/') { LEVELS_ABOVE + 1 } else { 1 };
+                let found: Vec<Location> =
+                    folder.ancestors().take(levels).map(|above| Location::Local(above.join(&end))).collect();
+                found
+            };
+            ends.flat_map(places).collect()
         }
         Location::Remote { store, path, url } => {
             let base = url.strip_suffix(path.as_ref()).unwrap_or(url).to_owned();

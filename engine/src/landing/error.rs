@@ -30,7 +30,7 @@ pub enum LandingError {
         reason: String,
     },
     /// The bytes are not of a format that can be landed.
-    #[error("{file}: this is {found}, not CSV, CSV.gz or Parquet; {hint}")]
+    #[error("{file}: this is {found}, not CSV or JSON lines (or either as .gz) or Parquet; {hint}")]
     WrongFormat {
         /// The file.
         file: String,
@@ -116,7 +116,7 @@ pub enum LandingError {
         reason: String,
     },
     /// A line is longer than any row may be.
-    #[error("{file}: line {line} is longer than {limit_bytes} bytes; this is not a CSV file of rows")]
+    #[error("{file}: line {line} is longer than {limit_bytes} bytes; this is no file of rows")]
     LineTooLong {
         /// The file.
         file: String,

@@ -12,6 +12,9 @@ use super::number::{ONE, parse_number};
 use super::tags;
 use crate::lake::schema::{MONEY_PRECISION, MONEY_SCALE, money};
 
+/// How the text of an error about a value begins; what follows never shows the value.
+pub(crate) const OF_A_VALUE: &str = "a value ";
+
 /// All of them, for registering in the context that plans mappings.
 pub(crate) fn all() -> Vec<ScalarUDF> {
     let text = DataType::Utf8View;
@@ -24,8 +27,16 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
         }),
         // ratio(a, b): a ÷ b, rounded half to even at scale 18; null if b is zero.
         function("ratio", vec![money(), money()], money(), |columns| Ok(Arc::new(ratio(&columns[0], &columns[1])?))),
-        // tag_object('"env": "prod"'): a JSON object of text values, braces or not; null if it is none.
+        // tag_object('"env": "prod"'): a JSON object of text values, from braces or not or pairs of key and value; null if it is none.
         function("tag_object", vec![text.clone()], text.clone(), |columns| Ok(Arc::new(tag_object(&columns[0])))),
+        // rename_tags('{"user_app": "x"}', 'user_', ''): keys that begin so begin with the other instead.
+        function("rename_tags", vec![text.clone(), text.clone(), text.clone()], text.clone(), |columns| {
+            Ok(Arc::new(rename_tags(columns)))
+        }),
+        // join_tags(a, b): one object of both; of a key that both have, the first one's value.
+        function("join_tags", vec![text.clone(), text.clone()], text.clone(), |columns| {
+            Ok(Arc::new(join_tags(&columns[0], &columns[1])))
+        }),
         // lookup('azure_units', '10K', 'block'): a cell of a look-up table, by its key without case.
         function("lookup", vec![text.clone(), text.clone(), text.clone()], text, |columns| {
             Ok(Arc::new(look_up(columns)?))
@@ -54,7 +65,7 @@ fn number(texts: &ArrayRef) -> Result<Decimal128Array> {
         .iter()
         .map(|text| text.map(|t| parse_number(t.as_bytes()).map(|n| n.units)).transpose())
         .collect::<std::result::Result<_, _>>()
-        .map_err(|error| DataFusionError::Execution(format!("a value {}", error.reason())))?;
+        .map_err(|error| DataFusionError::Execution(format!("{OF_A_VALUE}{}", error.reason())))?;
     as_money(parsed)
 }
 
@@ -125,6 +136,20 @@ fn tag_object(texts: &ArrayRef) -> StringViewArray {
         objects.append_option(text.and_then(tags::object_of));
     }
     objects.finish()
+}
+
+fn rename_tags(columns: &[ArrayRef]) -> StringViewArray {
+    let [objects, from, to] = [0, 1, 2].map(|i: usize| columns[i].as_string_view());
+    let rename = |row: usize| {
+        let texts = [objects, from, to].map(|texts| texts.is_valid(row).then(|| texts.value(row)));
+        let [Some(object), Some(from), Some(to)] = texts else { return None };
+        tags::renamed(object, from, to)
+    };
+    (0..objects.len()).map(rename).collect()
+}
+
+fn join_tags(first: &ArrayRef, second: &ArrayRef) -> StringViewArray {
+    first.as_string_view().iter().zip(second.as_string_view()).map(|(a, b)| tags::joined(a, b)).collect()
 }
 
 fn look_up(columns: &[ArrayRef]) -> Result<StringViewArray> {

@@ -14,6 +14,10 @@ pub(crate) struct HeaderNames {
     loose: HashMap<String, Vec<usize>>,
     /// The names, byte-order mark and blanks removed.
     pub(crate) names: Vec<String>,
+    /// Columns that are there only if a mapping names them: structs, whose fields are columns too.
+    structs: Vec<bool>,
+    /// Whether rows may have more than these: JSON lines have no header.
+    is_open: bool,
 }
 
 impl HeaderNames {
@@ -24,9 +28,34 @@ impl HeaderNames {
         let mut loose: HashMap<String, Vec<usize>> = HashMap::new();
         for (i, name) in names.iter().enumerate() {
             exact.entry(name.clone()).or_insert(i);
-            loose.entry(letters(english(name))).or_default().push(i);
+            loose.entry(self::loose(name)).or_default().push(i);
         }
-        Self { exact, loose, names }
+        let structs = vec![false; names.len()];
+        Self { exact, loose, names, structs, is_open: false }
+    }
+
+    /// Columns by their paths, and whether each is a struct.
+    pub(crate) fn nested(paths: Vec<(String, bool)>) -> Self {
+        let (names, structs): (Vec<String>, Vec<bool>) = paths.into_iter().unzip();
+        Self { structs, ..Self::new(&names) }
+    }
+
+    /// Names that were seen in a format without a header.
+    pub(crate) fn open(names: &[String]) -> Self {
+        Self { is_open: true, ..Self::new(names) }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Whether column `i` is kept although no mapping names it; `named` are the columns that one does.
+    pub(crate) fn stands_alone(&self, i: usize, named: &[Option<usize>]) -> bool {
+        let is_inside = |outer: usize| {
+            let rest = self.names[i].strip_prefix(self.names[outer].as_str());
+            self.structs[outer] && rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        !self.structs[i] && !named.iter().flatten().any(|outer| is_inside(*outer))
     }
 
     /// The column called `canonical` or one of its aliases; an error if two are.
@@ -60,6 +89,11 @@ impl HeaderNames {
 fn english(name: &str) -> &str {
     let inner = name.strip_suffix(')').and_then(|n| n.rsplit_once(" (")).map(|(_, inner)| inner);
     inner.filter(|inner| !inner.is_empty() && inner.chars().all(|c| c.is_ascii_alphanumeric())).unwrap_or(name)
+}
+
+/// The spelling by which names are compared.
+pub(crate) fn loose(name: &str) -> String {
+    letters(english(name))
 }
 
 fn letters(name: &str) -> String {
@@ -128,6 +162,16 @@ mod tests {
         assert_eq!(names(&["cost", "Cost"]).find("Cost", &[]), Ok(Some(1)));
         assert!(names(&["cost", "COST"]).find("Cost", &[]).is_err());
         assert!(names(&["Cost", "Cost"]).find("Cost", &[]).is_err());
+    }
+
+    #[test]
+    fn a_struct_stands_for_its_fields_once_it_is_named() {
+        let paths = [("project.id", false), ("project.name", false), ("project", true), ("projects", false)];
+        let header = HeaderNames::nested(paths.map(|(path, is_struct)| (path.to_owned(), is_struct)).into());
+        let alone = |named: &[Option<usize>]| (0..4).filter(|i| header.stands_alone(*i, named)).collect::<Vec<_>>();
+        assert_eq!(alone(&[None]), [0, 1, 3]);
+        assert_eq!(alone(&[Some(2)]), [3]);
+        assert_eq!(alone(&[Some(0)]), [0, 1, 3]);
     }
 
     #[test]

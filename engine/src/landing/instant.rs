@@ -9,7 +9,7 @@ pub(crate) const DAY: i64 = 86_400_000_000;
 /// A way of writing instants that a mapping may allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InstantFormat {
-    /// `2024-09-18`, `2024-09-18 22:00:00`, `2023-11-13T10:00Z`, `…T00:00:00.000Z`, `…+02:00`.
+    /// `2024-09-18`, `2024-09-18 22:00:00`, `2023-11-13T10:00Z`, `…T00:00:00.000Z`, `…+02:00`, `… UTC`.
     Iso,
     /// `09/30/2023` or `9/2/2023`: month first.
     MonthDayYear,
@@ -93,10 +93,11 @@ fn parse_clock(clock: &[u8]) -> Option<(i64, &[u8])> {
     Some((((hour * 60 + minute) * 60 + second) * 1_000_000 + micros, rest))
 }
 
-/// The offset of `Z`, `+02:00`, `+0200` or nothing, in microseconds.
+/// The offset of `Z`, ` UTC`, `+02:00`, `+0200` or nothing, in microseconds.
 fn parse_zone(zone: &[u8]) -> Option<i64> {
     let (sign, digits) = match zone {
-        [] | [b'Z'] => return Some(0),
+        // BigQuery writes ` UTC`.
+        [] | [b'Z'] | b" UTC" => return Some(0),
         [b'+', digits @ ..] => (1, digits),
         [b'-', digits @ ..] => (-1, digits),
         _ => return None,
@@ -187,6 +188,8 @@ mod tests {
     fn iso_forms_of_one_instant() {
         for text in [
             "2024-09-18 22:00:00",
+            "2024-09-18 22:00:00 UTC",
+            "2024-09-18 22:00:00.000000 UTC",
             "2024-09-18T22:00:00Z",
             "2024-09-18T22:00Z",
             "2024-09-18T22:00:00.000Z",

@@ -13,6 +13,7 @@ use object_store::path::Path as ObjectPath;
 use url::Url;
 
 use super::error::LandingError;
+use super::json::first_object;
 
 /// Finds the object store of a URL, with whatever credentials the warehouse has for it.
 ///
@@ -113,7 +114,8 @@ impl Location {
     pub(crate) fn object(&self) -> Result<(Arc<dyn ObjectStore>, ObjectPath), LandingError> {
         match self {
             Self::Local(path) => {
-                let absolute = std::path::absolute(path).map_err(|e| self.unreadable(&e))?;
+                // `..` has no place in a key.
+                let absolute = path.canonicalize().map_err(|e| self.unreadable(&e))?;
                 let key = ObjectPath::from_absolute_path(absolute).map_err(|e| self.unreadable(&e))?;
                 Ok((Arc::new(object_store::local::LocalFileSystem::new()), key))
             }
@@ -220,12 +222,13 @@ impl Read for Unzipped {
 pub(crate) enum Format {
     Csv,
     Gzip,
+    JsonLines,
     Parquet,
 }
 
 /// Tells the format from the first bytes, never from the name.
 pub(crate) fn format_of(first: &[u8], file: &str) -> Result<Format, LandingError> {
-    const EXPORT: &str = "export it as CSV or Parquet";
+    const EXPORT: &str = "export it as CSV, JSON lines or Parquet";
     let wrong = |found, hint| Err(LandingError::WrongFormat { file: file.to_owned(), found, hint });
     match first {
         [0x1f, 0x8b, ..] => Ok(Format::Gzip),
@@ -234,7 +237,10 @@ pub(crate) fn format_of(first: &[u8], file: &str) -> Result<Format, LandingError
         [0x28, 0xb5, 0x2f, 0xfd, ..] => wrong("Zstandard", "decompress it first"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => wrong("UTF-16 text", "save it as UTF-8"),
         [b'%', b'P', b'D', b'F', ..] => wrong("a PDF", EXPORT),
-        [b'{' | b'[', ..] => wrong("JSON", "if it is a manifest, name it …-Manifest.json or manifest.json"),
+        [b'[', ..] | [0xef, 0xbb, 0xbf, b'[', ..] => {
+            wrong("a JSON array", "write one object a line: jq -c '.[]' does that")
+        }
+        _ if first_object(first) => Ok(Format::JsonLines),
         [b'<', ..] => wrong("HTML or XML", "this is often an error page saved under the file's name: fetch it again"),
         _ if first.contains(&0) => wrong("binary data", EXPORT),
         _ => Ok(Format::Csv),

@@ -15,11 +15,12 @@ struct Table {
 }
 
 /// Name, file and key column of every table.
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 6] = [
     ("azure_regions", include_str!("../../../data/reference/Regions.csv"), "OriginalValue"),
     ("azure_units", include_str!("../../../data/reference/PricingUnits.csv"), "UnitOfMeasure"),
     ("azure_services", include_str!("../../../data/reference/Services.csv"), "ResourceType"),
     ("aws_services", include_str!("../../../data/reference/aws_services.csv"), "product_code"),
+    ("gcp_services", include_str!("../../../data/reference/gcp_services.csv"), "service"),
     ("oci_services", include_str!("../../../data/reference/oci_services.csv"), "service"),
 ];
 

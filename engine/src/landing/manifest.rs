@@ -14,7 +14,7 @@ pub struct ManifestFacts {
     pub name: String,
     /// The export's type, such as `ActualCost`; takes part in detecting the source.
     pub kind: Option<String>,
-    /// The provider's id of this run (AWS `assemblyId`, Azure `runId`).
+    /// The provider's id of this run (AWS `assemblyId` or `executionId`, Azure `runId`).
     pub run_id: Option<String>,
     /// Rows that the provider says it wrote.
     pub rows: Option<u64>,
@@ -59,7 +59,7 @@ pub(crate) fn parse_manifest(name: &str, bytes: &[u8]) -> Result<(ManifestFacts,
     let facts = ManifestFacts {
         name: name.to_owned(),
         kind: text(json.pointer("/exportConfig/type")).or_else(|| text(json.get("type"))),
-        run_id: text(json.get("assemblyId")).or_else(|| text(json.pointer("/runInfo/runId"))),
+        run_id: ["/assemblyId", "/executionId", "/runInfo/runId"].into_iter().find_map(|at| text(json.pointer(at))),
         rows: json.get("dataRowCount").and_then(Value::as_u64),
         created_at: ["/runInfo/submittedTime", "/created_at", "/createdAt"]
             .into_iter()
@@ -71,10 +71,12 @@ pub(crate) fn parse_manifest(name: &str, bytes: &[u8]) -> Result<(ManifestFacts,
 }
 
 fn part_of(entry: &Value) -> Option<NamedPart> {
-    let key = match entry {
+    let key: &str = match entry {
         Value::String(key) => key,
         other => ["blobName", "path", "key", "name"].into_iter().find_map(|k| other.get(k))?.as_str()?,
     };
+    // s3://bucket/key: keys are paths from the bucket's root.
+    let key = key.split_once("://").map_or(key, |(_, path)| path.split_once('/').map_or("", |(_, key)| key));
     let bytes = ["byteCount", "size", "bytes"].into_iter().find_map(|k| entry.get(k)).and_then(Value::as_u64);
     (!key.is_empty()).then(|| NamedPart { key: key.to_owned(), bytes })
 }
@@ -92,6 +94,10 @@ mod tests {
         let (facts, parts) = parse_manifest("manifest.json", azure).expect("azure");
         assert_eq!((facts.kind.as_deref(), facts.rows), (Some("AmortizedCost"), Some(28)));
         assert_eq!(parts, [NamedPart { key: "d/part_0_0001.csv".into(), bytes: Some(123) }]);
+        let export = br#"{"executionId": "e-1", "dataFiles": ["s3://bucket/p/e/data/BILLING_PERIOD=2026-06/e-00001.snappy.parquet"]}"#;
+        let (facts, parts) = parse_manifest("e-Manifest.json", export).expect("data exports");
+        assert_eq!(facts.run_id.as_deref(), Some("e-1"));
+        assert_eq!(parts[0].key, "p/e/data/BILLING_PERIOD=2026-06/e-00001.snappy.parquet");
         let (_, parts) =
             parse_manifest("manifest.json", br#"{"files": ["a.csv", {"path": "b.csv"}]}"#).expect("generic");
         assert_eq!(parts.len(), 2);

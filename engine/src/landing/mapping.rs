@@ -9,6 +9,7 @@ use datafusion::physical_expr::utils::collect_columns;
 
 use super::error::LandingError;
 use super::header_names::{HeaderNames, extension_key};
+use super::json::Members;
 use super::program::{Program, Step, TAG_COLUMNS};
 use super::rows::{ColumnReading, Need, Nulls, Reading};
 use super::source::Source;
@@ -39,6 +40,12 @@ pub(crate) struct Mapping {
     pub(crate) tags: Vec<(Arc<str>, usize)>,
     /// Header columns whose first non-null value is the provider's cost of a row.
     pub(crate) conserved: Vec<usize>,
+    /// Header columns with arrays, and the member whose sum is added to that.
+    pub(crate) conserved_elements: Vec<(usize, String)>,
+    /// Header columns with arrays whose elements become rows.
+    pub(crate) elements: Vec<usize>,
+    /// How members become columns, where the format has no header.
+    pub(crate) members: Option<Arc<Members>>,
     pub(crate) nulls: Arc<Nulls>,
 }
 
@@ -47,8 +54,11 @@ impl Mapping {
     pub(crate) async fn fit(source: &Arc<Source>, file: &str, header: &HeaderNames) -> Result<Self, LandingError> {
         let directives = &source.directives;
         let wrong = |reason: String| LandingError::Mapping { source_name: directives.name.clone(), reason };
-        let program = Program::compile(&source.sql).await.map_err(|e| wrong(e.strip_backtrace()))?;
+        let program = Program::compile(&source.sql, &directives.elements).await;
+        let program = program.map_err(|e| wrong(e.strip_backtrace()))?;
         check_output(&program.output).map_err(wrong)?;
+        let closed = if header.is_open() { Some(named_only(source, &program, header)) } else { None };
+        let header = closed.as_ref().unwrap_or(header);
         let find = |name: &str| {
             let found = header.find(name, &directives.aliases);
             found.map_err(|reason| LandingError::Header { file: file.to_owned(), reason })
@@ -60,6 +70,14 @@ impl Mapping {
         let mut conserved = Vec::new();
         for name in directives.conserved.iter().flat_map(|(_, names)| names) {
             conserved.extend(find(name)?);
+        }
+        let mut conserved_elements = Vec::new();
+        for (array, member) in &directives.conserved_elements {
+            conserved_elements.extend(find(array)?.map(|i| (i, member.clone())));
+        }
+        let mut elements = Vec::new();
+        for of in &directives.elements {
+            elements.extend(find(&of.column)?);
         }
         let mut checked = Vec::new();
         for name in &directives.numbers {
@@ -75,6 +93,9 @@ impl Mapping {
             extensions: Vec::new(),
             tags: Vec::new(),
             conserved,
+            conserved_elements,
+            elements,
+            members: closed.as_ref().map(|closed| Arc::new(members_of(source, closed))),
             nulls: Arc::new(Nulls::new(directives.nulls.iter().map(String::as_str))),
         };
         mapping.place_other_columns(header);
@@ -85,7 +106,7 @@ impl Mapping {
     /// Columns that the query does not name are tags or extensions.
     fn place_other_columns(&mut self, header: &HeaderNames) {
         for (i, name) in header.names.iter().enumerate() {
-            if self.input_of.contains(&Some(i)) {
+            if self.input_of.contains(&Some(i)) || !header.stands_alone(i, &self.input_of) {
                 continue;
             }
             let families = &self.source.directives.tag_columns;
@@ -109,6 +130,9 @@ impl Mapping {
         }
         for i in &self.conserved {
             needs[*i].number = true;
+        }
+        for i in self.conserved_elements.iter().map(|(i, _)| i).chain(&self.elements) {
+            needs[*i].text = true;
         }
         for i in checked {
             needs[*i].check = true;
@@ -164,6 +188,37 @@ impl Mapping {
             }
         }
     }
+}
+
+/// The columns that a mapping names, as `seen` spells them or else as it does itself: the columns of a
+/// format whose rows have whatever members they have.
+fn named_only(source: &Source, program: &Program, seen: &HeaderNames) -> HeaderNames {
+    let d = &source.directives;
+    let of_query = program.input.fields().iter().map(|f| f.name()).filter(|name| *name != TAG_COLUMNS);
+    let of_sums = d.conserved.iter().flat_map(|(_, names)| names);
+    let of_elements = d.conserved_elements.iter().map(|(array, _)| array);
+    let mut names: Vec<String> = Vec::new();
+    for name in of_query.chain(of_sums).chain(of_elements).chain(&d.numbers) {
+        let spelt = match seen.find(name, &d.aliases) {
+            Ok(Some(i)) => seen.names[i].clone(),
+            Ok(None) | Err(_) => name.clone(),
+        };
+        if !names.contains(&spelt) {
+            names.push(spelt);
+        }
+    }
+    HeaderNames::new(&names)
+}
+
+/// How members become the columns of `header`; an alias that is not there may still come.
+fn members_of(source: &Source, header: &HeaderNames) -> Members {
+    let d = &source.directives;
+    let aliases = d.aliases.iter().flat_map(|(name, alias)| [name, alias].map(|spelling| (name, spelling)));
+    let others = aliases.filter_map(|(name, spelling)| {
+        let column = header.find(name, &d.aliases).ok().flatten()?;
+        Some((spelling.clone(), column))
+    });
+    Members::new(&header.names, &others.collect::<Vec<_>>(), &d.tag_columns)
 }
 
 /// Outputs are columns of `usage`, extensions, or `reject_reason`.

@@ -7,7 +7,7 @@
 //!
 //! - A malformed *file* is refused whole with a `LandingError`; a malformed *row* is rejected and
 //!   the rest lands; a rule that a row breaks is a finding and the row stays.
-//! - No type is ever inferred: CSV cells are text until a mapping says what they are.
+//! - No type is ever inferred: cells of CSV and values of JSON are text until a mapping says what they are.
 //! - Money never goes through a float.
 //! - What a source means is one SQL file in `sql/landing/`, never code here.
 
@@ -18,14 +18,18 @@ mod csv;
 mod delivery;
 mod directives;
 mod discover;
+mod elements;
 mod error;
+mod executions;
 mod functions;
 mod header_names;
 mod instant;
+mod json;
 mod location;
 mod lookup;
 mod manifest;
 mod mapping;
+mod nested;
 mod number;
 mod parquet;
 mod program;
@@ -36,6 +40,7 @@ mod rows;
 mod source;
 mod tags;
 mod typed;
+mod typed_columns;
 
 pub use batch::{LandedBatch, RejectedPlace, RejectedRow, Totals};
 pub use delivery::Delivery;

@@ -1,9 +1,9 @@
-//! Rows of a Parquet file: native numbers, instants and maps, or text.
+//! Rows of a Parquet file: native numbers, instants, maps and nested columns, or text.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::RecordBatch;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -15,10 +15,12 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::convert::{Failure, as_text, to_instants, to_money, without_nulls};
 use super::error::LandingError;
+use super::header_names::HeaderNames;
 use super::location::Location;
-use super::rows::{Fault, Marks, RawRows, Reading, SourceRows};
+use super::nested::{columns_of, paths_of};
+use super::rows::{RawRows, Reading, SourceRows};
+use super::typed_columns::type_columns;
 
 /// A Parquet file whose footer has been read.
 pub(crate) type OpenParquet = ParquetRecordBatchStreamBuilder<ObjectReader>;
@@ -64,60 +66,18 @@ pub(crate) async fn open(location: &Location, bytes: u64) -> Result<OpenParquet,
     opened.map_err(|e| LandingError::Truncated { file: location.name(), reason: e.to_string() })
 }
 
-/// The column names.
-pub(crate) fn header(opened: &OpenParquet) -> Vec<String> {
-    opened.schema().fields().iter().map(|f| f.name().clone()).collect()
+/// The columns by their paths.
+pub(crate) fn header(opened: &OpenParquet) -> HeaderNames {
+    HeaderNames::nested(paths_of(opened.schema().fields()))
 }
 
 /// Brings a batch into the forms that the mapping needs.
 pub(crate) fn read_batch(batch: &RecordBatch, reading: &Reading) -> SourceRows {
-    let rows = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
-    let mut source = SourceRows {
-        rows: batch.num_rows(),
-        ordinals: (0..rows).collect(),
-        all_rows: rows,
-        text: Vec::with_capacity(batch.num_columns()),
-        numbers: Vec::with_capacity(batch.num_columns()),
-        instants: Vec::with_capacity(batch.num_columns()),
-        marks: Marks::default(),
-        unreadable: Vec::new(),
-        raw: RawRows::Columns {
-            names: reading.columns.iter().map(|c| Arc::clone(&c.name)).collect(),
-            columns: batch.columns().to_vec(),
-        },
-        lines: 0,
-        bytes: batch.get_array_memory_size() as u64,
+    let mut source = type_columns(&columns_of(batch), batch.num_rows(), reading);
+    source.raw = RawRows::Columns {
+        names: batch.schema().fields().iter().map(|f| f.name().as_str().into()).collect(),
+        columns: batch.columns().to_vec(),
     };
-    for (column, reading_of) in batch.columns().iter().zip(&reading.columns) {
-        let need = &reading_of.need;
-        let nulls = &reading_of.nulls;
-        let mut numbers = None;
-        if need.number || need.check {
-            let converted = to_money(column, nulls);
-            push_faults(&mut source.marks.faults, &reading_of.name, converted.failures);
-            source.marks.rounded_rows.extend(converted.rounded.into_iter().filter_map(|row| u32::try_from(row).ok()));
-            numbers = need.number.then_some(converted.array);
-        }
-        let mut instants = None;
-        if need.instant {
-            let converted = to_instants(column, nulls, &reading.formats);
-            push_faults(&mut source.marks.faults, &reading_of.name, converted.failures);
-            instants = Some(converted.array);
-        }
-        source.text.push(need.text.then(|| without_nulls(as_text(column), nulls)) as Option<ArrayRef>);
-        source.numbers.push(numbers);
-        source.instants.push(instants);
-    }
+    source.bytes = batch.get_array_memory_size() as u64;
     source
-}
-
-fn push_faults(faults: &mut Vec<Fault>, column: &Arc<str>, failures: Vec<Failure>) {
-    faults.extend(failures.into_iter().filter_map(|f| {
-        Some(Fault {
-            row: u32::try_from(f.row).ok()?,
-            column: Arc::clone(column),
-            value_class: f.value_class,
-            reason: f.reason.to_owned(),
-        })
-    }));
 }

@@ -22,6 +22,7 @@ use super::batch::LandedBatch;
 use super::csv::{CHUNK_BYTES, ChunkError, Chunks, ROW_BYTES_MAX, read_chunk};
 use super::delivery::{OpenPart, PartKind, combine, hash_file};
 use super::error::LandingError;
+use super::json::read_lines;
 use super::location::gunzip;
 use super::mapping::Mapping;
 use super::parquet;
@@ -114,7 +115,10 @@ fn work(taken: &Mutex<Receiver<Job>>) {
             continue;
         }
         let source = match raw {
-            Raw::Chunk(chunk) => read_chunk(chunk, &mapping.reading),
+            Raw::Chunk(chunk) => match &mapping.members {
+                Some(members) => read_lines(chunk, &mapping.reading, members),
+                None => read_chunk(chunk, &mapping.reading),
+            },
             Raw::Batch(batch) => parquet::read_batch(&batch, &mapping.reading),
         };
         drop(reply.send(mapping.apply(source, part)));
@@ -134,11 +138,11 @@ impl Feed {
     fn read_part(&self, part: &OpenPart, index: i32) -> Result<bool, LandingError> {
         let location = &part.file.location;
         let hash = match part.kind {
-            PartKind::Csv { is_gzip, header_bytes, header_lines } => {
+            PartKind::Csv { is_gzip, .. } | PartKind::JsonLines { is_gzip, .. } => {
                 let shared = Arc::new(Mutex::new(Seen::default()));
                 let hashed = Hashed { reader: location.open(&self.runtime)?, seen: Arc::clone(&shared) };
                 let reader: Box<dyn Read + Send> = if is_gzip { gunzip(Box::new(hashed)) } else { Box::new(hashed) };
-                if !self.read_csv(part, index, reader, header_bytes, header_lines)? {
+                if !self.read_text(part, index, reader)? {
                     return Ok(false);
                 }
                 let seen = std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
@@ -159,14 +163,12 @@ impl Feed {
         Ok(true)
     }
 
-    fn read_csv(
-        &self,
-        part: &OpenPart,
-        index: i32,
-        mut reader: Box<dyn Read + Send>,
-        header_bytes: usize,
-        header_lines: u64,
-    ) -> Result<bool, LandingError> {
+    fn read_text(&self, part: &OpenPart, index: i32, mut reader: Box<dyn Read + Send>) -> Result<bool, LandingError> {
+        let (header_bytes, header_lines) = match part.kind {
+            PartKind::Csv { header_bytes, header_lines, .. } => (header_bytes, header_lines),
+            PartKind::JsonLines { mark_bytes, .. } => (mark_bytes, 0),
+            PartKind::Parquet => (0, 0),
+        };
         let file = || part.file.location.name();
         let failed = |e: std::io::Error| match e.kind() {
             std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput => {
@@ -175,7 +177,10 @@ impl Feed {
             _ => LandingError::Unreadable { file: file(), reason: e.to_string() },
         };
         std::io::copy(&mut reader.by_ref().take(header_bytes as u64), &mut std::io::sink()).map_err(failed)?;
-        let mut chunks = Chunks::new(reader, CHUNK_BYTES);
+        let mut chunks = match part.kind {
+            PartKind::JsonLines { .. } => Chunks::of_lines(reader, CHUNK_BYTES),
+            PartKind::Csv { .. } | PartKind::Parquet => Chunks::new(reader, CHUNK_BYTES),
+        };
         loop {
             let chunk = chunks.next_chunk().map_err(|error| match error {
                 ChunkError::Read(error) => failed(error),

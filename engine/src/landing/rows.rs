@@ -114,14 +114,22 @@ pub(crate) struct SourceRows {
     pub(crate) marks: Marks,
     pub(crate) unreadable: Vec<Unreadable>,
     pub(crate) raw: RawRows,
+    /// Members that no column takes, where a format has no header.
+    pub(crate) others: Option<Others>,
     /// Newlines in the chunk.
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
 }
 
+/// JSON objects of each row's members that are no column of the mapping.
+pub(crate) struct Others {
+    pub(crate) tags: ArrayRef,
+    pub(crate) extensions: ArrayRef,
+}
+
 /// The rows as they came, for quarantine.
 pub(crate) enum RawRows {
-    /// A CSV chunk and the range of each readable row.
+    /// Lines and the range of each readable row.
     Chunk { text: String, ranges: Vec<(u32, u32)> },
     /// Columns of a Parquet batch as text, in the header's order.
     Columns { names: Vec<Arc<str>>, columns: Vec<ArrayRef> },

@@ -8,16 +8,19 @@ use super::error::LandingError;
 use super::header_names::HeaderNames;
 
 /// The built-in mappings, one SQL file each.
-const BUILT_IN: [(&str, &str); 10] = [
+const BUILT_IN: [(&str, &str); 13] = [
     ("aws_cur_legacy.sql", include_str!("../../../sql/landing/aws_cur_legacy.sql")),
     ("azure_ea_actual.sql", include_str!("../../../sql/landing/azure_ea_actual.sql")),
     ("azure_ea_amortized.sql", include_str!("../../../sql/landing/azure_ea_amortized.sql")),
+    ("azure_mca_actual.sql", include_str!("../../../sql/landing/azure_mca_actual.sql")),
+    ("azure_mca_amortized.sql", include_str!("../../../sql/landing/azure_mca_amortized.sql")),
     ("azure_usage_details.sql", include_str!("../../../sql/landing/azure_usage_details.sql")),
     ("focus_1_0.sql", include_str!("../../../sql/landing/focus_1_0.sql")),
     ("focus_1_1.sql", include_str!("../../../sql/landing/focus_1_1.sql")),
     ("focus_1_2.sql", include_str!("../../../sql/landing/focus_1_2.sql")),
     ("focus_1_3.sql", include_str!("../../../sql/landing/focus_1_3.sql")),
     ("focus_1_4.sql", include_str!("../../../sql/landing/focus_1_4.sql")),
+    ("gcp_billing_export.sql", include_str!("../../../sql/landing/gcp_billing_export.sql")),
     ("oci_cost_report.sql", include_str!("../../../sql/landing/oci_cost_report.sql")),
 ];
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, StringViewBuilder};
 use serde_json::{Map, Value};
 
-/// A JSON object from `{"a": "b"}`, or from `"a": "b","c": ""` as Azure writes it without braces.
+/// A JSON object from `{"a": "b"}`, from `"a": "b","c": ""` as Azure writes it without braces, or from
+/// `[{"key": "a", "value": "b"}]` as Google does.
 ///
 /// Keys stay byte for byte, ` org` beside `org`. Values that are not text become their JSON text;
 /// null stays null. `None` if the text is no such object.
@@ -14,18 +15,73 @@ pub(crate) fn object_of(text: &str) -> Option<String> {
     let trimmed = text.trim();
     let parsed: Result<Map<String, Value>, _> = if trimmed.starts_with('{') {
         serde_json::from_str(trimmed)
+    } else if trimmed.starts_with('[') {
+        return object_of_pairs(trimmed);
     } else {
         serde_json::from_str(&format!("{{{trimmed}}}"))
     };
-    let texts: Map<String, Value> = parsed
-        .ok()?
-        .into_iter()
-        .map(|(key, value)| match value {
-            Value::String(_) | Value::Null => (key, value),
-            other => (key, Value::String(other.to_string())),
-        })
-        .collect();
-    (!texts.is_empty()).then(|| Value::Object(texts).to_string())
+    written(parsed.ok()?.into_iter().map(|(key, value)| (key, as_text(value))).collect())
+}
+
+/// The object of an array of keys and values; a pair without a value has an empty one.
+fn object_of_pairs(text: &str) -> Option<String> {
+    let pairs: Vec<Map<String, Value>> = serde_json::from_str(text).ok()?;
+    let pair = |mut pair: Map<String, Value>| {
+        let Value::String(key) = pair.remove("key")? else { return None };
+        let value = pair.remove("value").filter(|v| !v.is_null()).unwrap_or_else(|| Value::String(String::new()));
+        Some((key, as_text(value)))
+    };
+    written(pairs.into_iter().map(pair).collect::<Option<_>>()?)
+}
+
+fn as_text(value: Value) -> Value {
+    match value {
+        Value::String(_) | Value::Null => value,
+        other => Value::String(other.to_string()),
+    }
+}
+
+fn written(object: Map<String, Value>) -> Option<String> {
+    (!object.is_empty()).then(|| Value::Object(object).to_string())
+}
+
+/// The object with every key that begins with `from` beginning with `to` instead. A new name that
+/// another key has is not taken: no tag hides another.
+pub(crate) fn renamed(object: &str, from: &str, to: &str) -> Option<String> {
+    let tags: Map<String, Value> = serde_json::from_str(object).ok()?;
+    let mut result = Map::new();
+    for (key, value) in &tags {
+        let new = key.strip_prefix(from).map(|rest| format!("{to}{rest}"));
+        let new = new.filter(|new| !new.is_empty() && (new == key || !tags.contains_key(new)));
+        result.insert(new.unwrap_or_else(|| key.clone()), value.clone());
+    }
+    written(result)
+}
+
+/// The members of both objects; of a key that both have, the first one's value.
+pub(crate) fn joined(first: Option<&str>, second: Option<&str>) -> Option<String> {
+    let (Some(first), Some(second)) = (first, second) else {
+        return first.or(second).map(str::to_owned);
+    };
+    let object = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
+    let mut tags = object(first);
+    for (key, value) in object(second) {
+        tags.entry(key).or_insert(value);
+    }
+    written(tags)
+}
+
+/// Two columns of JSON objects whose keys differ as one, by putting their texts together.
+pub(crate) fn joined_objects(first: &ArrayRef, second: &ArrayRef) -> ArrayRef {
+    let (first, second) = (first.as_string_view(), second.as_string_view());
+    let mut objects = StringViewBuilder::with_capacity(first.len());
+    for (one, other) in first.iter().zip(second) {
+        match (one.and_then(|o| o.strip_suffix('}')), other.and_then(|o| o.strip_prefix('{'))) {
+            (Some(head), Some(tail)) => objects.append_value(format!("{head},{tail}")),
+            _ => objects.append_option(one.or(other)),
+        }
+    }
+    Arc::new(objects.finish())
 }
 
 /// Appends `text` as a JSON string.
@@ -101,6 +157,26 @@ mod tests {
         assert_eq!(object_of("{}"), None);
         assert_eq!(object_of("env=prod"), None);
         assert_eq!(object_of("[1]"), None);
+    }
+
+    #[test]
+    fn pairs_of_keys_and_values() {
+        let pairs = r#"[{"key": "env", "value": "prod"}, {"value": 7, "key": "n"}, {"key": "bare"}]"#;
+        assert_eq!(object_of(pairs), Some(r#"{"env":"prod","n":"7","bare":""}"#.to_owned()));
+        for none in ["[]", "[{'key': 'a', 'value': 'b'}]", r#"[{"name": "a", "value": "b"}]"#] {
+            assert_eq!(object_of(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn tags_are_renamed_and_joined_and_none_hides_another() {
+        let tags = r#"{"user_app":"shop","aws_created_by":"me","user_x":"1","x":"2"}"#;
+        let renamed_tags = r#"{"app":"shop","aws_created_by":"me","user_x":"1","x":"2"}"#;
+        assert_eq!(renamed(tags, "user_", "").as_deref(), Some(renamed_tags));
+        assert_eq!(renamed(r#"{"a":"1"}"#, "", "project/").as_deref(), Some(r#"{"project/a":"1"}"#));
+        assert_eq!(joined(Some(r#"{"a":"1"}"#), Some(r#"{"a":"2","b":"3"}"#)).as_deref(), Some(r#"{"a":"1","b":"3"}"#));
+        assert_eq!(joined(None, Some(r#"{"b":"3"}"#)).as_deref(), Some(r#"{"b":"3"}"#));
+        assert_eq!(joined(None, None), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::error::LandingError;
 use super::instant::{DAY, month_start, next_month_start};
 use super::mapping::{FILLED_LATER, Mapping, Origin, REJECT_REASON};
 use super::rows::{Fault, Marks, SourceRows};
-use super::tags::objects_of_columns;
+use super::tags::{joined_objects, objects_of_columns};
 use crate::lake::schema::usage;
 
 impl Mapping {
@@ -25,6 +25,18 @@ impl Mapping {
         marks: &mut Marks,
     ) -> Result<Vec<ArrayRef>, LandingError> {
         let schema = usage();
+        // First, since a row is rejected for its first fault, and the mapping says best what is wrong.
+        if let Some((_, reasons)) = outputs.columns.iter().find(|(n, _)| n == REJECT_REASON) {
+            let reasons = as_text(reasons);
+            for row in (0..reasons.len()).filter(|row| reasons.is_valid(*row)) {
+                marks.faults.push(Fault {
+                    row: source_row(outputs, row),
+                    column: "".into(),
+                    value_class: String::new(),
+                    reason: reasons.value(row).to_owned(),
+                });
+            }
+        }
         let mut typed: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
         for field in schema.fields().iter().filter(|f| !FILLED_LATER.contains(&f.name().as_str())) {
             let name = field.name().as_str();
@@ -32,9 +44,8 @@ impl Mapping {
             let renamed = at.and_then(|i| self.renamed(i));
             let column: ArrayRef = match (name, at) {
                 ("x_columns", _) => self.extensions_of(source, outputs)?,
-                ("tags", None) if !self.tags.is_empty() => {
-                    let objects = objects_of_columns(&self.named_columns(source, &self.tags), source.rows);
-                    self.follow(&objects, outputs)?
+                ("tags", None) if !self.source.directives.tag_columns.is_empty() => {
+                    self.follow(&self.tags_of(source), outputs)?
                 }
                 ("provider_name", None) => Arc::new(StringViewArray::from_iter(std::iter::repeat_n(
                     self.source.directives.provider.as_deref(),
@@ -74,17 +85,6 @@ impl Mapping {
                 }
             }
             typed.push(column);
-        }
-        if let Some((_, reasons)) = outputs.columns.iter().find(|(n, _)| n == REJECT_REASON) {
-            let reasons = as_text(reasons);
-            for row in (0..reasons.len()).filter(|row| reasons.is_valid(*row)) {
-                marks.faults.push(Fault {
-                    row: source_row(outputs, row),
-                    column: "".into(),
-                    value_class: String::new(),
-                    reason: reasons.value(row).to_owned(),
-                });
-            }
         }
         self.derive_billing_period(&mut typed, outputs)?;
         Ok(typed)
@@ -169,10 +169,16 @@ impl Mapping {
         for (name, column) in outputs.columns.iter().filter(|(n, _)| n.starts_with("x_")) {
             columns.push((name.as_str().into(), Arc::new(as_text(column)) as ArrayRef));
         }
-        if columns.is_empty() {
-            return Ok(new_null_array(&DataType::Utf8View, outputs.rows));
+        let others = match &source.others {
+            Some(others) => Some(self.follow(&others.extensions, outputs)?),
+            None => None,
+        };
+        match (columns.is_empty(), others) {
+            (true, Some(others)) => Ok(others),
+            (true, None) => Ok(new_null_array(&DataType::Utf8View, outputs.rows)),
+            (false, None) => Ok(objects_of_columns(&columns, outputs.rows)),
+            (false, Some(others)) => Ok(joined_objects(&objects_of_columns(&columns, outputs.rows), &others)),
         }
-        Ok(objects_of_columns(&columns, outputs.rows))
     }
 
     /// A column of the source in the order of the result rows.

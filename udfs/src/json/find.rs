@@ -13,29 +13,49 @@ use std::borrow::Cow;
 /// ```
 #[must_use]
 pub fn member<'a>(json: &'a str, name: &str) -> Option<&'a str> {
+    let mut found = None;
+    each_member(json, |own, value| {
+        if own.is(name) {
+            found = Some(value);
+        }
+    })?;
+    found
+}
+
+/// The members of an object in the order in which they are written: each name, and its value as it is written.
+///
+/// ```
+/// use ratehouse_udfs::json::members;
+/// let found = members(r#"{"a": 1.50, "b": [2]}"#).expect("an object");
+/// assert_eq!(found, [("a".into(), "1.50"), ("b".into(), "[2]")]);
+/// assert_eq!(members("[1]"), None);
+/// ```
+#[must_use]
+pub fn members(json: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
+    let mut found = Vec::new();
+    each_member(json, |name, value| found.push((name, value)))?;
+    found.into_iter().map(|(name, value)| Some((name.text()?, value))).collect()
+}
+
+/// Calls `visit` with every member of an object; `None` where the text is none.
+fn each_member<'a>(json: &'a str, mut visit: impl FnMut(Quoted<'a>, &'a str)) -> Option<()> {
     let mut reader = Reader::new(json);
     reader.eat(b'{')?;
     reader.space();
-    let mut found = None;
     if reader.peek()? == b'}' {
         reader.next()?;
-    } else {
-        loop {
-            let own = reader.name()?;
-            let value = reader.value()?;
-            if own.is(name) {
-                found = Some(value);
-            }
-            reader.space();
-            match reader.next()? {
-                b',' => reader.space(),
-                b'}' => break,
-                _ => return None,
-            }
+        return reader.end();
+    }
+    loop {
+        let name = reader.name()?;
+        visit(name, reader.value()?);
+        reader.space();
+        match reader.next()? {
+            b',' => reader.space(),
+            b'}' => return reader.end(),
+            _ => return None,
         }
     }
-    reader.end()?;
-    found
 }
 
 /// The element of an array, as it is written; counted from 0, or from the end below that.
@@ -58,6 +78,20 @@ pub fn element(json: &str, index: i64) -> Option<&str> {
         }
     })?;
     found
+}
+
+/// The elements of an array, as they are written.
+///
+/// ```
+/// use ratehouse_udfs::json::elements;
+/// assert_eq!(elements(r#"[10, {"a": 1}]"#), Some(vec!["10", r#"{"a": 1}"#]));
+/// assert_eq!(elements(r#"{"a": 1}"#), None);
+/// ```
+#[must_use]
+pub fn elements(json: &str) -> Option<Vec<&str>> {
+    let mut found = Vec::new();
+    each(json, |_, value| found.push(value))?;
+    Some(found)
 }
 
 fn count(json: &str) -> Option<u64> {

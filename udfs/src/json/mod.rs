@@ -21,6 +21,6 @@ mod reader;
 mod tests;
 
 pub use cast::ToJson;
-pub use find::{element, member, path, shown};
+pub use find::{element, elements, member, members, path, shown};
 pub use function::{JsonFunction, Shown, Step};
 pub use planner::JsonPlanner;

@@ -21,6 +21,8 @@ pub(crate) enum ChunkError {
 pub(crate) struct Chunks<R> {
     reader: R,
     target: usize,
+    /// Whether a newline may be inside quotes.
+    has_quotes: bool,
     buffer: Vec<u8>,
     /// Everything before is scanned.
     scanned: usize,
@@ -33,7 +35,21 @@ pub(crate) struct Chunks<R> {
 impl<R: Read> Chunks<R> {
     /// Chunks of `reader`, which stands at the first data row.
     pub(crate) fn new(reader: R, target: usize) -> Self {
-        Self { reader, target, buffer: Vec::new(), scanned: 0, boundary: 0, is_ended: false, newlines: 0 }
+        Self {
+            reader,
+            target,
+            has_quotes: true,
+            buffer: Vec::new(),
+            scanned: 0,
+            boundary: 0,
+            is_ended: false,
+            newlines: 0,
+        }
+    }
+
+    /// Chunks of `reader` in which every newline ends a row, as in JSON lines.
+    pub(crate) fn of_lines(reader: R, target: usize) -> Self {
+        Self { has_quotes: false, ..Self::new(reader, target) }
     }
 
     /// The next chunk, or `None` at the end.
@@ -70,7 +86,8 @@ impl<R: Read> Chunks<R> {
     /// outside quotes; a quoted field that is still open is looked at again with more bytes.
     fn scan(&mut self) {
         while let Some(rest) = self.buffer.get(self.scanned..).filter(|rest| !rest.is_empty()) {
-            let quote = memchr::memchr(b'"', rest).map(|offset| self.scanned + offset);
+            let quote = if self.has_quotes { memchr::memchr(b'"', rest) } else { None };
+            let quote = quote.map(|offset| self.scanned + offset);
             let plain_end = quote.unwrap_or(self.buffer.len());
             if let Some(newline) = memchr::memrchr(b'\n', &self.buffer[self.scanned..plain_end]) {
                 self.boundary = self.scanned + newline + 1;
@@ -162,6 +179,17 @@ mod tests {
             assert_eq!(chunks_of(text, target).concat(), text);
         }
         assert!(chunks_of(text, 1).contains(&"\"a,1\n".to_string()));
+    }
+
+    #[test]
+    fn lines_end_whatever_their_quotes() {
+        let text = "{\"a\":\"1\n{\"b\":2}\n{\"c\":\"3\"}";
+        let mut chunks = Chunks::of_lines(text.as_bytes(), 4);
+        let mut found = Vec::new();
+        while let Some(chunk) = chunks.next_chunk().expect("chunk") {
+            found.push(String::from_utf8(chunk).expect("text"));
+        }
+        assert_eq!(found, ["{\"a\":\"1\n", "{\"b\":2}\n", "{\"c\":\"3\"}"]);
     }
 
     #[test]

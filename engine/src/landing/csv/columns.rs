@@ -48,6 +48,7 @@ pub(crate) fn read_chunk(chunk: Vec<u8>, reading: &Reading) -> SourceRows {
         marks: Marks::default(),
         unreadable,
         raw: RawRows::Chunk { text, ranges },
+        others: None,
         lines,
         bytes,
     };
@@ -59,7 +60,7 @@ pub(crate) fn read_chunk(chunk: Vec<u8>, reading: &Reading) -> SourceRows {
 
 /// The chunk as text of the same length, and the positions of bytes that are no text: what is
 /// not UTF-8, and NUL, which no SQL text can hold.
-fn into_text(chunk: Vec<u8>) -> (String, Vec<usize>) {
+pub(crate) fn into_text(chunk: Vec<u8>) -> (String, Vec<usize>) {
     let mut bytes = chunk;
     let mut invalid: Vec<usize> = memchr::memchr_iter(0, &bytes).collect();
     for position in &invalid {

@@ -13,7 +13,7 @@ mod header;
 mod rows;
 
 pub(crate) use chunks::{ChunkError, Chunks};
-pub(crate) use columns::read_chunk;
+pub(crate) use columns::{into_text, read_chunk};
 pub(crate) use header::{Header, read_header};
 
 /// Most bytes of one row; a longer quoted row is cut at its first line, a longer line refuses the file.
