@@ -35,7 +35,9 @@ DECISIONS = {
     "azure/EA_*": "Quantity counts units of UnitOfMeasure (in all 66 rows quantity x effective price is the cost, also for 10K)",
     "aws/cur_legacy_sample.csv": "list cost of a tax row is its billed cost",
     "oci/oci_cost_report_sample.csv": "cost is myCost (myCostOverage is always empty); list = contracted price; the period is the month of usage",
-    "focus/synthetic_focus_1_4_invoice_detail.csv": "another FOCUS dataset: refused",
+    "partner_center/invoice_reconciliation.csv": "made up; the currency is part of the account, all lines are of the month in which the latest begins",
+    "partner_center/daily_rated_usage.csv": "made up; reference: the usage of the invoice in days",
+    "focus/synthetic_focus_1_4_invoice_detail.csv": "another FOCUS data set: no mapping of cost and usage takes it (landed by tests/data_sets.rs)",
     "azure/EnterpriseCamel.csv": "a CSP partner's row without billing account and period: the partner is the account, the month of its date the period",
     "azure/mca_*": "prices are in the pricing currency and are multiplied by the exchange rate; list cost is paygCostInBillingCurrency where it is not 0",
     "aws/cur2_commitments.csv": "split cost allocation rows have no cost and no quantity: their parent's row has them",
@@ -325,6 +327,102 @@ def oci(row):
     return [out]
 
 
+def cut(value):
+    return value.quantize(D("0.01"), rounding=decimal.ROUND_DOWN)
+
+
+def slashed(text, column):
+    """m/d/yyyy, with or without a clock."""
+    if text is None:
+        raise Rejected(column)
+    for form in ("%m/%d/%Y", "%m/%d/%Y %H:%M"):
+        try:
+            return datetime.datetime.strptime(text, form)
+        except ValueError:
+            pass
+    raise Rejected(column)
+
+
+DELIVERY = {"rows": []}
+
+
+def latest_month():
+    """The month of a delivery that is one invoice."""
+    return max(month_of(slashed(row["ChargeStartDate"], None)) for row in DELIVERY["rows"])
+
+
+def fx(*factors):
+    """The product of factors from left to right, each step at scale 18."""
+    result = factors[0]
+    for factor in factors[1:]:
+        result = times(result, factor)
+    return result
+
+
+def with_sign(value, of):
+    return value.copy_abs() * (-1 if of < 0 else 1)
+
+
+def partner_center_invoice(row):
+    row = {k: v or None for k, v in row.items()}
+    n = {k: money(row[k], k) for k in (
+        "UnitPrice", "EffectiveUnitPrice", "Quantity", "BillableQuantity", "PCToBCExchangeRate", "Subtotal", "TaxTotal", "Total")}
+    subtotal, tax, rate = n["Subtotal"], n["TaxTotal"], n["PCToBCExchangeRate"]
+    listed, price = abs(n["UnitPrice"]), abs(n["EffectiveUnitPrice"])
+    quantity = with_sign(n["BillableQuantity"], subtotal)
+    is_usage = row["MeterDescription"] is not None
+    is_credit = row["CreditReasonCode"] is not None or row["ChargeType"] == "customerCredit"
+    # The formulas as Microsoft writes them, in exact arithmetic: no product here needs more than 18 places.
+    if is_usage:
+        formula = cut(cut(price * abs(quantity)) * rate)
+    else:
+        formula = cut(price * rate) * abs(quantity)
+    notes = []
+    if formula != abs(subtotal):
+        notes.append("Subtotal does not follow from the line's EffectiveUnitPrice, BillableQuantity and PCToBCExchangeRate")
+    elif n["Total"] != subtotal + (tax or 0):
+        notes.append("Total is not Subtotal and TaxTotal")
+    block = BLOCKS.get((row["UnitType"] or "").lower(), D(1))
+    out = dict.fromkeys(map(snake, FOCUS_NUMBERS))
+    out.update(
+        billed_cost=subtotal, effective_cost=subtotal,
+        contracted_cost=subtotal if is_credit else fx(price, rate, quantity), contracted_unit_price=fx(price, rate),
+        list_cost=subtotal if is_credit else fx(listed, rate, quantity), list_unit_price=fx(listed, rate),
+        pricing_currency_contracted_unit_price=price, pricing_currency_list_unit_price=listed, pricing_quantity=quantity,
+        consumed_quantity=fx(quantity, block) if is_usage and not is_credit else None)
+    slashed(row["ChargeStartDate"], "charge_period_start")
+    out["period"] = latest_month()
+    made = [dict(out, notes=notes, has_sku_price_id=True)]
+    if tax:
+        taxed = dict.fromkeys(map(snake, FOCUS_NUMBERS))
+        taxed.update(billed_cost=tax, effective_cost=tax, contracted_cost=tax, list_cost=tax, period=out["period"], has_sku_price_id=False)
+        made.append(taxed)
+    return made
+
+
+def partner_center_daily(row):
+    row = {k: v or None for k, v in row.items()}
+    n = {k: money(row[k], k) for k in (
+        "UnitPrice", "EffectiveUnitPrice", "Quantity", "PCToBCExchangeRate", "BillingPreTaxTotal", "PricingPreTaxTotal")}
+    cost, rate = n["BillingPreTaxTotal"], n["PCToBCExchangeRate"]
+    listed, price = abs(n["UnitPrice"]), abs(n["EffectiveUnitPrice"])
+    quantity = with_sign(n["Quantity"], cost)
+    exact = price * quantity * rate
+    floor = exact.quantize(D("0.01"), rounding=decimal.ROUND_FLOOR)
+    is_right = cost == floor or close(cost, exact, exact)
+    out = dict.fromkeys(map(snake, FOCUS_NUMBERS))
+    out.update(
+        billed_cost=cost, effective_cost=cost, contracted_cost=fx(price, rate, quantity), contracted_unit_price=fx(price, rate),
+        list_cost=fx(listed, rate, quantity), list_unit_price=fx(listed, rate), pricing_currency_contracted_unit_price=price,
+        pricing_currency_list_unit_price=listed, pricing_quantity=quantity, consumed_quantity=quantity)
+    slashed(row["UsageDate"], "charge_period_start")
+    out["period"] = latest_month()
+    out["has_tags"] = row["Tags"] not in (None, "{}")
+    out["notes"] = [] if is_right else [
+        "BillingPreTaxTotal does not follow from the row's EffectiveUnitPrice, Quantity and PCToBCExchangeRate"]
+    return [out]
+
+
 def close(a, b, cost):
     return abs(a - b) <= D("1e-9") * max(D(1), abs(cost))
 
@@ -460,6 +558,8 @@ SAMPLES = [
     ("gcp/detailed_export.jsonl", "gcp_billing_export", gcp, gcp_cost),
     ("gcp/detailed_export_flat.csv", "gcp_billing_export", gcp, gcp_cost),
     ("oci/oci_cost_report_sample.csv", "oci_cost_report", oci, "cost/myCost"),
+    ("partner_center/invoice_reconciliation.csv", "partner_center_invoice", partner_center_invoice, "Subtotal + TaxTotal"),
+    ("partner_center/daily_rated_usage.csv", "partner_center_daily_usage", partner_center_daily, "BillingPreTaxTotal"),
 ]
 # By the rules of 1.2, which ask more than its own version.
 OTHER_ISSUERS = "focus/focus_1_0_sample.csv"
@@ -485,8 +585,10 @@ def sample(path, source, mapping, cost_column):
         reader = csv.reader(io.StringIO(text, newline=""))
         header = next(reader)
     result = {"source": source, "rows": 0, "rejected": [], "usage_rows": 0, "lossy_rows": 0, "provider_cost": D(0)}
-    sums, filled, flags, periods = {}, {}, {}, {}
-    for cells in reader:
+    sums, filled, flags, periods, noted = {}, {}, {}, {}, {}
+    lines = list(reader)
+    DELIVERY["rows"] = [dict(zip(header, cells)) for cells in lines if len(cells) == len(header)]
+    for cells in lines:
         if not cells:
             continue
         result["rows"] += 1
@@ -496,8 +598,10 @@ def sample(path, source, mapping, cost_column):
         row = dict(zip(header, cells))
         if callable(cost_column):
             result["provider_cost"] += cost_column(row)
-        elif NUMBER.match(row[cost_column]):
-            result["provider_cost"] += D(row[cost_column]).quantize(UNIT, rounding=decimal.ROUND_HALF_EVEN)
+        else:
+            for column in cost_column.split(" + "):
+                if NUMBER.match(row[column]):
+                    result["provider_cost"] += D(row[column]).quantize(UNIT, rounding=decimal.ROUND_HALF_EVEN)
         LOST["digits"] = False
         try:
             made = mapping(row)
@@ -506,6 +610,9 @@ def sample(path, source, mapping, cost_column):
             continue
         result["lossy_rows"] += LOST["digits"]
         for out in made:
+            for says in out.pop("notes", []):
+                first = noted.setdefault(says, [0, result["rows"]])[1]
+                noted[says] = [noted[says][0] + 1, first]
             result["usage_rows"] += 1
             periods[out["period"]] = periods.get(out["period"], 0) + 1
             for name, value in out.items():
@@ -519,6 +626,7 @@ def sample(path, source, mapping, cost_column):
     result["filled"] = dict(sorted(filled.items()))
     result["texts"] = dict(sorted(flags.items()))
     result["periods"] = dict(sorted(periods.items()))
+    result["noted"] = dict(sorted(noted.items()))
     return result
 
 

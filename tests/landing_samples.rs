@@ -9,6 +9,8 @@ mod files;
 mod json;
 #[path = "landing_samples/mappings.rs"]
 mod mappings;
+#[path = "landing_samples/partner_center.rs"]
+mod partner_center;
 #[path = "landing_samples/sources.rs"]
 mod sources;
 #[path = "landing_samples/warts.rs"]
@@ -24,7 +26,7 @@ use futures::StreamExt;
 use ratehouse::lake::schema::{USAGE_DECIMALS, usage};
 use ratehouse::landing::quality::{Findings, FocusVersion};
 use ratehouse::landing::{
-    DeliveryFiles, LandedBatch, LandingError, LocalOnly, RejectedRow, SourceCatalog, Totals, discover,
+    DeliveryFiles, LandedBatch, LandingError, LocalOnly, Noted, RejectedRow, SourceCatalog, Totals, discover,
 };
 use serde_json::Value;
 
@@ -37,6 +39,7 @@ struct Landed {
     source: String,
     usage: RecordBatch,
     rejected: Vec<RejectedRow>,
+    noted: Vec<Noted>,
     lossy_rows: u64,
     raw: Totals,
     hash: String,
@@ -96,15 +99,17 @@ async fn read(files: DeliveryFiles, sources: &SourceCatalog, named: Option<&str>
         source,
         usage: RecordBatch::new_empty(usage()),
         rejected: Vec::new(),
+        noted: Vec::new(),
         lossy_rows: 0,
         raw: Totals::default(),
         hash: String::new(),
     };
     let mut batches = Vec::new();
     while let Some(batch) = rows.next().await {
-        let LandedBatch { usage, rejected, lossy_rows, raw, .. } = batch?;
+        let LandedBatch { usage, rejected, noted, lossy_rows, raw, .. } = batch?;
         batches.push(usage);
         landed.rejected.extend(rejected);
+        landed.noted.extend(noted);
         landed.lossy_rows += lossy_rows;
         landed.raw.merge(&raw);
     }
@@ -181,6 +186,9 @@ async fn every_sample_lands_with_the_independent_sums() {
         }
         // Further rows that a mapping makes of a source row come after a chunk's own.
         assert!(landed.raw.usage_rows > landed.raw.rows || landed.source_rows().is_sorted(), "{path} rows in order");
+        let noted: serde_json::Map<String, Value> =
+            landed.noted.iter().map(|n| (n.says.clone(), serde_json::json!([n.rows, n.first.1]))).collect();
+        assert_eq!(Value::from(noted), expected["noted"], "{path} noted");
     }
 }
 

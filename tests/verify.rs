@@ -103,10 +103,35 @@ async fn lived_in() -> Fixture {
     let path = fixture.file("november.csv", &focus(&[Line { billed: "1", ..november }, november]));
     fixture.land_path(&path).await.expect("it lands");
     assert_sound(&fixture, "issuing").await;
+    say(&fixture).await;
+    assert_sound(&fixture, "what providers say").await;
     collect(&fixture).await;
     run(&admin, "call refresh(1)").await;
     assert_sound(&fixture, "collecting").await;
     fixture
+}
+
+/// Billing periods, an invoice and a commitment of another provider, each said twice.
+async fn say(fixture: &Fixture) {
+    let (start, end) = ("2025-08-01T00:00:00Z", "2025-09-01T00:00:00Z");
+    for (time, amount) in [("first", "1.5"), ("second", "2.5")] {
+        let status = if time == "first" { "Open" } else { "Closed" };
+        let period = format!(
+            "InvoiceIssuerName,BillingPeriodStart,BillingPeriodEnd,BillingPeriodStatus,BillingPeriodCreated,BillingPeriodLastUpdated\nInitech,{start},{end},{status},{start},{start}\n"
+        );
+        let invoice = format!(
+            "InvoiceIssuerName,BillingAccountId,InvoiceId,InvoiceDetailId,BillingPeriodStart,BillingPeriodEnd,ChargeCategory,BilledCost,BillingCurrency,InvoiceIssueStatus\n\
+             Initech,Z,I-1,1,{start},{end},Usage,{amount},USD,Issued\n"
+        );
+        let commitment = format!(
+            "ContractCommitmentId,ContractId,InvoiceIssuerName,ServiceProviderName,ContractCommitmentPeriodStart,ContractCommitmentPeriodEnd,ContractCommitmentCost\n\
+             c-1,k-1,Initech,Initech,{start},{end},{amount}\n"
+        );
+        for (name, content) in [("period", period), ("invoice", invoice), ("commitment", commitment)] {
+            let path = fixture.file(&format!("{time}-{name}.csv"), &content);
+            fixture.land_path(&path).await.expect("it lands");
+        }
+    }
 }
 
 /// Collects what no pin keeps, at once.
@@ -201,7 +226,7 @@ async fn any_edit_of_any_row_is_noticed() {
     let fixture = lived_in().await;
     let hands = Tampered::new(&fixture);
     let tables = hands.tables();
-    assert_eq!(tables.len(), 40, "{tables:?}");
+    assert_eq!(tables.len(), 43, "{tables:?}");
     for table in &tables {
         // What is of no snapshot: the version of the tables and where the directory is.
         let covered = if table == "setting" { "where begin_snapshot is not null" } else { "" };

@@ -4,8 +4,8 @@
 -- roles: admin, finance, auditor, billing_job; the root only
 -- comment: What stands between a billing period and its invoices; a period can be closed when no row names it and none is without a period.
 -- column billing_period: first day of the billing period that is blocked; null: every period is, as the one that the rows belong to cannot be read
--- column blocker: missing_slice, not_rated, stale_slice, rejected_rows, unrated, missing_fx, rollup_mismatch or unreconciled
--- column scope: what is affected: a slice, an edge or a node
+-- column blocker: missing_slice, not_rated, stale_slice, rejected_rows, unrated, missing_fx, rollup_mismatch, unreconciled, open_period, invoice_difference or missing_invoice
+-- column scope: what is affected: a slice, an edge, a node, or a provider's period or invoice
 -- column currency: currency of expected and actual
 -- column expected: the amount that should be, where the blocker is a difference or an unpriced cost
 -- column actual: the amount that is
@@ -84,7 +84,7 @@ with slices as (
     || case when billing_period is null or provider_name is null or billing_account_id is null then ''
       else ', or a newer delivery of this account and period' end as remedy
   from ops.rejected_rows
-  where state = 'open' and role = 'priced'
+  where state = 'open' and role in ('priced', 'statement')
   group by delivery_id, name, billing_period, provider_name, billing_account_id
 ), unrated_edges as (
   select
@@ -179,6 +179,37 @@ with slices as (
     and provider_totals.provider_name = slices.provider_name
     and provider_totals.billing_account_id = slices.billing_account_id
   where slices.billed_cost <> coalesce(provider_totals.cost, 0)
+), open_periods as (
+  -- only a provider that delivers its billing periods says that one is open
+  select
+    cast(billing_period || '-01' as date) as billing_period,
+    'open_period' as blocker,
+    invoice_issuer_name as scope,
+    cast(null as varchar) as currency,
+    cast(null as decimal(38, 18)) as expected,
+    cast(null as decimal(38, 18)) as actual,
+    cast(null as bigint) as usage_rows,
+    'the provider has not closed this billing period' as detail,
+    'wait for the provider, then land its newer billing periods and its last delivery of the period' as remedy
+  from ops.provider_billing_periods
+  where billing_period_status = 'Open'
+), invoice_differences as (
+  select
+    billing_period,
+    case when status = 'not_invoiced' then 'missing_invoice' else 'invoice_difference' end as blocker,
+    invoice_issuer_name || ' ' || billing_account_id || coalesce(' ' || invoice_id, '') as scope,
+    currency,
+    expected,
+    actual,
+    cast(null as bigint) as usage_rows,
+    case status
+      when 'not_invoiced' then 'no invoice of the provider covers this landed cost'
+      when 'not_landed' then 'no landed line is of this invoice of the provider'
+      else 'the landed cost is not what the provider invoiced'
+    end as detail,
+    'land the corrected usage or the corrected invoice details; see ops.invoice_reconciliation' as remedy
+  from ops.invoice_reconciliation
+  where status in ('differs', 'not_landed', 'not_invoiced')
 ), final as (
   select * from missing_slices
   union all select * from stale_slices
@@ -186,5 +217,7 @@ with slices as (
   union all select * from unrated
   union all select * from rollup_mismatches
   union all select * from unreconciled
+  union all select * from open_periods
+  union all select * from invoice_differences
 )
 select * from final

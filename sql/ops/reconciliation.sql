@@ -3,14 +3,14 @@
 -- owner: ops
 -- roles: admin, finance, auditor, billing_job; the root only
 -- comment: The conservation laws as rows: expected and actual add up, or the difference has a name.
--- column check: landed, priced, rolled_up, passed_on, invoice_lines or invoiced
+-- column check: landed, priced, rolled_up, passed_on, invoice_lines, invoiced or provider_invoice
 -- column billing_period: first day of the billing period
--- column scope: the slice, node or invoice that is checked
+-- column scope: the slice, node or invoice that is checked; of a provider's invoice its issuer, account and number
 -- column currency: currency of the amounts; null where the scope has only one
 -- column expected: the amount that should be
 -- column actual: the amount that is
 -- column difference: actual less expected
--- column status: ok; rounding (less than one minor unit of the currency on a document); draft_outdated (charges changed since the draft); to_correct (charges changed since issue: credit or debit note); broken
+-- column status: ok; rounding (less than one minor unit of the currency on a document); draft_outdated (charges changed since the draft); to_correct (charges changed since issue: credit or debit note); broken; of a provider's invoice also open, not_landed, not_invoiced or differs (see ops.invoice_reconciliation)
 -- law 1: what a delivery said of a slice is what usage holds; law 2: and what its charges cost the root; law 3 is checked by allocate(), which returns
 -- parts that add up; law 4: what a node pays is what it sells on and what it keeps; law 5: lines add up to the invoice, invoices to the charges
 with slices as (
@@ -159,6 +159,16 @@ with slices as (
     and billed.seller_node_id = edge_documents.seller_node_id
     and billed.payer_node_id = edge_documents.buyer_node_id
     and billed.currency = edge_documents.currency
+), provider_invoices as (
+  select
+    'provider_invoice' as "check",
+    billing_period,
+    invoice_issuer_name || ' ' || billing_account_id || coalesce(' ' || invoice_id, '') as scope,
+    currency,
+    coalesce(expected, 0) as expected,
+    coalesce(actual, 0) as actual,
+    status as otherwise
+  from ops.invoice_reconciliation
 ), checks as (
   select * from landed
   union all select * from priced
@@ -166,6 +176,7 @@ with slices as (
   union all select * from passed_on
   union all select * from document_lines
   union all select * from invoiced
+  union all select * from provider_invoices
 ), final as (
   select
     "check",

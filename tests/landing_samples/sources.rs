@@ -268,8 +268,8 @@ async fn real_headers_are_recognised_or_refused() {
         ("gcp_resource_v1_flat", Some("gcp_billing_export")),
         ("gcp_v1_flat", Some("gcp_billing_export")),
         ("oci_cost", Some("oci_cost_report")),
-        ("partner_center_daily_rated_usage_55", None),
-        ("partner_center_nce_invoice_recon_46", None),
+        ("partner_center_daily_rated_usage_55", Some("partner_center_daily_usage")),
+        ("partner_center_nce_invoice_recon_46", Some("partner_center_invoice")),
     ] {
         let text = std::fs::read_to_string(data(&format!("headers/{name}.txt"))).expect(name);
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();

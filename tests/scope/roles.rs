@@ -37,6 +37,10 @@ const MATRIX: &str = "
     ops.rejected_rows             root    r r - - - - r r -
     ops.quality                   root    r r - - - - r r -
     ops.files                     root    r r - - - - r r -
+    ops.provider_billing_periods  root    r r - - - - r r -
+    ops.provider_invoices         root    r r - - - - r r -
+    ops.contract_commitments      root    r r - - - - r r -
+    ops.invoice_reconciliation    root    r r - - - - r r -
     ops.edges_monthly             root    r r r - - r r r -
     ops.close_blockers            root    r r - - - - r r -
     ops.reconciliation            root    r r - - - - r r -

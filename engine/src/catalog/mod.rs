@@ -15,6 +15,7 @@ mod ducklake;
 mod error;
 mod files;
 mod garbage;
+mod provider_tables;
 mod quarantine;
 mod reference;
 mod slices;
@@ -31,6 +32,9 @@ pub use deliveries::{DeliveryRow, DeliverySlice, FindingRow};
 pub use error::CatalogError;
 pub use files::{LiveFile, NewFile};
 pub use garbage::{Orphans, is_listed};
+pub use provider_tables::{
+    CONTRACT_COMMITMENTS, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES, ProviderTable, UnitCounts,
+};
 pub use quarantine::RejectRow;
 pub use reference::{RefColumn, RefRow, RefTable, RefType};
 pub use slices::{SliceKey, SliceRow};
@@ -109,6 +113,7 @@ impl Catalog {
                 tx.execute(&statement, &[])?;
             }
             reference::create_tables(tx)?;
+            provider_tables::create_tables(tx)?;
             ducklake::create_views(tx)?;
             tx.execute("insert into setting values ('schema_version', ?1, null)", &[SCHEMA_VERSION.into()])?;
             Ok::<_, CatalogError>(())

@@ -242,6 +242,8 @@ fn verdict_of(error: LandingError) -> Result<Verdict, CollectError> {
         | LandingError::PartsDisagree { .. }
         | LandingError::Header { .. }
         | LandingError::LineTooLong { .. }
+        | LandingError::TooManyRows { .. }
+        | LandingError::Twins { .. }
         | LandingError::Mapping { .. } => Ok(Verdict::Refused(error.to_string())),
     }
 }

@@ -1,5 +1,6 @@
 //! Runs a mapping over source rows: usage rows out, rejected rows with their reasons aside.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -10,12 +11,13 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, i256};
 use datafusion::common::DataFusionError;
 
-use super::batch::{LandedBatch, Totals};
+use super::batch::{LandedBatch, Noted, Totals};
+use super::convert::as_text;
 use super::elements::{faults, sum_of};
 use super::error::LandingError;
 use super::functions::OF_A_VALUE;
 use super::instant::month_start;
-use super::mapping::{Mapping, Origin};
+use super::mapping::{FINDING, Mapping, Origin};
 use super::program::{Rows, TAG_COLUMNS, batch_of};
 use super::rejected::{Known, places_of, rejected_rows};
 use super::rows::{Fault, Marks, SourceRows};
@@ -55,6 +57,7 @@ impl Mapping {
             let reason = reason.clone();
             marks.faults.push(Fault { row: *row, column: "".into(), value_class: String::new(), reason });
         }
+        marks.faults.extend(self.failed_checks(&source));
         let typed = self.typed(&source, &outputs, &mut marks)?;
         let batch = self.usage_batch(&source, &outputs, typed, source_file)?;
         let verdict = Verdict::of(marks, source.rows);
@@ -63,6 +66,7 @@ impl Mapping {
         let known = Known { faults: &verdict.first_fault, costs: &costs, places: &places };
         let (rejected, rejected_lines) = rejected_rows(&source, &known, source_file);
         let usage = self.accepted(batch, &outputs, &verdict)?;
+        let noted = odd_rows(&source, &outputs, &verdict, source_file);
         let raw = Totals {
             rows: u64::from(source.all_rows),
             rejected_rows: rejected.len() as u64,
@@ -73,7 +77,7 @@ impl Mapping {
                 .fold(i256::ZERO, |sum, cost| sum.wrapping_add(i256::from_i128(*cost))),
         };
         Ok(Mapped {
-            batch: LandedBatch { usage, rejected, lossy_rows: verdict.lossy_rows, bytes: source.bytes, raw },
+            batch: LandedBatch { usage, rejected, noted, lossy_rows: verdict.lossy_rows, bytes: source.bytes, raw },
             rows: source.all_rows,
             lines: source.lines,
             rejected_lines,
@@ -224,11 +228,14 @@ impl Mapping {
         RecordBatch::try_new(usage(), batch.columns().to_vec()).map_err(|e| self.wrong(e.to_string()))
     }
 
-    /// The provider's cost of each source row: the first conserved column that is not null, and
-    /// what the elements of its arrays add to it.
+    /// The provider's cost of each source row: the first conserved sum that is not null, and what
+    /// the elements of its arrays add to it.
     fn costs(&self, source: &SourceRows) -> Vec<Option<i128>> {
-        let columns: Vec<&Decimal128Array> =
-            self.conserved.iter().filter_map(|i| source.numbers[*i].as_ref()).collect();
+        let groups: Vec<Vec<&Decimal128Array>> = self
+            .conserved
+            .iter()
+            .map(|group| group.iter().filter_map(|i| source.numbers[*i].as_ref()).collect())
+            .collect();
         let added = |cost: i128, row: usize| {
             self.conserved_elements.iter().try_fold(cost, |sum, (i, member)| {
                 let arrays = source.text[*i].as_ref().map(|arrays| arrays.as_string_view());
@@ -241,7 +248,7 @@ impl Mapping {
         let is_in_elements = self.source.directives.conserved.as_ref().is_some_and(|(_, names)| names.is_empty());
         let cost = |row: usize| match is_in_elements {
             true => Some(0),
-            false => columns.iter().find(|c| c.is_valid(row)).map(|c| c.value(row)),
+            false => groups.iter().find_map(|columns| sum_at(columns, row)),
         };
         (0..source.rows).map(|row| added(cost(row)?, row)).collect()
     }
@@ -253,6 +260,32 @@ fn reason_of(error: &DataFusionError) -> String {
         DataFusionError::Execution(reason) if reason.starts_with(OF_A_VALUE) => format!("the mapping: {reason}"),
         _ => "the mapping's arithmetic overflows or divides by zero".to_owned(),
     }
+}
+
+/// The sum of what columns have in a row; none where all are null, or where it is too large to be kept.
+fn sum_at(columns: &[&Decimal128Array], row: usize) -> Option<i128> {
+    let values = columns.iter().filter(|column| column.is_valid(row)).map(|column| Some(column.value(row)));
+    values.reduce(|sum, value| sum?.checked_add(value?)).flatten()
+}
+
+/// What the mapping finds odd about rows that land.
+fn odd_rows(source: &SourceRows, outputs: &Outputs, verdict: &Verdict, source_file: i32) -> Vec<Noted> {
+    let Some((_, texts)) = outputs.columns.iter().find(|(name, _)| name == FINDING) else {
+        return Vec::new();
+    };
+    let texts = as_text(texts);
+    let mut places: BTreeMap<&str, (u64, (i32, i64))> = BTreeMap::new();
+    for row in (0..outputs.rows).filter(|row| texts.is_valid(*row)) {
+        let at = source_row(outputs, row) as usize;
+        if verdict.first_fault[at].is_some() {
+            continue;
+        }
+        let place = (source_file, i64::from(source.ordinals[at]) + 1);
+        let (rows, first) = places.entry(texts.value(row)).or_insert((0, place));
+        *rows += 1;
+        *first = place.min(*first);
+    }
+    places.into_iter().map(|(says, (rows, first))| Noted { says: says.to_owned(), rows, first }).collect()
 }
 
 /// What becomes of each source row.

@@ -15,12 +15,25 @@ pub struct LandedBatch {
     pub usage: RecordBatch,
     /// Source rows that are not in `usage`.
     pub rejected: Vec<RejectedRow>,
+    /// What the mapping itself finds odd about rows of `usage`.
+    pub noted: Vec<Noted>,
     /// Accepted source rows in which a number lost non-zero digits beyond scale 18.
     pub lossy_rows: u64,
     /// Uncompressed bytes of these rows (0 where a columnar format does not say).
     pub bytes: u64,
     /// What the source said, before mapping.
     pub raw: Totals,
+}
+
+/// Something odd that a mapping says of rows that land.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// What it says.
+    pub says: String,
+    /// Of how many rows.
+    pub rows: u64,
+    /// Part and data row of the first of them.
+    pub first: (i32, i64),
 }
 
 /// A source row that could not be landed.

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 
 use super::csv::{Header, read_header};
+use super::delivery_period::period_of;
 use super::discover::{DeliveryFiles, PartFile};
 use super::error::LandingError;
 use super::header_names::HeaderNames;
@@ -39,6 +40,14 @@ pub(crate) struct OpenPart {
     pub(crate) file: PartFile,
     pub(crate) kind: PartKind,
     pub(crate) mapping: Arc<Mapping>,
+}
+
+/// A part whose mapping is fitted to its header, before it is known what the whole delivery is.
+pub(crate) struct FittedPart {
+    pub(crate) file: PartFile,
+    pub(crate) kind: PartKind,
+    pub(crate) header: HeaderNames,
+    mapping: Mapping,
 }
 
 /// How a part's rows are stored.
@@ -89,12 +98,22 @@ impl DeliveryFiles {
                 }
                 Some(_) => {}
             }
-            let mapping = Arc::new(Mapping::fit(&found, &name, &header).await?);
-            parts.push(OpenPart { file: file.clone(), kind, mapping });
+            let mapping = Mapping::fit(&found, &name, &header).await?;
+            parts.push(FittedPart { file: file.clone(), kind, header, mapping });
         }
         let Some((source, _)) = source else {
             return Err(LandingError::Manifest { file: self.name, reason: "it names no files".to_owned() });
         };
+        let period = match &source.directives.delivery_period {
+            Some(column) => period_of(&source, column, &parts).await?,
+            None => None,
+        };
+        let open = |part: FittedPart| OpenPart {
+            file: part.file,
+            kind: part.kind,
+            mapping: Arc::new(Mapping { delivery_period: period, ..part.mapping }),
+        };
+        let parts = parts.into_iter().map(open).collect();
         Ok(Delivery { name: self.name, source: source.info(), manifest: self.manifest, parts })
     }
 
@@ -106,6 +125,11 @@ impl DeliveryFiles {
 }
 
 impl Delivery {
+    /// Parts that are opened as one source.
+    pub(crate) fn of_parts(files: &DeliveryFiles, source: SourceInfo, parts: Vec<OpenPart>) -> Self {
+        Self { name: files.name.clone(), source, manifest: files.manifest.clone(), parts }
+    }
+
     /// The parts, in the order of `source_file`.
     pub fn parts(&self) -> impl Iterator<Item = &PartFile> {
         self.parts.iter().map(|p| &p.file)
@@ -145,7 +169,7 @@ impl Delivery {
 }
 
 /// The format and the columns of a part.
-async fn look(file: &PartFile) -> Result<(PartKind, HeaderNames), LandingError> {
+pub(crate) async fn look(file: &PartFile) -> Result<(PartKind, HeaderNames), LandingError> {
     let name = file.location.name();
     if file.bytes == 0 {
         return Err(LandingError::ZeroBytes { file: name });

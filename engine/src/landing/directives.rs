@@ -50,7 +50,7 @@ pub(crate) struct Directives {
     pub(crate) tag_columns: Vec<TagColumns>,
     /// Other spellings of a column: (canonical, alias).
     pub(crate) aliases: Vec<(String, String)>,
-    /// The usage column whose sum must equal that of these source columns (the first that is not null; none is 0).
+    /// The usage column whose sum must equal that of these source columns (the first that is not null; `A + B` is a sum; none is 0).
     pub(crate) conserved: Option<(String, Vec<String>)>,
     /// Members of array columns whose sums are added to that: (column, member).
     pub(crate) conserved_elements: Vec<(String, String)>,
@@ -58,6 +58,8 @@ pub(crate) struct Directives {
     pub(crate) elements: Vec<ElementsOf>,
     /// Output columns that a row may lack, although rows usually must have them.
     pub(crate) nullable: Vec<String>,
+    /// The column whose latest month is the billing period of every row of a delivery.
+    pub(crate) delivery_period: Option<String>,
 }
 
 /// Columns of `usage` without which a row cannot be billed or placed in time.
@@ -125,6 +127,7 @@ impl Directives {
             conserved_elements: Vec::new(),
             elements: Vec::new(),
             nullable: Vec::new(),
+            delivery_period: None,
         }
     }
 
@@ -151,6 +154,7 @@ impl Directives {
             "numbers" => self.numbers.extend(items(value)?),
             "inclusive ends" => self.inclusive_ends.extend(items(value)?),
             "nullable" => self.nullable.extend(items(value)?),
+            "delivery period" => self.delivery_period = Some(value.to_owned()),
             "tag columns" => {
                 for item in items(value)? {
                     let (prefix, key_prefix) = item.split_once(" =>").unwrap_or((&item, ""));
@@ -166,11 +170,13 @@ impl Directives {
             }
             "conserved" => {
                 let (column, sources) = value.split_once(" = ").ok_or("conserved reads `billed_cost = Column, …`")?;
-                let mut terms = sources.split(" + ").map(str::trim).peekable();
-                let own = terms.next_if(|term| !term.contains("[]."));
-                self.conserved = Some((column.trim().to_owned(), items(own.unwrap_or_default())?));
-                for term in terms {
-                    let (array, member) = term.split_once("[].").ok_or("what is added reads `column[].member`")?;
+                let (elements, own): (Vec<&str>, Vec<&str>) =
+                    sources.split(" + ").map(str::trim).partition(|term| term.contains("[]."));
+                if own.iter().any(|term| term.contains(['[', ']'])) {
+                    return Err("what is added reads `Column` or `column[].member`".to_owned());
+                }
+                self.conserved = Some((column.trim().to_owned(), items(&own.join(" + "))?));
+                for (array, member) in elements.iter().filter_map(|term| term.split_once("[].")) {
                     self.conserved_elements.push((array.to_owned(), member.to_owned()));
                 }
             }
@@ -241,7 +247,7 @@ mod tests {
     fn directives_are_read() {
         let text = "-- source: acme_cloud\n-- title: Acme: usage\n-- provider: Acme\n-- role: reference\n-- detect: a, 'b, c'\n\
                     -- nulls: NULL, 'N/A'\n-- nulls of Region: -2\n-- timestamps: iso, month/day/year\n-- alias: Cost = cost_eur, amount\n\
-                    -- conserved: billed_cost = Net, Cost\n-- tag columns: tags/ => , aws: => aws:\n--\n-- a remark: is one\nselect 1";
+                    -- conserved: billed_cost = Net + Tax, Cost\n-- delivery period: Day\n-- tag columns: tags/ => , aws: => aws:\n--\n-- a remark: is one\nselect 1";
         let found = Directives::parse("acme.sql", text).expect("directives");
         assert_eq!(found.name, "acme_cloud");
         assert_eq!(found.title, "Acme: usage");
@@ -251,7 +257,8 @@ mod tests {
         assert_eq!(found.column_nulls, [("Region".to_owned(), vec!["-2".to_owned()])]);
         assert_eq!(found.formats, [InstantFormat::Iso, InstantFormat::MonthDayYear]);
         assert_eq!(found.aliases.len(), 2);
-        assert_eq!(found.conserved, Some(("billed_cost".to_owned(), vec!["Net".to_owned(), "Cost".to_owned()])));
+        assert_eq!(found.conserved, Some(("billed_cost".to_owned(), vec!["Net + Tax".to_owned(), "Cost".to_owned()])));
+        assert_eq!(found.delivery_period.as_deref(), Some("Day"));
         let text = "-- source: a\n-- detect: b\n-- conserved: billed_cost = cost + credits[].amount + extras[].sum\n-- elements: credit = credits\n";
         let nested = Directives::parse("a.sql", text).expect("directives");
         assert_eq!(nested.conserved, Some(("billed_cost".to_owned(), vec!["cost".to_owned()])));
@@ -270,7 +277,7 @@ mod tests {
             ("-- source: A b\n", "lower-case"),
             ("-- source: a\n-- detect: b\n-- elements: source = b\n", "already is a relation source"),
             ("-- source: a\n-- detect: b\n-- elements: b\n", "relation = Column"),
-            ("-- source: a\n-- detect: b\n-- conserved: billed_cost = b + c.d\n", "column[].member"),
+            ("-- source: a\n-- detect: b\n-- conserved: billed_cost = b + c[0].d\n", "column[].member"),
             ("-- source: a\n-- detect: b\n-- role: both\n", "priced"),
             ("-- source: a\n-- detect: b\n-- timestamps: month/day/year, day/month/year\n", "guessing"),
             ("-- source: a\n-- detect: b\n-- timestamps: yyyy\n", "no timestamp form"),

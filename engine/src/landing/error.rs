@@ -95,6 +95,28 @@ pub enum LandingError {
         /// What is missing.
         missing: String,
     },
+    /// A data set that is small by nature is not.
+    #[error("{file}: a {source_name} has more than {limit} rows; is it the right file?")]
+    TooManyRows {
+        /// The file.
+        file: String,
+        /// The data set.
+        source_name: &'static str,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// Two rows of a data set are about the same thing.
+    #[error("{file}: rows {first} and {second} have the same {key}; one of them is wrong, and which cannot be known")]
+    Twins {
+        /// The file.
+        file: String,
+        /// A row.
+        first: String,
+        /// The other.
+        second: String,
+        /// What names a row.
+        key: String,
+    },
     /// Parts of one delivery are of different sources.
     #[error("{file}: is {found}, but {first} of the same delivery is {expected}; land them separately")]
     PartsDisagree {
@@ -156,7 +178,9 @@ impl LandingError {
             | Self::MissingColumns { .. }
             | Self::PartsDisagree { .. }
             | Self::Header { .. }
-            | Self::LineTooLong { .. } => "22P04",
+            | Self::LineTooLong { .. }
+            | Self::TooManyRows { .. }
+            | Self::Twins { .. } => "22P04",
             Self::UnknownSource { .. } | Self::AmbiguousSource { .. } | Self::UnknownSourceName { .. } => "42704",
             Self::Mapping { .. } => "F0000",
         }

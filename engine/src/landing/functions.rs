@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, StringViewArray, StringViewBuilder};
-use arrow::datatypes::{DataType, Decimal128Type, i256};
+use arrow::datatypes::{DataType, Decimal128Type, Int64Type, i256};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 
@@ -27,6 +27,10 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
         }),
         // ratio(a, b): a ÷ b, rounded half to even at scale 18; null if b is zero.
         function("ratio", vec![money(), money()], money(), |columns| Ok(Arc::new(ratio(&columns[0], &columns[1])?))),
+        // round_down(a, 2): towards zero at so many places, as ROUNDDOWN of a spreadsheet.
+        function("round_down", vec![money(), DataType::Int64], money(), |columns| {
+            Ok(Arc::new(round_down(&columns[0], &columns[1])?))
+        }),
         // tag_object('"env": "prod"'): a JSON object of text values, from braces or not or pairs of key and value; null if it is none.
         function("tag_object", vec![text.clone()], text.clone(), |columns| Ok(Arc::new(tag_object(&columns[0])))),
         // rename_tags('{"user_app": "x"}', 'user_', ''): keys that begin so begin with the other instead.
@@ -108,6 +112,19 @@ fn ratio(left: &ArrayRef, right: &ArrayRef) -> Result<Decimal128Array> {
     })
 }
 
+fn round_down(values: &ArrayRef, places: &ArrayRef) -> Result<Decimal128Array> {
+    let (values, places) = (values.as_primitive::<Decimal128Type>(), places.as_primitive::<Int64Type>());
+    let rounded = values.iter().zip(places.iter()).map(|pair| {
+        let (Some(value), Some(places)) = pair else { return Ok(None) };
+        let dropped = u32::try_from(i64::from(MONEY_SCALE) - places).ok().filter(|_| places >= 0);
+        let step = dropped.and_then(|digits| 10_i128.checked_pow(digits));
+        let step =
+            step.ok_or_else(|| DataFusionError::Execution(format!("round_down to 0 to {MONEY_SCALE} places")))?;
+        Ok(Some(value - value % step))
+    });
+    as_money(rounded.collect::<Result<_>>()?)
+}
+
 fn too_large() -> DataFusionError {
     DataFusionError::Execution("a result has more than 38 digits".to_owned())
 }
@@ -187,6 +204,20 @@ mod tests {
         assert_eq!(thirds.value(0), 333_333_333_333_333_333);
         assert_eq!(thirds.value(1), -666_666_666_666_666_667);
         assert!(thirds.is_null(2));
+    }
+
+    #[test]
+    fn round_down_goes_towards_zero() {
+        // 45.1151987 is 45.11, −45.1151987 is −45.11; 41.217007 to no place is 41; all 18 places change nothing.
+        let values =
+            money_array(&[45_115_198_700_000_000_000, -45_115_198_700_000_000_000, 41_217_007 * ONE / 1_000_000, 1]);
+        let places: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![2, 2, 0, 18]));
+        let rounded = round_down(&values, &places).expect("rounded");
+        assert_eq!(rounded.values().as_ref(), &[4_511 * ONE / 100, -4_511 * ONE / 100, 41 * ONE, 1]);
+        for wrong in [-1, 19] {
+            let places: ArrayRef = Arc::new(arrow::array::Int64Array::from(vec![wrong; 4]));
+            assert!(round_down(&values, &places).is_err(), "{wrong}");
+        }
     }
 
     #[test]

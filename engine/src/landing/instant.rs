@@ -5,13 +5,14 @@
 
 /// Microseconds of a day.
 pub(crate) const DAY: i64 = 86_400_000_000;
+const HOUR: i64 = DAY / 24;
 
 /// A way of writing instants that a mapping may allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InstantFormat {
     /// `2024-09-18`, `2024-09-18 22:00:00`, `2023-11-13T10:00Z`, `…T00:00:00.000Z`, `…+02:00`, `… UTC`.
     Iso,
-    /// `09/30/2023` or `9/2/2023`: month first.
+    /// `09/30/2023`, `9/2/2023` or `2/28/2019 23:59`: month first.
     MonthDayYear,
     /// `30/09/2023` or `2/9/2023`: day first.
     DayMonthYear,
@@ -37,12 +38,12 @@ pub(crate) fn parse_instant(text: &[u8], formats: &[InstantFormat]) -> Option<i6
     formats.iter().find_map(|format| match format {
         InstantFormat::Iso => parse_iso(text),
         InstantFormat::MonthDayYear => {
-            let [month, day, year] = slashed(text)?;
-            midnight(year, month, day)
+            let ([month, day, year], of_day) = slashed(text)?;
+            Some(midnight(year, month, day)? + of_day)
         }
         InstantFormat::DayMonthYear => {
-            let [day, month, year] = slashed(text)?;
-            midnight(year, month, day)
+            let ([day, month, year], of_day) = slashed(text)?;
+            Some(midnight(year, month, day)? + of_day)
         }
         InstantFormat::Go => parse_iso(text.strip_suffix(b" +0000 UTC")?),
     })
@@ -110,15 +111,45 @@ fn parse_zone(zone: &[u8]) -> Option<i64> {
     (hours <= 14 && minutes <= 59).then_some(sign * (hours * 60 + minutes) * 60_000_000)
 }
 
-/// The three numbers of `a/b/yyyy`; a two-digit year is refused.
-fn slashed(text: &[u8]) -> Option<[i64; 3]> {
-    let mut parts = text.split(|b| *b == b'/');
+/// The three numbers of `a/b/yyyy` and the microseconds of the day, where a clock follows after a blank; a two-digit year is refused.
+fn slashed(text: &[u8]) -> Option<([i64; 3], i64)> {
+    let (date, of_day) = match text.iter().position(|b| *b == b' ') {
+        Some(at) => (&text[..at], clock_of_12_or_24(&text[at + 1..])?),
+        None => (text, 0),
+    };
+    let mut parts = date.split(|b| *b == b'/');
     let (first, second, year) = (parts.next()?, parts.next()?, parts.next()?);
     let is_short = |part: &[u8]| matches!(part.len(), 1 | 2);
     if parts.next().is_some() || !is_short(first) || !is_short(second) || year.len() != 4 {
         return None;
     }
-    Some([number(first)?, number(second)?, number(year)?])
+    Some(([number(first)?, number(second)?, number(year)?], of_day))
+}
+
+/// `0:00`, `23:59:59` or `11:59:59 PM`.
+fn clock_of_12_or_24(clock: &[u8]) -> Option<i64> {
+    let (clock, noon) = match clock {
+        [clock @ .., b' ', b'A', b'M'] => (clock, Some(0)),
+        [clock @ .., b' ', b'P', b'M'] => (clock, Some(12)),
+        clock => (clock, None),
+    };
+    // An hour of one digit is padded to the form of ISO.
+    let mut padded = [b'0'; 9];
+    let digits = match clock.get(1) {
+        Some(b':') => {
+            padded.get_mut(1..=clock.len())?.copy_from_slice(clock);
+            &padded[..=clock.len()]
+        }
+        _ => clock,
+    };
+    let (of_day, rest) = parse_clock(digits)?;
+    let hour = of_day / HOUR;
+    match noon {
+        _ if !rest.is_empty() => None,
+        None => Some(of_day),
+        Some(noon) if (1..=12).contains(&hour) => Some(of_day + (hour % 12 + noon - hour) * HOUR),
+        Some(_) => None,
+    }
 }
 
 fn number(digits: &[u8]) -> Option<i64> {
@@ -219,6 +250,33 @@ mod tests {
         assert_eq!(parse_instant(b"09/30/2023", &[InstantFormat::DayMonthYear]), None);
         assert_eq!(parse_instant(text, &[InstantFormat::Iso]), None);
         assert_eq!(parse_instant(b"5/1/25", &[InstantFormat::MonthDayYear]), None);
+    }
+
+    #[test]
+    fn a_clock_may_follow_a_date_with_slashes() {
+        // 2019-02-28: 1551312000.
+        let read = |text: &str| parse_instant(text.as_bytes(), &[InstantFormat::MonthDayYear]);
+        let at = |hour: i64, minute: i64| Some((1_551_312_000 + hour * 3_600 + minute * 60) * 1_000_000);
+        for (text, expected) in [
+            ("2/28/2019 0:00", at(0, 0)),
+            ("2/28/2019 23:59", at(23, 59)),
+            ("02/28/2019 09:05:00", at(9, 5)),
+            ("2/28/2019 9:05:00 PM", at(21, 5)),
+            ("2/28/2019 12:00 AM", at(0, 0)),
+            ("2/28/2019 12:30 PM", at(12, 30)),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+        for wrong in [
+            "2/28/2019 ",
+            "2/28/2019 24:00",
+            "2/28/2019 13:00 PM",
+            "2/28/2019 0:00 AM",
+            "2/28/2019 1:2",
+            "2/28/2019 1:00:00x",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

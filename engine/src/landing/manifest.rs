@@ -61,7 +61,7 @@ pub(crate) fn parse_manifest(name: &str, bytes: &[u8]) -> Result<(ManifestFacts,
         kind: text(json.pointer("/exportConfig/type")).or_else(|| text(json.get("type"))),
         run_id: ["/assemblyId", "/executionId", "/runInfo/runId"].into_iter().find_map(|at| text(json.pointer(at))),
         rows: json.get("dataRowCount").and_then(Value::as_u64),
-        created_at: ["/runInfo/submittedTime", "/created_at", "/createdAt"]
+        created_at: ["/runInfo/submittedTime", "/created_at", "/createdAt", "/createdDateTime"]
             .into_iter()
             .find_map(|at| json.pointer(at)?.as_str())
             .and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok())

@@ -7,6 +7,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 
+use super::checks::Check;
 use super::error::LandingError;
 use super::header_names::{HeaderNames, extension_key};
 use super::json::Members;
@@ -38,8 +39,13 @@ pub(crate) struct Mapping {
     pub(crate) extensions: Vec<(Arc<str>, usize)>,
     /// Header columns that become tags.
     pub(crate) tags: Vec<(Arc<str>, usize)>,
-    /// Header columns whose first non-null value is the provider's cost of a row.
-    pub(crate) conserved: Vec<usize>,
+    /// Header columns whose sum is the provider's cost of a row: the first group that is not null.
+    pub(crate) conserved: Vec<Vec<usize>>,
+    /// The billing period that the whole delivery is of, where its source has one for all rows: its first and the next one's
+    /// first instant.
+    pub(crate) delivery_period: Option<(i64, i64)>,
+    /// Conditions on header columns.
+    pub(crate) checks: Vec<(usize, Check)>,
     /// Header columns with arrays, and the member whose sum is added to that.
     pub(crate) conserved_elements: Vec<(usize, String)>,
     /// Header columns with arrays whose elements become rows.
@@ -68,8 +74,9 @@ impl Mapping {
             input_of.push(if field.name() == TAG_COLUMNS { None } else { find(field.name())? });
         }
         let mut conserved = Vec::new();
-        for name in directives.conserved.iter().flat_map(|(_, names)| names) {
-            conserved.extend(find(name)?);
+        for names in directives.conserved.iter().flat_map(|(_, groups)| groups) {
+            let found = names.split(" + ").map(find).collect::<Result<Vec<_>, _>>()?;
+            conserved.push(found.into_iter().flatten().collect());
         }
         let mut conserved_elements = Vec::new();
         for (array, member) in &directives.conserved_elements {
@@ -93,6 +100,8 @@ impl Mapping {
             extensions: Vec::new(),
             tags: Vec::new(),
             conserved,
+            delivery_period: None,
+            checks: Vec::new(),
             conserved_elements,
             elements,
             members: closed.as_ref().map(|closed| Arc::new(members_of(source, closed))),
@@ -101,6 +110,11 @@ impl Mapping {
         mapping.place_other_columns(header);
         mapping.reading.columns = mapping.readings(header, &checked);
         Ok(mapping)
+    }
+
+    /// The same with conditions on columns that the query gives as texts.
+    pub(crate) fn with_checks(self, checks: &[(usize, Check)]) -> Self {
+        Self { checks: checks.to_vec(), ..self }
     }
 
     /// Columns that the query does not name are tags or extensions.
@@ -128,7 +142,7 @@ impl Mapping {
         for (_, i) in self.extensions.iter().chain(&self.tags) {
             needs[*i].text = true;
         }
-        for i in &self.conserved {
+        for i in self.conserved.iter().flatten() {
             needs[*i].number = true;
         }
         for i in self.conserved_elements.iter().map(|(i, _)| i).chain(&self.elements) {
@@ -195,10 +209,16 @@ impl Mapping {
 fn named_only(source: &Source, program: &Program, seen: &HeaderNames) -> HeaderNames {
     let d = &source.directives;
     let of_query = program.input.fields().iter().map(|f| f.name()).filter(|name| *name != TAG_COLUMNS);
-    let of_sums = d.conserved.iter().flat_map(|(_, names)| names);
+    let of_sums: Vec<String> = d
+        .conserved
+        .iter()
+        .flat_map(|(_, groups)| groups)
+        .flat_map(|group| group.split(" + "))
+        .map(str::to_owned)
+        .collect();
     let of_elements = d.conserved_elements.iter().map(|(array, _)| array);
     let mut names: Vec<String> = Vec::new();
-    for name in of_query.chain(of_sums).chain(of_elements).chain(&d.numbers) {
+    for name in of_query.chain(&of_sums).chain(of_elements).chain(&d.numbers) {
         let spelt = match seen.find(name, &d.aliases) {
             Ok(Some(i)) => seen.names[i].clone(),
             Ok(None) | Err(_) => name.clone(),
@@ -221,13 +241,15 @@ fn members_of(source: &Source, header: &HeaderNames) -> Members {
     Members::new(&header.names, &others.collect::<Vec<_>>(), &d.tag_columns)
 }
 
-/// Outputs are columns of `usage`, extensions, or `reject_reason`.
+/// Outputs are columns of `usage`, extensions, `reject_reason` or `finding`.
 fn check_output(output: &SchemaRef) -> Result<(), String> {
     let usage = usage();
     for field in output.fields() {
         let name = field.name();
         let is_ours = FILLED_LATER.contains(&name.as_str()) || name == "x_columns";
-        let is_known = usage.field_with_name(name).is_ok() || name.starts_with("x_") || name == REJECT_REASON;
+        let is_known = usage.field_with_name(name).is_ok()
+            || name.starts_with("x_")
+            || [REJECT_REASON, FINDING].contains(&name.as_str());
         if is_ours || !is_known {
             return Err(format!(
                 "the query makes a column {name}, which is no column of usage that a mapping may fill (own columns begin with x_)"
@@ -247,6 +269,9 @@ pub(crate) const FILLED_LATER: [&str; 6] =
 
 /// The output column in which a mapping says why a row cannot be landed; null means it can.
 pub(crate) const REJECT_REASON: &str = "reject_reason";
+
+/// The output column in which a mapping says what is odd about a row that lands all the same; null means nothing.
+pub(crate) const FINDING: &str = "finding";
 
 /// The origins of a query that is one `select` over the source without a filter.
 fn simple_origins(root: &Step) -> Option<(Vec<Origin>, Vec<usize>, SchemaRef)> {

@@ -13,9 +13,12 @@
 
 mod apply;
 mod batch;
+mod checks;
 mod convert;
 mod csv;
+mod data_set;
 mod delivery;
+mod delivery_period;
 mod directives;
 mod discover;
 mod elements;
@@ -42,7 +45,8 @@ mod tags;
 mod typed;
 mod typed_columns;
 
-pub use batch::{LandedBatch, RejectedPlace, RejectedRow, Totals};
+pub use batch::{LandedBatch, Noted, RejectedPlace, RejectedRow, Totals};
+pub use data_set::{DataSet, DataSetRows};
 pub use delivery::Delivery;
 pub use directives::SourceRole;
 pub use discover::{DeliveryFiles, PartFile, discover, survey};

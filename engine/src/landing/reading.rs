@@ -297,6 +297,9 @@ impl LandedRows {
                 rejected.reason = format!("{} (line {})", rejected.reason, lines_before + newlines + 1);
             }
         }
+        for note in &mut batch.noted {
+            note.first.1 += rows_before;
+        }
         if rows_before > 0 {
             let mut columns = batch.usage.columns().to_vec();
             if let Ok(at) = batch.usage.schema_ref().index_of("source_row") {

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::data_set::DataSet;
 use super::directives::{Directives, SourceRole};
 use super::error::LandingError;
 use super::header_names::HeaderNames;
 
 /// The built-in mappings, one SQL file each.
-const BUILT_IN: [(&str, &str); 13] = [
+const BUILT_IN: [(&str, &str); 15] = [
     ("aws_cur_legacy.sql", include_str!("../../../sql/landing/aws_cur_legacy.sql")),
     ("azure_ea_actual.sql", include_str!("../../../sql/landing/azure_ea_actual.sql")),
     ("azure_ea_amortized.sql", include_str!("../../../sql/landing/azure_ea_amortized.sql")),
@@ -22,6 +23,8 @@ const BUILT_IN: [(&str, &str); 13] = [
     ("focus_1_4.sql", include_str!("../../../sql/landing/focus_1_4.sql")),
     ("gcp_billing_export.sql", include_str!("../../../sql/landing/gcp_billing_export.sql")),
     ("oci_cost_report.sql", include_str!("../../../sql/landing/oci_cost_report.sql")),
+    ("partner_center_daily_usage.sql", include_str!("../../../sql/landing/partner_center_daily_usage.sql")),
+    ("partner_center_invoice.sql", include_str!("../../../sql/landing/partner_center_invoice.sql")),
 ];
 
 /// What a delivery's source is, for the catalog and for messages.
@@ -49,7 +52,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    fn parse(file: &str, text: &str) -> Result<Self, LandingError> {
+    pub(crate) fn parse(file: &str, text: &str) -> Result<Self, LandingError> {
         Ok(Self { directives: Directives::parse(file, text)?, sql: text.to_owned() })
     }
 
@@ -161,7 +164,7 @@ impl SourceCatalog {
     pub fn add(&mut self, file: &str, text: &str) -> Result<(), LandingError> {
         let source = Source::parse(file, text)?;
         let name = &source.directives.name;
-        if self.sources.iter().any(|s| s.directives.name == *name) {
+        if self.sources.iter().any(|s| s.directives.name == *name) || DataSet::names().any(|taken| taken == name) {
             let reason = format!("there already is a source {name}; give this one a name of its own (-- source: …)");
             return Err(LandingError::Mapping { source_name: file.to_owned(), reason });
         }
@@ -175,7 +178,11 @@ impl SourceCatalog {
     }
 
     fn known(&self) -> String {
-        self.sources.iter().map(|s| s.directives.name.as_str()).collect::<Vec<_>>().join(", ")
+        let mut names: Vec<&str> = self.sources.iter().map(|s| s.directives.name.as_str()).collect();
+        for name in DataSet::names() {
+            names.push(name);
+        }
+        names.join(", ")
     }
 
     /// The mapping called `name`, if the header has what it requires.

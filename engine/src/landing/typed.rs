@@ -90,7 +90,7 @@ impl Mapping {
         Ok(typed)
     }
 
-    /// Where a source knows no billing period, it is the calendar month of the charge.
+    /// Where a source knows no billing period, it is that of the whole delivery or the calendar month of the charge.
     fn derive_billing_period(&self, typed: &mut [ArrayRef], outputs: &Outputs) -> Result<(), LandingError> {
         if outputs.columns.iter().any(|(name, _)| name == "billing_period_start") {
             return Ok(());
@@ -99,8 +99,11 @@ impl Mapping {
         let at = |name: &str| schema.index_of(name).map_err(|e| self.wrong(e.to_string()));
         let (start, end, charge) = (at("billing_period_start")?, at("billing_period_end")?, at("charge_period_start")?);
         let charges = typed[charge].as_primitive::<TimestampMicrosecondType>().clone();
-        let starts: TimestampMicrosecondArray = charges.unary(|instant| month_start(instant) * DAY);
-        let ends: TimestampMicrosecondArray = charges.unary(|instant| next_month_start(instant) * DAY);
+        let month = |instant| {
+            self.delivery_period.unwrap_or_else(|| (month_start(instant) * DAY, next_month_start(instant) * DAY))
+        };
+        let starts: TimestampMicrosecondArray = charges.unary(|instant| month(instant).0);
+        let ends: TimestampMicrosecondArray = charges.unary(|instant| month(instant).1);
         typed[start] = Arc::new(starts.with_timezone("UTC"));
         typed[end] = Arc::new(ends.with_timezone("UTC"));
         Ok(())

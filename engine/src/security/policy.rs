@@ -150,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 47] = [
+pub const RELATIONS: [Relation; 51] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -173,6 +173,10 @@ pub const RELATIONS: [Relation; 47] = [
     shown("ops", "rejected_rows", Reach::Root, OPERATIONS),
     shown("ops", "quality", Reach::Root, OPERATIONS),
     shown("ops", "files", Reach::Root, OPERATIONS),
+    shown("ops", "provider_billing_periods", Reach::Root, OPERATIONS),
+    shown("ops", "provider_invoices", Reach::Root, OPERATIONS),
+    shown("ops", "contract_commitments", Reach::Root, OPERATIONS),
+    shown("ops", "invoice_reconciliation", Reach::Root, OPERATIONS),
     // The root's margins are made of it: whoever has them has it.
     shown("ops", "edges_monthly", Reach::Root, MARGINS),
     shown("ops", "close_blockers", Reach::Root, OPERATIONS),

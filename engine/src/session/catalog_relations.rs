@@ -2,7 +2,9 @@
 
 use super::row_source::{CatalogRelation, Parties};
 use crate::billing::lines::{self, LineFields};
-use crate::catalog::{CatalogError, RefColumn, RefType, Tx, Value};
+use crate::catalog::{
+    CONTRACT_COMMITMENTS, CatalogError, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES, RefColumn, RefType, Tx, Value,
+};
 
 const fn column(name: &'static str, kind: RefType, comment: &'static str) -> RefColumn {
     RefColumn { name, kind, nullable: true, default: None, comment }
@@ -41,7 +43,7 @@ fn freshness_of(tx: &dyn Tx, source: &[Value]) -> Result<Vec<Vec<Value>>, Catalo
 }
 
 /// All of them.
-pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 10] = [
+pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 13] = [
     CatalogRelation {
         schema: "public",
         name: "invoices",
@@ -159,7 +161,10 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 10] = [
         columns: &[
             int("delivery_id", "The delivery."),
             text("name", "Its file."),
-            text("role", "priced, or reference for another view of cost that is priced elsewhere."),
+            text(
+                "role",
+                "priced; statement for what the provider says of its periods and invoices; reference for what blocks nothing.",
+            ),
             text("provider_name", "Its provider if that could be read."),
             text("billing_account_id", "Its billing account if that could be read."),
             text("billing_period", "Its billing period if that could be read; if not, it blocks every close."),
@@ -184,7 +189,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 10] = [
         comment: "One row per delivery and FOCUS rule that rows of it break; findings never refuse a row.",
         columns: &[
             int("delivery_id", "The delivery."),
-            text("rule", "The rule, R1 to R20."),
+            text("rule", "The rule, R1 to R20, X1, X2, or S: what the source's own mapping says."),
             text("severity", "error, warning or note."),
             int("rows", "Rows that break it."),
             text("example", "The first one, part file and row."),
@@ -192,6 +197,37 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 10] = [
         ],
         sql: "select f.delivery_id, f.rule, f.severity, f.rows, f.example, f.description from finding f join delivery d on d.delivery_id = f.delivery_id \
               where d.snapshot_id <= ?1 order by f.delivery_id, f.rule, f.description",
+        parties: None,
+        detail: None,
+    },
+    // The columns of these are those of their tables, in the tables' order.
+    CatalogRelation {
+        schema: "ops",
+        name: "provider_billing_periods",
+        comment: "One row per invoice issuer and billing period that it says something of: FOCUS Billing Period.",
+        columns: PROVIDER_BILLING_PERIODS.columns,
+        sql: "select * from provider_billing_period where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) \
+              order by delivery_id, source_file, source_row",
+        parties: None,
+        detail: None,
+    },
+    CatalogRelation {
+        schema: "ops",
+        name: "provider_invoices",
+        comment: "One row per line of a provider's invoice: FOCUS Invoice Detail.",
+        columns: PROVIDER_INVOICES.columns,
+        sql: "select * from provider_invoice where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) \
+              order by delivery_id, source_file, source_row",
+        parties: None,
+        detail: None,
+    },
+    CatalogRelation {
+        schema: "ops",
+        name: "contract_commitments",
+        comment: "One row per commitment of a contract with a provider: FOCUS Contract Commitment.",
+        columns: CONTRACT_COMMITMENTS.columns,
+        sql: "select * from contract_commitment where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) \
+              order by delivery_id, source_file, source_row",
         parties: None,
         detail: None,
     },

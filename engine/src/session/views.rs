@@ -23,7 +23,7 @@ pub(crate) struct View {
     pub(crate) sql: &'static str,
 }
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     include_str!("../../../sql/marts/allocations.sql"),
     include_str!("../../../sql/marts/margins.sql"),
     include_str!("../../../sql/marts/margins.root.sql"),
@@ -35,6 +35,7 @@ const FILES: [&str; 12] = [
     include_str!("../../../sql/focus/cost_and_usage_1_4.sql"),
     include_str!("../../../sql/focus/provider_cost_and_usage.sql"),
     include_str!("../../../sql/ops/close_blockers.sql"),
+    include_str!("../../../sql/ops/invoice_reconciliation.sql"),
     include_str!("../../../sql/ops/reconciliation.sql"),
 ];
 

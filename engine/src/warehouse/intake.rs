@@ -84,6 +84,7 @@ impl Intake {
         }
         let usage = self.identity.fill(&batch.usage, self.delivery_id)?;
         self.findings.observe(&usage);
+        self.findings.note(&batch.noted);
         let files = self.place(&usage)?;
         // Only the root reads usage, by slice: a slice's rows share row groups, sorted by account.
         self.writer.push(usage.clone(), &files, &vec![0; files.len()])?;

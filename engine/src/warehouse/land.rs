@@ -39,6 +39,10 @@ impl Warehouse {
         let sources = self.landing_sources()?;
         let mut landed = Vec::new();
         for files in discover(inputs, &super::stores::Environment).await? {
+            if let Some((set, delivery)) = files.open_data_set(source).await? {
+                landed.push(self.land_data_set(set, delivery, actor).await?);
+                continue;
+            }
             let delivery = files.open(&sources, source).await?;
             landed.push(self.land_delivery(delivery, actor, progress).await?);
         }
@@ -76,7 +80,7 @@ impl Warehouse {
     }
 
     /// The delivery that had the same content. Files are read for it only when one of that size came before.
-    async fn known(&self, delivery: &Delivery) -> Result<Option<DeliveryRow>, Error> {
+    pub(super) async fn known(&self, delivery: &Delivery) -> Result<Option<DeliveryRow>, Error> {
         let bytes = i64::try_from(delivery.bytes()).unwrap_or(i64::MAX);
         if !self.core.catalog.read(|tx| DeliveryRow::is_any_of_size(tx, bytes))? {
             return Ok(None);

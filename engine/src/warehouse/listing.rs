@@ -7,7 +7,7 @@ use super::slice_files::{listed, money_text};
 use crate::catalog::{CatalogError, Commit, DeliveryRow, DeliverySlice, FindingRow, RejectRow, SliceKey, SliceRow};
 use crate::error::Error;
 use crate::lake::LakeTable;
-use crate::landing::{Delivery, SourceRole};
+use crate::landing::{Delivery, RejectedRow, SourceRole};
 use crate::period::BillingPeriod;
 use crate::rating::SliceName;
 
@@ -172,23 +172,7 @@ impl Landing<'_> {
             snapshot_id: commit.snapshot,
             role: self.role().to_owned(),
         };
-        let rejected: Vec<RejectRow> = self
-            .taken
-            .rejected
-            .iter()
-            .map(|row| RejectRow {
-                source_file: i64::from(row.source_file),
-                source_row: row.source_row,
-                column: row.column.clone(),
-                value_class: row.value_class.clone(),
-                reason: row.reason.clone(),
-                raw: row.raw.clone(),
-                billed_cost: row.billed_cost.map(|cost| money_text(arrow::datatypes::i256::from_i128(cost))),
-                provider_name: row.place.provider_name.clone(),
-                billing_account_id: row.place.billing_account_id.clone(),
-                billing_period: row.place.billing_period.and_then(|day| possible_period(day, &commit.at)),
-            })
-            .collect();
+        let rejected: Vec<RejectRow> = self.taken.rejected.iter().map(|row| quarantined(row, &commit.at)).collect();
         let findings: Vec<FindingRow> = self
             .taken
             .findings
@@ -199,7 +183,7 @@ impl Landing<'_> {
                 severity: finding.rule.severity.name().to_owned(),
                 rows: count(finding.rows),
                 example: format!("{}:{}", finding.first.0, finding.first.1),
-                description: finding.rule.says.to_owned(),
+                description: finding.rule.says.into_owned(),
             })
             .collect();
         commit.add_delivery(&delivery, &rejected, &findings)?;
@@ -225,6 +209,22 @@ impl Landing<'_> {
                 snapshot_id,
             },
         }
+    }
+}
+
+/// A rejected row as the catalog keeps it.
+pub(super) fn quarantined(row: &RejectedRow, landed_at: &str) -> RejectRow {
+    RejectRow {
+        source_file: i64::from(row.source_file),
+        source_row: row.source_row,
+        column: row.column.clone(),
+        value_class: row.value_class.clone(),
+        reason: row.reason.clone(),
+        raw: row.raw.clone(),
+        billed_cost: row.billed_cost.map(|cost| money_text(arrow::datatypes::i256::from_i128(cost))),
+        provider_name: row.place.provider_name.clone(),
+        billing_account_id: row.place.billing_account_id.clone(),
+        billing_period: row.place.billing_period.and_then(|day| possible_period(day, landed_at)),
     }
 }
 

@@ -5,6 +5,7 @@ mod agreement;
 mod close;
 mod intake;
 mod land;
+mod land_data_set;
 mod landed;
 mod line_identity;
 mod listing;

@@ -37,6 +37,21 @@ async fn the_blockers_of_a_period_read_only_its_edges() {
 }
 
 #[tokio::test]
+async fn invoices_of_a_period_are_compared_with_usage_of_that_period_alone() {
+    let (_warehouse, session) = session(&month());
+    register(&session, "dist", &[]);
+    session.context.deregister_table("ops.invoice_reconciliation").expect("the empty one");
+    view(&session, "ops", "invoice_reconciliation", false).await;
+    let sql = "select * from ops.invoice_reconciliation where billing_period = date '2026-10-01'";
+    let plan = session.context.sql(sql).await.expect("a plan").into_optimized_plan().expect("an optimized plan");
+    let shown = plan.display_indent().to_string();
+    let lines: Vec<&str> = shown.lines().collect();
+    let at = lines.iter().position(|line| line.contains("TableScan: usage")).expect("usage is read");
+    let filter = lines[at - 1];
+    assert!(filter.contains("Filter:") && filter.contains("billing_period = Date32(\"2026-10-01\")"), "{shown}");
+}
+
+#[tokio::test]
 async fn stale_rejected_missing_and_unreconciled_slices_block() {
     let (_warehouse, session) = session(&month());
     let instants = |text: &str| {

@@ -92,6 +92,28 @@ pub(super) fn register(session: &Session, caller: &'static str, filled: &[(&'sta
             relation("invoice_id number seller_node_id buyer_node_id billing_period currency status", "total", "", ""),
         ),
         ("invoice_lines", relation("invoice_id", "amount", "", "")),
+        (
+            "ops.provider_billing_periods",
+            relation("invoice_issuer_name billing_period billing_period_status", "", "", ""),
+        ),
+        (
+            "ops.provider_invoices",
+            relation(
+                "invoice_issuer_name billing_account_id billing_period invoice_id billing_currency invoice_issue_status",
+                "billed_cost",
+                "",
+                "",
+            ),
+        ),
+        (
+            "ops.invoice_reconciliation",
+            relation(
+                "invoice_issuer_name billing_account_id invoice_id currency status",
+                "expected actual difference",
+                "billing_period",
+                "",
+            ),
+        ),
     ];
     for (name, schema) in empty {
         let batch = filled

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::digest::RowsDigest;
-use crate::catalog::{CatalogError, RefTable, SnapshotId, Tx};
+use crate::catalog::{CatalogError, ProviderTable, RefTable, SnapshotId, Tx};
 
 /// A table whose rows name their snapshots.
 struct Recorded {
@@ -38,7 +38,7 @@ const fn ended(name: &'static str, begin: &'static str, key: &'static str, colum
     Recorded { name, begin, columns, key, ends: Ends::Sometimes }
 }
 
-/// All but the reference tables, which [`RefTable`] describes, and `data_file`, whose rows move to `removed_file`.
+/// All but the reference tables, which [`RefTable`] describes, those of [`ProviderTable`], and `data_file`, whose rows move to `removed_file`.
 const TABLES: [Recorded; 14] = [
     kept(
         "approval",
@@ -145,6 +145,12 @@ static EVENTS: LazyLock<Vec<Event>> = LazyLock::new(|| {
         let columns = format!("row_id, {}", table.column_list());
         events.push(Event::new(&name, "begun", &Place { source: &name, at: "begin_snapshot", columns: &columns, key }));
         events.push(Event::new(&name, "ended", &Place { source: &name, at: "end_snapshot", columns: key, key }));
+    }
+    for table in ProviderTable::all() {
+        let (name, key) = (table.name, "delivery_id, source_file, source_row");
+        let columns = table.column_list();
+        events.push(Event::new(name, "begun", &Place { source: name, at: "begin_snapshot", columns: &columns, key }));
+        events.push(Event::new(name, "ended", &Place { source: name, at: "end_snapshot", columns: key, key }));
     }
     let (name, key) = ("data_file", "file_id");
     let lives = format!("{FILE_COLUMNS}, begin_snapshot, end_snapshot");

@@ -15,6 +15,9 @@ mod rules;
 mod shape;
 mod values;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use arrow::array::{AsArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{Int32Type, Int64Type};
@@ -22,6 +25,8 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use across::Across;
 use columns::Columns;
 use issuers::Issuers;
+
+use super::batch::Noted;
 
 /// The FOCUS version whose rules apply: major and minor.
 pub type FocusVersion = (u8, u8);
@@ -49,12 +54,12 @@ impl Severity {
 }
 
 /// One rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// `R1` to `R20`, `X1`, `X2`.
+    /// `R1` to `R20`, `X1`, `X2`; `S` for what the source's own mapping says.
     pub id: &'static str,
     /// What must hold.
-    pub says: &'static str,
+    pub says: Cow<'static, str>,
     /// How much it matters when it does not.
     pub severity: Severity,
     /// The version since which it holds.
@@ -95,7 +100,11 @@ pub struct Findings {
     counts: Vec<Count>,
     across: Across,
     issuers: Issuers,
+    noted: BTreeMap<String, Count>,
 }
+
+/// Different texts that the mapping of a delivery may say; further ones are counted together.
+const NOTES_MAX: usize = 100;
 
 impl Findings {
     /// No findings yet. `version` is what the file claims to be; `None` (native formats) checks
@@ -106,6 +115,7 @@ impl Findings {
             counts: vec![Count::default(); rules::ALL.len()],
             across: Across::default(),
             issuers: Issuers::default(),
+            noted: BTreeMap::new(),
         }
     }
 
@@ -132,6 +142,15 @@ impl Findings {
         }
     }
 
+    /// Counts what the mapping itself says of rows.
+    pub fn note(&mut self, noted: &[Noted]) {
+        for note in noted {
+            let is_room = self.noted.len() < NOTES_MAX || self.noted.contains_key(&note.says);
+            let says = if is_room { note.says.as_str() } else { "the mapping says more of other rows" };
+            self.noted.entry(says.to_owned()).or_default().add(note.rows, Some(note.first));
+        }
+    }
+
     fn count(&mut self, position: usize, broken: &BooleanBuffer, usage: &RecordBatch) {
         let rows = broken.count_set_bits() as u64;
         let first = broken.set_indices().next().and_then(places(usage));
@@ -145,17 +164,23 @@ impl Findings {
         }
         self.across.merge(&other.across);
         self.issuers.merge(&other.issuers);
+        for (says, theirs) in &other.noted {
+            self.noted.entry(says.clone()).or_default().add(theirs.rows, theirs.first);
+        }
     }
 
     /// The rules that are broken.
     pub fn list(&self) -> Vec<Finding> {
         let broken = rules::ALL.iter().zip(&self.counts).filter(|((rule, _), _)| rule.since <= self.version);
-        broken
-            .filter_map(|((rule, _), count)| {
-                let count = if rule.id == "R17" { self.issuers.others() } else { *count };
-                Some(Finding { rule: *rule, rows: count.rows, first: count.first? })
-            })
-            .collect()
+        let broken = broken.filter_map(|((rule, _), count)| {
+            let count = if rule.id == "R17" { self.issuers.others() } else { *count };
+            Some(Finding { rule: rule.clone(), rows: count.rows, first: count.first? })
+        });
+        let noted = self.noted.iter().filter_map(|(says, count)| {
+            let rule = Rule { id: "S", says: Cow::Owned(says.clone()), severity: Severity::Warning, since: (1, 0) };
+            Some(Finding { rule, rows: count.rows, first: count.first? })
+        });
+        broken.chain(noted).collect()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The table of rules.
 
+use std::borrow::Cow;
+
 use arrow::buffer::BooleanBuffer;
 
 use super::Severity::{Error, Note, Warning};
@@ -10,11 +12,11 @@ use super::{FocusVersion, Rule, Severity, amounts, periods, shape, values};
 pub(super) type Check = fn(&Columns<'_>, FocusVersion) -> Option<BooleanBuffer>;
 
 const fn rule(id: &'static str, since: FocusVersion, severity: Severity, says: &'static str) -> Rule {
-    Rule { id, says, severity, since }
+    Rule { id, says: Cow::Borrowed(says), severity, since }
 }
 
 /// Every rule, in order.
-pub(super) const ALL: [(Rule, Check); 22] = [
+pub(super) static ALL: [(Rule, Check); 22] = [
     (rule("R1", (1, 0), Warning, "list cost is list unit price times pricing quantity"), amounts::r1),
     (rule("R2", (1, 0), Warning, "contracted cost is contracted unit price times pricing quantity"), amounts::r2),
     (rule("R3", (1, 0), Error, "billed, effective, list and contracted cost are never null"), amounts::r3),

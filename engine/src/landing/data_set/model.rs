@@ -1,0 +1,205 @@
+//! Which data sets there are, how a header tells them, and the mapping that reads them.
+
+use std::fmt::Write as _;
+
+use crate::catalog::{
+    CONTRACT_COMMITMENTS, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES, ProviderTable, RefColumn, RefType,
+};
+use crate::landing::checks::Check;
+use crate::landing::error::LandingError;
+use crate::landing::header_names::HeaderNames;
+use crate::landing::source::Source;
+
+/// A data set of FOCUS besides cost and usage.
+#[derive(Debug)]
+pub struct DataSet {
+    /// Name of the source, such as `focus_invoice_detail`.
+    pub name: &'static str,
+    /// `statement` for what a close depends on, `reference` otherwise.
+    pub role: &'static str,
+    /// Where its rows are kept.
+    pub table: &'static ProviderTable,
+    title: &'static str,
+    /// Columns that only it has.
+    detect: &'static [&'static str],
+    /// What a usage row has in place of it, so that a rejected row says where it belongs.
+    place: &'static str,
+    /// Columns with listed values: a row with another value is rejected if it cannot do without the column, and noted otherwise.
+    listed: &'static [(&'static str, &'static [&'static str])],
+}
+
+const CATEGORIES: &[&str] = &["Usage", "Purchase", "Tax", "Credit", "Adjustment"];
+
+pub(super) static DATA_SETS: [DataSet; 3] = [
+    DataSet {
+        name: "focus_billing_period",
+        role: "statement",
+        table: &PROVIDER_BILLING_PERIODS,
+        title: "FOCUS 1.4 Billing Period",
+        detect: &["BillingPeriodStatus"],
+        place: "'0' as billed_cost, '0' as effective_cost, cast(null as varchar) as billing_account_id, '' as billing_currency, 'Usage' as charge_category, \
+                \"InvoiceIssuerName\" as provider_name, \"BillingPeriodStart\" as billing_period_start, \"BillingPeriodEnd\" as billing_period_end, \
+                \"BillingPeriodStart\" as charge_period_start, \"BillingPeriodEnd\" as charge_period_end",
+        listed: &[("billing_period_status", &["Open", "Closed"])],
+    },
+    DataSet {
+        name: "focus_invoice_detail",
+        role: "statement",
+        table: &PROVIDER_INVOICES,
+        title: "FOCUS 1.4 Invoice Detail",
+        detect: &["InvoiceDetailId", "InvoiceIssueStatus"],
+        place: "\"BilledCost\" as billed_cost, \"BilledCost\" as effective_cost, \"BillingAccountId\" as billing_account_id, \
+                \"BillingCurrency\" as billing_currency, \"ChargeCategory\" as charge_category, \
+                \"InvoiceIssuerName\" as provider_name, \"BillingPeriodStart\" as billing_period_start, \"BillingPeriodEnd\" as billing_period_end, \
+                \"BillingPeriodStart\" as charge_period_start, \"BillingPeriodEnd\" as charge_period_end",
+        listed: &[("invoice_issue_status", &["Open", "Issued", "Voided"]), ("charge_category", CATEGORIES)],
+    },
+    DataSet {
+        name: "focus_contract_commitment",
+        role: "reference",
+        table: &CONTRACT_COMMITMENTS,
+        title: "FOCUS 1.4 Contract Commitment",
+        detect: &["ContractCommitmentId", "ContractCommitmentPeriodStart"],
+        place: "'0' as billed_cost, '0' as effective_cost, '' as billing_account_id, '' as billing_currency, 'Purchase' as charge_category, \
+                \"InvoiceIssuerName\" as provider_name, \
+                \"ContractCommitmentPeriodStart\" as charge_period_start, \"ContractCommitmentPeriodEnd\" as charge_period_end",
+        listed: &[
+            ("contract_commitment_category", &["Spend", "Usage"]),
+            ("contract_commitment_benefit_category", &["Discount", "Entitlement", "Availability", "Other"]),
+            (
+                "contract_commitment_lifecycle_status",
+                &["Proposed", "Pending", "Active", "Exhausted", "Expired", "Canceled", "Superseded"],
+            ),
+            ("contract_commitment_model", &["Continuous", "Discontinuous"]),
+            ("contract_commitment_offer_category", &["Negotiated", "Public"]),
+            (
+                "contract_commitment_fulfillment_interval",
+                &[
+                    "Hourly",
+                    "Daily",
+                    "Weekly",
+                    "Monthly",
+                    "Quarterly",
+                    "Semi-Annual",
+                    "Annual",
+                    "Full Period",
+                    "Transactional",
+                    "Custom",
+                ],
+            ),
+            (
+                "contract_commitment_payment_interval",
+                &["One-Time", "Monthly", "Quarterly", "Semi-Annual", "Annual", "Custom"],
+            ),
+            ("contract_commitment_payment_model", &["No Upfront", "Partial Upfront", "All Upfront"]),
+        ],
+    },
+];
+
+impl DataSet {
+    /// Names of the data sets, as sources.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        DATA_SETS.iter().map(|set| set.name)
+    }
+
+    fn needed(&self) -> impl Iterator<Item = &'static RefColumn> {
+        self.table.said().filter(|column| !column.nullable)
+    }
+
+    pub(super) fn missing(&self, header: &HeaderNames) -> Vec<String> {
+        let needed = self.needed().map(|column| focus_name(column.name));
+        needed.filter(|column| !header.has(column, &[])).collect()
+    }
+
+    pub(super) fn fits(&self, header: &HeaderNames) -> bool {
+        let is_usage = header.has("ChargePeriodStart", &[]);
+        !is_usage && self.detect.iter().all(|column| header.has(column, &[]))
+    }
+
+    /// The mapping that reads it: every column as text, and what tells where a row belongs.
+    pub(super) fn source(&self) -> Result<Source, LandingError> {
+        let mut sql = format!("-- source: {}\n-- title: {}\n-- role: reference\n", self.name, self.title);
+        let needed: Vec<String> = self.needed().map(|column| focus_name(column.name)).collect();
+        let amounts = self.table.said().filter(|column| column.kind == RefType::Decimal);
+        let amounts: Vec<String> = amounts.map(|column| focus_name(column.name)).collect();
+        let _ = writeln!(sql, "-- detect: {}\n-- nulls: NULL, (null)\n-- timestamps: iso", needed.join(", "));
+        if !amounts.is_empty() {
+            let _ = writeln!(sql, "-- numbers: {}", amounts.join(", "));
+        }
+        if amounts.iter().any(|column| column == "BilledCost") {
+            sql.push_str("-- conserved: billed_cost = BilledCost\n");
+        }
+        sql.push_str("-- nullable: billing_account_id\n--\nselect\n");
+        for column in self.table.said() {
+            let _ = writeln!(sql, "    \"{}\" as x_{},", focus_name(column.name), column.name);
+        }
+        let _ = writeln!(sql, "    {}\nfrom source", self.place);
+        Source::parse(self.name, &sql)
+    }
+
+    /// The conditions on the columns of a header.
+    pub(super) fn checks(&self, header: &HeaderNames) -> Vec<(usize, Check)> {
+        let mut checks = Vec::new();
+        for column in self.table.said() {
+            let Ok(Some(at)) = header.find(&focus_name(column.name), &[]) else { continue };
+            if !column.nullable {
+                checks.push((at, Check::Present));
+                checks.extend(self.values_of(column).map(|values| (at, Check::OneOf(values))));
+            }
+            match column.kind {
+                RefType::Instant => checks.push((at, Check::Time)),
+                RefType::Json => checks.push((at, Check::Json)),
+                RefType::Text | RefType::Int | RefType::Decimal | RefType::Bool => {}
+            }
+        }
+        checks
+    }
+
+    pub(super) fn values_of(&self, column: &RefColumn) -> Option<&'static [&'static str]> {
+        self.listed.iter().find(|(name, _)| *name == column.name).map(|(_, values)| *values)
+    }
+}
+
+/// `invoice_detail_id` is `InvoiceDetailId`.
+pub(super) fn focus_name(column: &str) -> String {
+    column
+        .split('_')
+        .flat_map(|word| {
+            let (first, rest) = word.split_at(word.len().min(1));
+            [first.to_uppercase(), rest.to_owned()]
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value as Json;
+
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_specification() {
+        let model: Json =
+            serde_json::from_str(include_str!("../../../../data/reference/focus_data_sets.json")).expect("JSON");
+        for set in &DATA_SETS {
+            let listed = model[set.title.trim_start_matches("FOCUS 1.4 ")].as_object().expect(set.title);
+            let mut expected: Vec<&String> = listed.keys().collect();
+            let mut said: Vec<String> = set.table.said().map(|column| focus_name(column.name)).collect();
+            expected.sort();
+            said.sort();
+            assert_eq!(said.iter().collect::<Vec<_>>(), expected, "{}", set.name);
+            for column in set.table.said() {
+                let model = &listed[&focus_name(column.name)];
+                let kind = match column.kind {
+                    RefType::Decimal => "Decimal",
+                    RefType::Instant => "Date/Time",
+                    RefType::Json => "JSON",
+                    RefType::Text | RefType::Int | RefType::Bool => "String",
+                };
+                assert_eq!(model["type"], kind, "{}", column.name);
+                let values: Option<Vec<&str>> = set.values_of(column).map(<[_]>::to_vec);
+                assert_eq!(model["values"], serde_json::json!(values), "{}", column.name);
+            }
+        }
+    }
+}
