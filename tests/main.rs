@@ -21,6 +21,7 @@ mod rate_lookup;
 mod reference;
 mod scope;
 mod slt;
+mod tag_compliance;
 mod verify;
 mod wire;
 mod worked_examples;

@@ -22,11 +22,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Name, file below engine/src, text that is there once, what takes its place.
 DEFECTS = [
     ("a scan without the scope's filter", "session/lake_source.rs",
-     "kept(kept(scan(files)?, rows)?, row_filter(&moment.scope))?", "kept(scan(files)?, rows)?"),
+     "kept(kept(scan(files)?, rows)?, row_filter(&moment.scope, begins_at_seller))?", "kept(scan(files)?, rows)?"),
     ("parts of a row that changes above its reader", "session/fold.rs",
      "LakeTable::Charges if files.iter().all(|file| agree(file)) =>", "LakeTable::Charges =>"),
     ("groups of a roll-up that differ above their reader", "session/fold.rs",
-     "partition(|file| scope.prefixes.len() == 1 && agree(file) && is_alone(file))", "partition(|_| true)"),
+     ".partition(|file| !must_fold && scope.prefixes.len() == 1 && agree(file) && is_alone(file))", ".partition(|_| !must_fold)"),
     ("paths from the root", "security/relations.rs",
      'Some((above, _)) => substr(col("node_path"), lit(count(above.chars().count() + 2))),', 'Some(_) => col("node_path"),'),
     ("reference rows of everybody", "session/scope_rows.rs",
@@ -57,6 +57,8 @@ DEFECTS = [
      "held.row == cut.row && held.number + 1 == cut.number && divisions[held.division].has_shares_of(division)", "held.row != cut.row"),
     ("rules and pools above in explanations", "session/explain_charge/rows.rs",
      "path.is_some_and(|path| path.contains(&own))", "path.is_some_and(|path| path.contains(&own) || !path.is_empty())"),
+    ("keys of tags that rules of others look at", "session/lake_source.rs",
+     "column.value = tags_of(keys.clone()).call(vec![column.value.clone()]);", "drop(tags_of(keys.clone()));"),
     ("every relation for every role", "session/relation_catalog.rs",
      "        let Some(granted) = self.granted().find(|r| r.schema == schema && r.name == name) else {",
      "        let Some(granted) = RELATIONS.iter().find(|r| r.schema == schema && r.name == name) else {"),

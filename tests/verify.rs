@@ -48,6 +48,9 @@ async fn lived_in() -> Fixture {
             "seller_node_id,contract_id,buyer_node_id,currency,valid_from\ndist,c,north,USD,2029-01-01\n",
         )
         .await;
+    fixture
+        .copy("tag_policies", "owner_node_id,policy_id,policy\nnorth,p,\"{\"\"tags\"\": {\"\"team\"\": {}}}\"\n")
+        .await;
     fixture.copy("time_entries", "seller_node_id,entry_id,node_id,project,engineer,worked_at,hours,rate,currency\nnorth,t,acme,P,ada,2029-01-01,1,5,USD\n").await;
     fixture
         .copy(
@@ -58,7 +61,16 @@ async fn lived_in() -> Fixture {
     for table in ["time_entries", "quotes"] {
         run(&admin, &format!("update ref.{table} set project = 'Move'")).await;
     }
-    for table in ["attribution_rules", "charge_policies", "pools", "pool_shares", "drivers", "licences", "contracts"] {
+    for table in [
+        "attribution_rules",
+        "charge_policies",
+        "pools",
+        "pool_shares",
+        "drivers",
+        "licences",
+        "contracts",
+        "tag_policies",
+    ] {
         run(&admin, &format!("update ref.{table} set valid_to = '2030-01-01'")).await;
     }
     for statement in [
@@ -226,7 +238,7 @@ async fn any_edit_of_any_row_is_noticed() {
     let fixture = lived_in().await;
     let hands = Tampered::new(&fixture);
     let tables = hands.tables();
-    assert_eq!(tables.len(), 43, "{tables:?}");
+    assert_eq!(tables.len(), 44, "{tables:?}");
     for table in &tables {
         // What is of no snapshot: the version of the tables and where the directory is.
         let covered = if table == "setting" { "where begin_snapshot is not null" } else { "" };

@@ -25,6 +25,7 @@ const MATRIX: &str = "
     unallocated                   any     r r r - r - r r r
     by_engagement                 seller  r r r - - - r - -
     seat_counts                   any     r r r - - - r r -
+    tag_compliance                any     r r - - r - r - -
     invoices                      any     r r - r - - r r r
     invoice_lines                 any     r r - r - - r r r
     usage                         root    r r - - - - r r -
@@ -54,6 +55,7 @@ const MATRIX: &str = "
     ref.pools                     any     w w - - r - r - -
     ref.pool_shares               any     w w - - r - r - -
     ref.drivers                   any     w r - - w - r - -
+    ref.tag_policies              any     w r - - w - r - -
     ref.rate_cards                any     w w w - - - r - -
     ref.rate_card_versions        any     w w w - - - r - -
     ref.rate_rules                any     w w w - - - r - -

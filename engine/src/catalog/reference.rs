@@ -213,6 +213,19 @@ static DRIVERS: RefTable = RefTable {
     comment: "How much of something shared a node used in a time: the weights of pools of method usage.",
 };
 
+static TAG_POLICIES: RefTable = RefTable {
+    name: "tag_policies",
+    columns: &[
+        required("owner_node_id", "Whose policy it is: it speaks of usage of that node and of those below."),
+        required("policy_id", "The policy's name, unique for its owner."),
+        column("policy", RefType::Json, false, "A tag policy as AWS Organizations writes it; see tag_violations()."),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["owner_node_id", "policy_id", "valid_from"],
+    comment: "Which tags resources must have; tag_compliance shows how far they do.",
+};
+
 static RATE_CARDS: RefTable = RefTable {
     name: "rate_cards",
     columns: &[
@@ -471,7 +484,7 @@ static USERS: RefTable = RefTable {
 
 impl RefTable {
     /// All of them, in the order in which they can be filled.
-    pub fn all() -> [&'static Self; 18] {
+    pub fn all() -> [&'static Self; 19] {
         [
             &NODES,
             &ACCOUNTS,
@@ -479,6 +492,7 @@ impl RefTable {
             &POOL_SHARES,
             &DRIVERS,
             &ATTRIBUTION_RULES,
+            &TAG_POLICIES,
             &RATE_CARDS,
             &RATE_CARD_VERSIONS,
             &RATE_RULES,

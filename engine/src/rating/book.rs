@@ -11,6 +11,7 @@ use super::own::OwnTerms;
 use super::policies::Policies;
 use super::pools::Pools;
 use super::span::{DAY_US, Span};
+use super::tags::TagKeys;
 use super::tree::Tree;
 use super::vocabulary::Vocabulary;
 
@@ -75,18 +76,17 @@ impl RateBook {
         &self.fx
     }
 
-    /// Keys of the tags that rules look at, sorted: the ones that roll-ups keep.
-    pub fn tag_keys(&self) -> &[String] {
+    /// Keys of the tags that rules look at and policies speak of: the ones that roll-ups keep.
+    pub fn tag_keys(&self) -> &TagKeys {
         &self.vocabulary.tag_keys
     }
 
-    /// Those of them that rules of some sellers look at.
-    pub(crate) fn tag_keys_of(&self, is_one: impl Fn(&str) -> bool) -> Vec<String> {
-        let own = self.vocabulary.keys_of_sellers.iter().filter(|(seller, _)| is_one(seller));
-        let mut keys: Vec<String> = own.map(|(_, key)| key.clone()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        keys
+    /// Those of them that rules of some sellers look at and policies of some owners speak of.
+    pub(crate) fn tag_keys_of(&self, sells: impl Fn(&str) -> bool, owns: impl Fn(&str) -> bool) -> TagKeys {
+        let Vocabulary { keys_of_sellers, keys_of_policies, .. } = &self.vocabulary;
+        let rules = keys_of_sellers.iter().filter(|(seller, _)| sells(seller));
+        let policies = keys_of_policies.iter().filter(|(owner, _)| owns(owner));
+        TagKeys::new(rules.map(|(_, key)| key.clone()), policies.map(|(_, key)| key.clone()))
     }
 
     /// Whether rows of a billing period (days since 1970 of its first day) can meet prices that depend on sums over the period,

@@ -204,6 +204,15 @@ pub struct DriverRow {
     pub valid: Span,
 }
 
+/// A row of `ref.tag_policies`.
+#[derive(Debug, Clone)]
+pub struct TagPolicyRow {
+    /// Whose policy it is.
+    pub owner_node_id: String,
+    /// The keys that it speaks of.
+    pub keys: Vec<String>,
+}
+
 /// A row of `ref.rate_cards`.
 #[derive(Debug, Clone)]
 pub struct CardRow {
@@ -454,6 +463,8 @@ pub struct RefFacts {
     pub pool_shares: Vec<ShareRow>,
     /// `ref.drivers`.
     pub drivers: Vec<DriverRow>,
+    /// `ref.tag_policies`.
+    pub tag_policies: Vec<TagPolicyRow>,
     /// `ref.rate_cards`.
     pub rate_cards: Vec<CardRow>,
     /// `ref.rate_card_versions`.

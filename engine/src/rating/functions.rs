@@ -10,7 +10,7 @@ use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::book::RateBook;
-use super::tags;
+use super::tags::{self, TagKeys};
 use crate::lake::schema;
 
 /// `fx(amount, from, to, at, policy)`: an amount in another currency by the rate of a date.
@@ -36,11 +36,11 @@ pub fn fx(book: &Arc<RateBook>) -> ScalarUDF {
 /// select rule_tags('{"CostCenter":"CC-1","Owner":"x"}');   -- {"CostCenter":"CC-1"}
 /// ```
 pub fn rule_tags(book: &Arc<RateBook>) -> ScalarUDF {
-    tags_of(book.tag_keys().to_vec())
+    tags_of(book.tag_keys().clone())
 }
 
-/// The same for these keys, which are sorted.
-pub(crate) fn tags_of(keys: Vec<String>) -> ScalarUDF {
+/// The same for these keys.
+pub(crate) fn tags_of(keys: TagKeys) -> ScalarUDF {
     ScalarUDF::from(RuleTags { keys, signature: Signature::exact(vec![DataType::Utf8View], Volatility::Immutable) })
 }
 
@@ -136,7 +136,7 @@ impl ScalarUDFImpl for Fx {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct RuleTags {
-    keys: Vec<String>,
+    keys: TagKeys,
     signature: Signature,
 }
 

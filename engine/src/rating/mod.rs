@@ -58,8 +58,8 @@ pub use counters::BandTotals;
 pub use error::RatingError;
 pub use facts::{
     AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, DriverRow, FxRow, LicenceRow,
-    NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TimeEntryRow, VersionRow,
-    is_own_method,
+    NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TagPolicyRow, TimeEntryRow,
+    VersionRow, is_own_method,
 };
 pub(crate) use functions::tags_of;
 pub use functions::{fx, rule_tags};
@@ -74,6 +74,7 @@ pub use rater::{Rated, Rater};
 pub use run::RatingRun;
 pub use span::Span;
 pub use staleness::{RefChange, SliceFacts, affected};
+pub use tags::TagKeys;
 pub use tally::SliceOutcome;
 pub(crate) use trace::{Cause, Traced};
 pub use tree::{NodeIndex, Tree};

@@ -1,11 +1,13 @@
 //! Reads reference rows from the catalog into the types of `facts`.
 
 use ratehouse_udfs::decimal::parse_decimal;
+use ratehouse_udfs::tags::TagPolicy;
 
 use super::error::RatingError;
 use super::facts::{
     AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, DriverRow, FxRow, LicenceRow,
-    NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TimeEntryRow, VersionRow,
+    NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TagPolicyRow, TimeEntryRow,
+    VersionRow,
 };
 use super::span::{Span, parse_instant};
 use crate::catalog::{RefRow, RefTable, SnapshotId, Tx, Value};
@@ -23,6 +25,7 @@ impl RefFacts {
             pools: read_table(tx, snapshot, "pools", pool)?,
             pool_shares: read_table(tx, snapshot, "pool_shares", share)?,
             drivers: read_table(tx, snapshot, "drivers", driver)?,
+            tag_policies: read_table(tx, snapshot, "tag_policies", tag_policy)?,
             rate_cards: read_table(tx, snapshot, "rate_cards", card)?,
             rate_card_versions: read_table(tx, snapshot, "rate_card_versions", version)?,
             rate_rules: read_table(tx, snapshot, "rate_rules", rule)?,
@@ -193,6 +196,12 @@ pub(super) fn driver(cells: &Cells<'_>) -> Result<DriverRow, RatingError> {
         quantity: cells.amount("quantity")?,
         valid: cells.span()?,
     })
+}
+
+pub(super) fn tag_policy(cells: &Cells<'_>) -> Result<TagPolicyRow, RatingError> {
+    let policy = TagPolicy::parse(&cells.text("policy")?).map_err(|_| cells.wrong("policy", "a tag policy"))?;
+    let keys = policy.keys().map(str::to_owned).collect();
+    Ok(TagPolicyRow { owner_node_id: cells.text("owner_node_id")?, keys })
 }
 
 pub(super) fn card(cells: &Cells<'_>) -> Result<CardRow, RatingError> {

@@ -23,13 +23,42 @@ pub(crate) fn value_of(json: &str, key: &str) -> Option<String> {
     found
 }
 
-/// A JSON object of those tags whose keys are listed (sorted), in the order of the list; none when
-/// there are none.
-pub(crate) fn only(json: &str, keys: &[String]) -> Option<String> {
-    let mut kept: Vec<(usize, String)> = Vec::new();
+/// Keys of tags that roll-ups keep.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct TagKeys {
+    /// Those that rules look at, as they are written, sorted.
+    rules: Vec<String>,
+    /// Those that policies speak of, in lower case, sorted: how a key is written is what a policy may find fault with.
+    policies: Vec<String>,
+}
+
+impl TagKeys {
+    pub(crate) fn new(rules: impl Iterator<Item = String>, policies: impl Iterator<Item = String>) -> Self {
+        let mut keys = Self { rules: rules.collect(), policies: policies.map(|key| key.to_lowercase()).collect() };
+        for list in [&mut keys.rules, &mut keys.policies] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        keys
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.policies.is_empty()
+    }
+
+    fn has(&self, key: &str) -> bool {
+        let is_of_rules = self.rules.binary_search_by(|held| held.as_str().cmp(key)).is_ok();
+        is_of_rules || !self.policies.is_empty() && self.policies.binary_search(&key.to_lowercase()).is_ok()
+    }
+}
+
+/// A JSON object of those tags that have one of the keys, in the order of their own; none when there are none.
+pub(crate) fn only(json: &str, keys: &TagKeys) -> Option<String> {
+    let mut kept: Vec<(String, String)> = Vec::new();
     each_tag(json, &mut |name, value| {
-        if let Ok(at) = keys.binary_search_by(|key| key.as_str().cmp(name)) {
-            kept.push((at, value.to_owned()));
+        if keys.has(name) {
+            kept.push((name.to_owned(), value.to_owned()));
         }
     });
     if kept.is_empty() {
@@ -37,7 +66,7 @@ pub(crate) fn only(json: &str, keys: &[String]) -> Option<String> {
     }
     kept.sort_unstable();
     let object: serde_json::Map<String, serde_json::Value> =
-        kept.into_iter().map(|(at, value)| (keys[at].clone(), serde_json::Value::String(value))).collect();
+        kept.into_iter().map(|(name, value)| (name, serde_json::Value::String(value))).collect();
     Some(serde_json::Value::Object(object).to_string())
 }
 
@@ -138,11 +167,18 @@ mod tests {
 
     #[test]
     fn only_listed_keys_are_kept_in_their_order() {
-        let keys = ["a".to_owned(), "b\"".to_owned()];
+        let keys = TagKeys::new(["a".to_owned(), "b\"".to_owned()].into_iter(), std::iter::empty());
         let tags = r#"{"b\"":"x\ny","c":"1","a":"2","n":5,"o":{"a":"9"}}"#;
         assert_eq!(only(tags, &keys).as_deref(), Some(r#"{"a":"2","b\"":"x\ny"}"#));
         assert_eq!(only(r#"{"c":"1"}"#, &keys), None);
         assert_eq!(only("not json", &keys), None);
         assert_eq!(value_of(tags, "c").as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn keys_of_policies_are_kept_however_they_are_written() {
+        let keys = TagKeys::new(std::iter::empty(), ["Project".to_owned()].into_iter());
+        let tags = r#"{"project":"a","PROJECT":"b","team":"c"}"#;
+        assert_eq!(only(tags, &keys).as_deref(), Some(r#"{"PROJECT":"b","project":"a"}"#));
     }
 }

@@ -7,6 +7,7 @@
 use hashbrown::HashMap;
 
 use super::facts::RefFacts;
+use super::tags::TagKeys;
 
 /// What a rule can look at. The number is the bit in a rule's set of dimensions, so that comparing
 /// two sets as integers is the order of specificity: the highest bit that only one has decides.
@@ -167,10 +168,12 @@ pub(crate) struct Vocabulary {
     words: [Words; DIMENSIONS],
     /// Units that rules price; the number of a unit that no rule names is 0.
     pub(crate) units: Words,
-    /// Keys of the tags that rules and attribution look at, sorted.
-    pub(crate) tag_keys: Vec<String>,
-    /// The same with the seller on whose cards they are.
+    /// Keys of the tags that rules look at and policies speak of.
+    pub(crate) tag_keys: TagKeys,
+    /// Those of rules with the seller on whose cards they are.
     pub(crate) keys_of_sellers: Vec<(String, String)>,
+    /// Those of policies with their owner.
+    pub(crate) keys_of_policies: Vec<(String, String)>,
 }
 
 impl Vocabulary {
@@ -202,15 +205,15 @@ impl Vocabulary {
             if let Some(unit) = &rule.unit {
                 own.units.add(unit);
             }
-            own.tag_keys.extend(rule.tag_key.clone());
             if let (Some(key), Some(seller)) = (&rule.tag_key, sellers.get(rule.card_id.as_str())) {
                 own.keys_of_sellers.push(((*seller).to_owned(), key.clone()));
             }
         }
-        own.keys_of_sellers.sort_unstable();
-        own.keys_of_sellers.dedup();
-        own.tag_keys.sort_unstable();
-        own.tag_keys.dedup();
+        for policy in &facts.tag_policies {
+            own.keys_of_policies.extend(policy.keys.iter().map(|key| (policy.owner_node_id.clone(), key.clone())));
+        }
+        let of_rules = facts.rate_rules.iter().filter_map(|rule| rule.tag_key.clone());
+        own.tag_keys = TagKeys::new(of_rules, own.keys_of_policies.iter().map(|(_, key)| key.clone()));
         own
     }
 

@@ -140,6 +140,7 @@ pub fn check(state: &State, root: &str) -> Result<(), SessionError> {
     pools(state, &tree)?;
     drivers(state, &tree)?;
     attribution_rules(state, &tree)?;
+    tag_policies(state, &tree)?;
     cards(state, &tree)?;
     versions(state)?;
     rules(state, root)?;
@@ -422,6 +423,18 @@ fn attribution_rules(state: &State, tree: &Tree) -> Result<(), SessionError> {
         }
     }
     no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("rule_id")])
+}
+
+fn tag_policies(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let rows = records(state, "tag_policies");
+    for row in &rows {
+        row.id("policy_id")?;
+        node_exists(tree, row, "owner_node_id")?;
+        if let Err(error) = ratehouse_udfs::tags::TagPolicy::parse(row.need("policy")) {
+            return Err(row.refuse(&error.strip_backtrace()));
+        }
+    }
+    no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("policy_id")])
 }
 
 fn cards(state: &State, tree: &Tree) -> Result<(), SessionError> {

@@ -150,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 51] = [
+pub const RELATIONS: [Relation; 53] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -161,6 +161,7 @@ pub const RELATIONS: [Relation; 51] = [
     shown("public", "unallocated", Reach::Any, LINES),
     shown("public", "by_engagement", Reach::Seller, CARDS),
     shown("public", "seat_counts", Reach::Any, MONEY),
+    shown("public", "tag_compliance", Reach::Any, SHARING),
     shown("public", "invoices", Reach::Any, DOCUMENTS),
     shown("public", "invoice_lines", Reach::Any, DOCUMENTS),
     shown("public", "usage", Reach::Root, OPERATIONS),
@@ -196,6 +197,7 @@ pub const RELATIONS: [Relation; 51] = [
     kept("pools", Reach::Any, SHARING, Roles::of(&[Admin, Finance])),
     kept("pool_shares", Reach::Any, SHARING, Roles::of(&[Admin, Finance])),
     kept("drivers", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
+    kept("tag_policies", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
     kept("rate_cards", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_card_versions", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_rules", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),

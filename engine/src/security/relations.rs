@@ -636,7 +636,7 @@ fn dimensions(names: &[&str], path: &Expr) -> Vec<Column> {
                 "Whether a third party sells it on the provider's marketplace.",
                 col(*name),
             ),
-            "rule_tags" => json(name, "The tags that rules use, a JSON object of texts.", col(*name)),
+            "rule_tags" => json(name, "The tags that rules or tag policies use, a JSON object of texts.", col(*name)),
             "fate" => fate(),
             "node_path" => text(name, dimension_comment(name), path.clone()),
             other => text(other, dimension_comment(other), col(other)),

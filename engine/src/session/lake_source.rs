@@ -12,7 +12,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::fold::{Fold, Reading, over, readings, value_of};
 use super::moment::{Moment, Shared};
 use crate::lake::{FileList, LakeTable};
-use crate::rating::tags_of;
+use crate::rating::{TagKeys, tags_of};
 use crate::security::relations::{Caller, Column, Edge, edge_filter, edges, row_filter, schema_of};
 use crate::security::scan::ScopedSource;
 
@@ -59,14 +59,14 @@ impl LakeSource {
 
     /// The columns of the caller's own rows, of their tags those with these keys only; none where the relation is of edges or of
     /// what providers said.
-    fn own_columns(&self, has_shares: bool, tag_keys: Option<&[String]>) -> Option<Vec<Column>> {
+    fn own_columns(&self, has_shares: bool, tag_keys: Option<&TagKeys>) -> Option<Vec<Column>> {
         match self.shape {
             Shape::Own(table) => {
                 let mut columns = self.caller.own(table, has_shares);
                 if let Some(keys) = tag_keys
                     && let Some(column) = columns.iter_mut().find(|column| column.field.name() == "rule_tags")
                 {
-                    column.value = tags_of(keys.to_vec()).call(vec![column.value.clone()]);
+                    column.value = tags_of(keys.clone()).call(vec![column.value.clone()]);
                 }
                 Some(columns)
             }
@@ -103,9 +103,9 @@ impl LakeSource {
         }
     }
 
-    /// The keys of tags that the caller may see rules look at, where a roll-up keeps others as well: those of its own sales and of the
-    /// sales that it sees.
-    fn tag_keys(&self, moment: &Moment) -> Result<Option<Vec<String>>> {
+    /// The keys of tags that the caller may know a roll-up to keep, where it keeps others as well: those of its own sales, of the sales
+    /// that it sees, and of its policies and those of nodes below.
+    fn tag_keys(&self, moment: &Moment) -> Result<Option<TagKeys>> {
         if moment.scope.is_root || self.table() != LakeTable::ChargesDaily {
             return Ok(None);
         }
@@ -115,7 +115,12 @@ impl LakeSource {
             return Ok(None);
         }
         let now = super::write::now();
-        Ok(Some(book.tag_keys_of(|seller| moment.shows_sales_of(seller, &now))))
+        let own = moment.scope.node_id.as_str();
+        let keys = book.tag_keys_of(
+            |seller| moment.shows_sales_of(seller, &now),
+            |owner| moment.tree.is_within_now(owner, own, &now),
+        );
+        Ok(Some(keys))
     }
 
     /// What the relation is read from: each part is a union of branches.
@@ -142,7 +147,7 @@ impl LakeSource {
                 None => rows,
             };
             let mut branches = Vec::new();
-            if let Some(columns) = self.own_columns(has_shares, tag_keys.as_deref()) {
+            if let Some(columns) = self.own_columns(has_shares, tag_keys.as_ref()) {
                 branches.push(Branch { rows, columns });
             } else {
                 for (prefix, caller) in &moment.scope.prefixes {

@@ -78,6 +78,11 @@ impl TagPolicy {
         Ok(Self { rules: rules.collect::<Result<_>>()? })
     }
 
+    /// The keys that it speaks of, as it spells them.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.key.as_str())
+    }
+
     /// What is wrong with a row's tags: an array of `{"key", "reason", ...}` in the order of the policy. Reasons: `missing` (the key
     /// is not there), `case` (it is written otherwise: `found`), `value` and `pattern` (the `value`, of which 256 characters are shown, is none
     /// that is allowed). A tag

@@ -36,13 +36,14 @@ struct Mart {
     sql: &'static str,
 }
 
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     include_str!("../../../../sql/marts/allocations.sql"),
     include_str!("../../../../sql/marts/margins.sql"),
     include_str!("../../../../sql/marts/margins.root.sql"),
     include_str!("../../../../sql/marts/unallocated.sql"),
     include_str!("../../../../sql/marts/by_engagement.sql"),
     include_str!("../../../../sql/marts/seat_counts.sql"),
+    include_str!("../../../../sql/marts/tag_compliance.sql"),
     include_str!("../../../../sql/focus/cost_and_usage_1_2.sql"),
     include_str!("../../../../sql/focus/cost_and_usage_1_3.sql"),
     include_str!("../../../../sql/focus/cost_and_usage_1_4.sql"),

@@ -34,7 +34,7 @@ pub(super) fn charges() -> SchemaRef {
     let base = relation(
         "charge_id origin provider_name billing_account_id sub_account_id node_id node_path service_category service_name sku_id region_id \
          resource_id resource_type charge_category charge_class pricing_category description unit list_currency cost_currency price_currency \
-         fx_rate_id fate outcome tags",
+         fx_rate_id fate outcome tags rule_tags",
         "quantity list_cost cost price margin",
         "billing_period charge_date",
         "usage_rows",
@@ -42,6 +42,12 @@ pub(super) fn charges() -> SchemaRef {
     let mut fields: Vec<Field> = base.fields().iter().map(|f| f.as_ref().clone()).collect();
     fields.extend(columns(&schema::instant(), "charge_period_start charge_period_end"));
     Arc::new(Schema::new(fields))
+}
+
+fn policies() -> SchemaRef {
+    let texts = columns(&DataType::Utf8View, "owner_node_id policy_id policy");
+    let instants = columns(&schema::instant(), "valid_from valid_to");
+    Arc::new(Schema::new(texts.into_iter().chain(instants).collect::<Vec<_>>()))
 }
 
 /// Engagements with these amounts.
@@ -71,6 +77,7 @@ pub(super) fn register(session: &Session, caller: &'static str, filled: &[(&'sta
         ("usage", schema::usage()),
         ("ref.accounts", Arc::new(Schema::new(accounts))),
         ("ref.nodes", relation("node_id currency fx_policy", "", "", "")),
+        ("ref.tag_policies", policies()),
         ("ref.time_entries", labour("hours rate", Some("billable"))),
         ("ref.quotes", labour("hours amount", None)),
         ("ref.fx_rates", relation("fx_rate_id source base_currency quote_currency", "rate", "", "")),
