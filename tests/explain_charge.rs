@@ -217,7 +217,7 @@ async fn what_a_seller_bills_by_itself_begins_at_the_seller() {
         ]
     );
     let said = format!("select description from explain_charge('{id}') where step = 1");
-    assert_eq!(rows(&north, &said).await, ["licence: Office, 2 Seats"]);
+    assert_eq!(rows(&north, &said).await, ["licence: Office, 2 Seat-Months"]);
     let id = id_of(&fixture, "finance@north", "origin = 'fee' and node_id = 'acme'").await;
     assert_eq!(
         rows(&north, &steps(&id)).await,

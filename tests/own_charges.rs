@@ -27,15 +27,15 @@ async fn seats_and_hours_are_charges_from_their_seller_down() {
     fixture.copy("time_entries", &hours).await;
     let admin = fixture.admin();
     run(&admin, "call refresh()").await;
-    // One seat for ten days of 31: 22 x 10/31; three for seven: 66 x 7/31. Five seats of the root's for a whole month are 50, which
+    // One seat for ten days of 31: 22 x 10/31; three for seven: 66 x 7/31; of a month that is 10/31 and 21/31 of a seat. Five seats of the root's for a whole month are 50, which
     // north sells at + 50 %. Hours that are not billable are not billed.
     assert_eq!(
         rows(&fixture.session("portal@acme"), &OWN.replace("price, margin, ", "")).await,
         [
             "labour|Migration|acme|1500|10",
             "licence|Backup|acme|75|5",
-            "licence|Office|acme|7.096774193548387097|1",
-            "licence|Office|acme|14.903225806451612903|3"
+            "licence|Office|acme|7.096774193548387097|0.322580645161290323",
+            "licence|Office|acme|14.903225806451612903|0.677419354838709677"
         ]
     );
     assert_eq!(
@@ -43,8 +43,8 @@ async fn seats_and_hours_are_charges_from_their_seller_down() {
         [
             "labour|Migration|north/acme|null|1500|1500|10",
             "licence|Backup|north/acme|50|75|25|5",
-            "licence|Office|north/acme|null|7.096774193548387097|7.096774193548387097|1",
-            "licence|Office|north/acme|null|14.903225806451612903|14.903225806451612903|3"
+            "licence|Office|north/acme|null|7.096774193548387097|7.096774193548387097|0.322580645161290323",
+            "licence|Office|north/acme|null|14.903225806451612903|14.903225806451612903|0.677419354838709677"
         ]
     );
     assert_eq!(rows(&fixture.session("finance@south"), OWN).await, Vec::<String>::new());
@@ -166,7 +166,8 @@ async fn a_minimum_counts_what_its_rule_looks_at() {
     fixture.copy("accounts", "provider_name,billing_account_id,sub_account_id,node_id\nGlobex,B2,a-bolt,bolt\n").await;
     run(&fixture.admin(), "call refresh()").await;
     // Machines: acme has 165 of 200, bolt 330 + 16.50. The fee of 90 counts for support. Bolt's tagged line is 10 + 10 % + 50 %.
-    let minimums = "select node_id, description, price from charges where origin = 'minimum' order by 1, 2";
+    let minimums = "select node_id, rule_id, price from charges c join charges_by_tier t using (charge_id) \
+                    where origin = 'minimum' and t.depth = 1 order by 1, 2";
     assert_eq!(
         rows(&fixture.session("finance@north"), minimums).await,
         ["acme|machines|35", "acme|support|10", "acme|tagged|20", "bolt|support|10", "bolt|tagged|3.5"]
@@ -193,8 +194,8 @@ async fn what_is_missing_to_a_commitment_is_charged_when_its_time_ends() {
     let shortfalls =
         "select billing_period::text, node_id, price, description from charges where origin = 'shortfall' order by 1";
     // South pays 480 of 500; north 341 in October and 110 in December of 600.
-    let monthly = "2025-10-01|south|20|Shortfall of the month's commitment, contract monthly";
-    let quarterly = "2025-12-01|north|149|Shortfall of the quarter's commitment, contract quarterly";
+    let monthly = "2025-10-01|south|20|Shortfall of the month's commitment";
+    let quarterly = "2025-12-01|north|149|Shortfall of the quarter's commitment";
     assert_eq!(rows(&admin, shortfalls).await, [monthly, quarterly]);
     // A corrected October: north pays 110 more, and December's charge is less.
     let lines = [
@@ -383,4 +384,128 @@ async fn invoices_are_due_when_the_contract_says() {
     let due =
         "select buyer_node_id, due_date::date - issued_at::date from invoices where seller_node_id = 'dist' order by 1";
     assert_eq!(rows(&admin, due).await, ["north|10", "south|30"]);
+}
+
+#[tokio::test]
+async fn seats_are_sold_on_by_the_part_of_the_month_that_they_are_there() {
+    let fixture = Fixture::chain_with_usage().await;
+    fixture.version("retail-north", "2,2025-10-01,", "all,markup_pct,50\n").await;
+    fixture.copy("rate_cards", "card_id,seller_node_id,buyer_node_id,currency,name\nseats,north,acme,USD,x\n").await;
+    fixture.copy("rate_card_versions", "card_id,version\nseats,1\n").await;
+    let rules = "card_id,version,rule_id,service_name,method,value\nseats,1,o,Office,unit_price,31\n";
+    fixture.copy("rate_rules", rules).await;
+    fixture.activate("seats", "1").await;
+    // Ten seats until the 16th, eleven from then on; the root's own price changes on the 11th, which makes no row of its own.
+    let licences = format!(
+        "{LICENCES}dist,o,acme,Office,10,20,USD,actual,active,2025-10-01,\n\
+         dist,o,acme,Office,10,22,USD,actual,active,2025-10-11,\n\
+         dist,o,acme,Office,11,22,USD,actual,active,2025-10-16,2025-11-01\n"
+    );
+    fixture.copy("licences", &licences).await;
+    run(&fixture.admin(), "call refresh()").await;
+    let own = "select cost, charge_period_start::date::text from charges where origin = 'licence' order by 2";
+    // A dollar a seat and day, 10 x 15 and 11 x 16; parts of months have eighteen digits: 4.838709677419354839 and
+    // 5.677419354838709677, each times 31.
+    assert_eq!(
+        rows(&fixture.session("portal@acme"), own).await,
+        ["150.000000000000000009|2025-10-01", "175.999999999999999987|2025-10-16"]
+    );
+    // North pays 200 x 10/31 + 220 x 5/31 = 3,100/31 = 100, then 242 x 16/31.
+    assert_eq!(
+        rows(&fixture.session("finance@north"), own).await,
+        ["100|2025-10-01", "124.903225806451612903|2025-10-16"]
+    );
+}
+
+#[tokio::test]
+async fn a_minimum_or_a_commitment_of_a_part_of_a_month_counts_its_own_days() {
+    let fixture = Fixture::chain_with_usage().await;
+    // North's minimum begins on the 16th: 310 x 16/31 = 160, of which nothing of the fifth counts.
+    fixture.version("retail-north", "2,2025-10-16,", "all,markup_pct,50\nfloor,minimum,310\n").await;
+    // The root's terms with south: 620 x 15/31 = 300 until the 16th, reached by the 480 of the fifth; 930 x 16/31 = 480 after that.
+    let contracts = format!(
+        "{CONTRACTS}dist,a,south,USD,620,month,2025-10-01,2025-10-16\ndist,b,south,USD,930,month,2025-10-16,\n"
+    );
+    fixture.copy("contracts", &contracts).await;
+    let admin = fixture.admin();
+    run(&admin, "call refresh()").await;
+    let own = "select origin, node_id, amount from charges c join charges_by_tier t using (charge_id) \
+               where origin <> 'usage' and t.payer_node_id = node_id order by 1, 2";
+    assert_eq!(rows(&admin, own).await, ["minimum|acme|160", "minimum|bolt|160", "shortfall|south|480"]);
+}
+
+#[tokio::test]
+async fn a_minimum_counts_for_a_commitment_and_a_commitment_ends_with_its_edge() {
+    let fixture = Fixture::chain_with_usage().await;
+    fixture.version("retail-north", "2,2025-10-01,", "all,markup_pct,50\nfloor,minimum,400\n").await;
+    let contracts =
+        format!("{CONTRACTS}north,c,acme,USD,500,month,2025-10-01,\nnorth,q,bolt,USD,920,quarter,2025-10-01,\n");
+    fixture.copy("contracts", &contracts).await;
+    let moved = "2025-10-21T00:00:00Z";
+    let admin = fixture.admin();
+    run(&admin, &format!("update ref.nodes set valid_to = '{moved}' where node_id = 'bolt'")).await;
+    let row = format!("bolt,south,customer,bolt,USD,{moved}\n");
+    fixture.copy("nodes", &format!("node_id,parent_id,kind,name,currency,valid_from\n{row}")).await;
+    run(&admin, "call refresh()").await;
+    let own = "select origin, node_id, price from charges where origin <> 'usage' order by 1, 2";
+    // Acme: 165 of usage and 235 up to the minimum, 100 up to the commitment. Bolt leaves after 20 days: its minimum is 400 x 20/31,
+    // less than its 330; its quarter of 92 days is 920 x 20/92 = 200, reached as well.
+    assert_eq!(rows(&fixture.session("finance@north"), own).await, ["minimum|acme|235", "shortfall|acme|100"]);
+}
+
+#[tokio::test]
+async fn dates_are_days_of_the_seller() {
+    for zone in ["America/New_York", "Europe/Berlin", "Asia/Tokyo"] {
+        let fixture = Fixture::chain_with_usage().await;
+        run(&fixture.admin(), &format!("update ref.nodes set time_zone = '{zone}' where node_id = 'north'")).await;
+        // A customer that comes with the month.
+        let dana = "node_id,parent_id,kind,name,currency,valid_from\ndana,north,customer,Dana,USD,2025-10-01\n";
+        fixture.copy("nodes", dana).await;
+        fixture.version("retail-north", "2,2025-10-01,2025-11-01", "all,markup_pct,50\nplatform,flat,31\n").await;
+        let licences = format!(
+            "{LICENCES}north,a,dana,A,1,31,USD,actual,active,2025-10-01,2025-10-11\n\
+             north,b,dana,B,1,31,USD,none,active,2025-10-01,\n\
+             north,c,dana,C,1,31,USD,full_month,active,2025-10-01,2025-11-01\n\
+             north,d,dana,D,1,31,USD,30,active,2025-10-01,2025-11-01\n"
+        );
+        fixture.copy("licences", &licences).await;
+        fixture.copy("contracts", &format!("{CONTRACTS}north,c,dana,USD,160,month,2025-10-01,2025-11-01\n")).await;
+        let september = Line {
+            period: "2025-09",
+            from: "2025-09-05T00:00:00Z",
+            to: "2025-09-05T01:00:00Z",
+            ..Line::usage("a-acme", "1")
+        };
+        fixture.land("september.csv", &[september]).await;
+        run(&fixture.admin(), "call refresh()").await;
+        let own = "select billing_period::text, origin, service_name, price from charges \
+                   where origin <> 'usage' and node_id = 'dana' order by 1, 2, 3";
+        assert_eq!(
+            rows(&fixture.session("finance@north"), own).await,
+            [
+                "2025-10-01|fee|Monthly fee|31",
+                "2025-10-01|licence|A|10",
+                "2025-10-01|licence|B|31",
+                "2025-10-01|licence|C|31",
+                "2025-10-01|licence|D|31",
+                "2025-10-01|shortfall|Commitment|26"
+            ],
+            "{zone}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_period_is_not_issued_without_what_came_since_its_close() {
+    let fixture = Fixture::chain_with_usage().await;
+    let admin = fixture.admin();
+    run(&admin, "call close_period('2025-10')").await;
+    fixture.copy("licences", &format!("{LICENCES}north,a,acme,A,1,5,USD,actual,active,2025-10-01,\n")).await;
+    let error = refused(&admin, "call issue_invoices('2025-10')").await;
+    assert!(
+        error.to_string().contains("north has come to bill licences, hours or fees since 2025-10 was closed"),
+        "{error}"
+    );
+    run(&admin, "call close_period('2025-10')").await;
+    run(&admin, "call issue_invoices('2025-10')").await;
 }

@@ -24,7 +24,7 @@ const MATRIX: &str = "
     allocations                   any     r r r - r r r r r
     unallocated                   any     r r r - r - r r r
     by_engagement                 seller  r r r - - - r - -
-    seat_counts                   any     r r r - - - r r -
+    seat_counts                   any     r r r - - - r - -
     tag_compliance                any     r r - - r - r - -
     invoices                      any     r r - r - - r r r
     invoice_lines                 any     r r - r - - r r r

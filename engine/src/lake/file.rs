@@ -87,6 +87,11 @@ impl DataFile {
         first.is_none_or(|fate| fate <= "allocated")
     }
 
+    /// Whether some of its rows may have tags that rules or policies look at.
+    pub fn has_rule_tags(&self) -> bool {
+        self.stats_of("rule_tags").is_none_or(|stats| stats.nulls < self.rows)
+    }
+
     /// Whether its rows begin at their sellers, who bill them by themselves.
     pub fn begins_at_seller(&self) -> bool {
         self.provider_name == crate::rating::OWN_SOURCE

@@ -107,6 +107,7 @@ pub(super) fn stats_columns(table: LakeTable) -> &'static [&'static str] {
             "node_path",
             "origin",
             "provider_name",
+            "rule_tags",
             "service_name",
             "sub_account_id",
         ],

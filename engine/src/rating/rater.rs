@@ -59,6 +59,11 @@ impl Rater {
         Self::with(run, Totals::Known(Arc::clone(&run.totals)), Some(rollups))
     }
 
+    /// The same for what a seller bills by itself: band prices take each row by itself.
+    pub(super) fn of_own(run: &Arc<RatingRun>, rollups: RollUps) -> Self {
+        Self::with(run, Totals::Alone, Some(rollups))
+    }
+
     /// A worker that only counts what prices depend on in sum, knowing what the pass before it has counted.
     pub fn counting(run: &Arc<RatingRun>) -> Self {
         Self::with(run, Totals::Counting(Counts::new(&run.totals)), None)

@@ -144,10 +144,15 @@ fn is_reached(reach: &Reach<'_>, slice: &SliceFacts, window: Span, facts: &RefFa
     }
 }
 
-/// Whether a seller is one of these nodes or sells to one.
+/// Whether a seller is one of these nodes, sells to one, or bills one by itself.
 fn sells_to(seller: &str, nodes: &HashSet<Cow<'_, str>>, facts: &RefFacts) -> bool {
     let is_child = |row: &super::facts::NodeRow| row.parent_id.as_deref() == Some(seller);
-    nodes.contains(seller) || facts.nodes.iter().any(|row| is_child(row) && nodes.contains(row.node_id.as_str()))
+    let is_one = |whose: &str, node: &str| whose == seller && nodes.contains(node);
+    nodes.contains(seller)
+        || facts.nodes.iter().any(|row| is_child(row) && nodes.contains(row.node_id.as_str()))
+        || facts.licences.iter().any(|row| is_one(&row.seller_node_id, &row.node_id))
+        || facts.time_entries.iter().any(|row| is_one(&row.seller_node_id, &row.node_id))
+        || facts.contracts.iter().any(|row| is_one(&row.seller_node_id, &row.buyer_node_id))
 }
 
 fn own<'a>(seller: String, span: Span) -> Vec<Reach<'a>> {

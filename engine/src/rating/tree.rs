@@ -174,6 +174,12 @@ impl Tree {
         (found, span)
     }
 
+    /// Whether a node ever stood below another.
+    pub(crate) fn was_below(&self, node: NodeIndex, above: NodeIndex) -> bool {
+        let is_there = |stretch: &Stretch| stretch.rows.iter().any(|row| self.node_of_row[*row] == above);
+        node != above && self.stretches[node].iter().any(is_there)
+    }
+
     /// The nodes from the root to a node at an instant.
     pub fn path(&self, node: NodeIndex, at: i64) -> Option<Vec<NodeIndex>> {
         let (stretch, _) = self.stretch(node, at);

@@ -35,6 +35,8 @@ const CONVENTIONS: [&str; 4] = ["actual", "30", "full_month", "none"];
 const COMMIT_PERIODS: [&str; 4] = ["month", "quarter", "year", "term"];
 /// What a seat, an hour or a month may cost at most, and how many seats or hours a row has, so that their products fit 38 digits.
 const PRICE_MAX: i128 = 1_000_000_000 * ratehouse_udfs::decimal::ONE;
+const POLICY_KEYS_MAX: usize = 50;
+const SEATS_MAX: i128 = 1_000_000 * ratehouse_udfs::decimal::ONE;
 const HOURS_MAX: i128 = 10_000 * ratehouse_udfs::decimal::ONE;
 const NET_DAYS_MAX: i64 = 365;
 const POOL_METHODS: [&str; 4] = ["percentage", "usage", "even", "fixed"];
@@ -430,11 +432,18 @@ fn tag_policies(state: &State, tree: &Tree) -> Result<(), SessionError> {
     for row in &rows {
         row.id("policy_id")?;
         node_exists(tree, row, "owner_node_id")?;
-        if let Err(error) = ratehouse_udfs::tags::TagPolicy::parse(row.need("policy")) {
-            return Err(row.refuse(&error.strip_backtrace()));
+        let policy = ratehouse_udfs::tags::TagPolicy::parse(row.need("policy"));
+        let policy = policy.map_err(|error| row.refuse(&error.strip_backtrace()))?;
+        if policy.keys().count() > POLICY_KEYS_MAX {
+            return Err(row.refuse("a policy speaks of at most 50 keys: roll-ups keep each of them"));
         }
     }
     no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("policy_id")])
+}
+
+/// Whether a node ever stood right below another.
+fn is_child(tree: &Tree, node: &str, parent: &str) -> bool {
+    tree.places(node).iter().any(|place| place.path.rsplit('/').nth(1) == Some(parent))
 }
 
 fn cards(state: &State, tree: &Tree) -> Result<(), SessionError> {
@@ -446,11 +455,7 @@ fn cards(state: &State, tree: &Tree) -> Result<(), SessionError> {
         node_exists(tree, row, "buyer_node_id")?;
         let (seller, buyer) = (row.need("seller_node_id"), row.text("buyer_node_id"));
         if let Some(buyer) = buyer {
-            let is_child = tree
-                .places(buyer)
-                .iter()
-                .any(|place| place.path.rsplit('/').nth(1).is_some_and(|parent| parent == seller));
-            if !is_child {
+            if !is_child(tree, buyer, seller) {
                 return Err(row.refuse("buyer_node_id must be a child of seller_node_id"));
             }
             if tree.currency(buyer).is_some_and(|currency| currency != row.need("currency")) {
@@ -675,8 +680,10 @@ fn own_terms(state: &State, tree: &Tree) -> Result<(), SessionError> {
         sold(row, "node_id")?;
         row.one_of("convention", &CONVENTIONS)?;
         row.one_of("status", &["active", "suspended"])?;
-        within(row, "seats")?;
         within(row, "unit_price")?;
+        if row.number("seats").is_none_or(|seats| !(0..=SEATS_MAX).contains(&seats)) {
+            return Err(row.refuse("seats must be from 0 to 1000000"));
+        }
         if row.text("valid_to").is_some_and(|to| to <= row.need("valid_from")) {
             return Err(row.refuse("valid_to must be after valid_from"));
         }
@@ -688,6 +695,11 @@ fn own_terms(state: &State, tree: &Tree) -> Result<(), SessionError> {
         if row.number("hours").is_some_and(|hours| hours > HOURS_MAX) {
             return Err(row.refuse("hours must be at most 10000: one entry is one piece of work"));
         }
+        let at = row.need("worked_at");
+        let times = tree.times_within(row.need("node_id"), row.need("seller_node_id"), (at, None));
+        if times.first().is_none_or(|(from, _)| from != at) {
+            return Err(row.refuse("node_id was not below seller_node_id then"));
+        }
     }
     for row in &records(state, "quotes") {
         sold(row, "node_id")?;
@@ -696,6 +708,9 @@ fn own_terms(state: &State, tree: &Tree) -> Result<(), SessionError> {
     let contracts = records(state, "contracts");
     for row in &contracts {
         sold(row, "buyer_node_id")?;
+        if !is_child(tree, row.need("buyer_node_id"), row.need("seller_node_id")) {
+            return Err(row.refuse("buyer_node_id must be a child of seller_node_id"));
+        }
         row.one_of("commit_period", &COMMIT_PERIODS)?;
         if row.number("commit_amount").is_some_and(|amount| !(0..=QUANTITY_MAX).contains(&amount)) {
             return Err(row.refuse("commit_amount must be from 0 to 1000000000000"));

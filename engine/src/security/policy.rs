@@ -160,7 +160,7 @@ pub const RELATIONS: [Relation; 53] = [
     shown("public", "allocations", Reach::Any, SUMS),
     shown("public", "unallocated", Reach::Any, LINES),
     shown("public", "by_engagement", Reach::Seller, CARDS),
-    shown("public", "seat_counts", Reach::Any, MONEY),
+    shown("public", "seat_counts", Reach::Any, CARDS),
     shown("public", "tag_compliance", Reach::Any, SHARING),
     shown("public", "invoices", Reach::Any, DOCUMENTS),
     shown("public", "invoice_lines", Reach::Any, DOCUMENTS),

@@ -105,15 +105,13 @@ impl LakeSource {
 
     /// The keys of tags that the caller may know a roll-up to keep, where it keeps others as well: those of its own sales, of the sales
     /// that it sees, and of its policies and those of nodes below.
-    fn tag_keys(&self, moment: &Moment) -> Result<Option<TagKeys>> {
-        if moment.scope.is_root || self.table() != LakeTable::ChargesDaily {
+    fn tag_keys(&self, moment: &Moment, files: &FileList) -> Result<Option<TagKeys>> {
+        let is_told = moment.scope.is_root || self.table() != LakeTable::ChargesDaily;
+        if is_told || !files.iter().any(|file| file.has_rule_tags()) {
             return Ok(None);
         }
         let book = self.shared.core.book(moment.snapshot);
         let book = book.map_err(|error| DataFusionError::External(Box::new(error.shown())))?;
-        if book.tag_keys().is_empty() {
-            return Ok(None);
-        }
         let now = super::write::now();
         let own = moment.scope.node_id.as_str();
         let keys = book.tag_keys_of(
@@ -138,7 +136,7 @@ impl LakeSource {
             return Ok(vec![(None, vec![Branch { rows, columns: edges(&invoicing) }])]);
         }
         let mut parts = Vec::new();
-        let tag_keys = self.tag_keys(moment)?;
+        let tag_keys = self.tag_keys(moment, &files)?;
         for reading in readings(table, &moment.scope, files, tag_keys.is_some()) {
             let Reading { files, rows, fold, has_shares, begins_at_seller } = reading;
             let rows = kept(kept(scan(files)?, rows)?, row_filter(&moment.scope, begins_at_seller))?;

@@ -59,12 +59,14 @@ impl Warehouse {
     /// # Errors
     /// When the period is not closed, or its charges changed since.
     pub fn issue(&self, period: &str, actor: &str) -> Result<IssueReport, Error> {
-        let request = IssueRequest {
-            period: period.parse().map_err(BillingError::from)?,
-            actor: actor.to_owned(),
-            issued_at: chrono::Utc::now(),
-            net_days: NET_DAYS,
-        };
+        let period: BillingPeriod = period.parse().map_err(BillingError::from)?;
+        if let Some(seller) = self.unbilled_seller(period)? {
+            return Err(Error::Refused(format!(
+                "{seller} has come to bill licences, hours or fees since {period} was closed: close it again"
+            )));
+        }
+        let request =
+            IssueRequest { period, actor: actor.to_owned(), issued_at: chrono::Utc::now(), net_days: NET_DAYS };
         Ok(issue_invoices(&self.core.catalog, &request)?)
     }
 }

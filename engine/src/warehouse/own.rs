@@ -51,6 +51,28 @@ impl Warehouse {
         Ok(billed)
     }
 
+    /// The first of the billing periods whose charges decide what is billed at the end of this one.
+    pub(super) fn first_period_of(&self, period: BillingPeriod) -> Result<BillingPeriod, Error> {
+        let book = self.core.book(self.core.catalog.head()?)?;
+        let number = period.first_day_number();
+        let floors = book.own_sellers(number).into_iter().flat_map(|seller| book.own_floors(seller, number));
+        let first = floors.map(|floor| floor.periods().0).min().and_then(BillingPeriod::of_day);
+        Ok(first.map_or(period, |first| first.min(period)))
+    }
+
+    /// A seller with something to bill by itself in a period for which it was never billed.
+    pub(super) fn unbilled_seller(&self, period: BillingPeriod) -> Result<Option<String>, Error> {
+        let book = self.core.book(self.core.catalog.head()?)?;
+        let (text, number) = (period.to_string(), period.first_day_number());
+        let mut slices = self.core.catalog.read(|tx| SliceRow::all_of(tx, OWN_SOURCE))?;
+        slices.retain(|slice| slice.key.billing_period == text);
+        let is_billed = |name: &str| slices.iter().any(|slice| slice.key.billing_account_id == name);
+        let mut sellers = book.own_sellers(number).into_iter();
+        let unbilled =
+            sellers.find(|seller| !is_billed(book.tree().name(*seller)) && !book.own_rows(*seller, number).is_empty());
+        Ok(unbilled.map(|seller| book.tree().name(seller).to_owned()))
+    }
+
     /// Bills what a seller bills by itself in a period; false where there is nothing, and never was.
     pub(super) async fn bill_own(&self, key: &SliceKey, actor: &str) -> Result<bool, Error> {
         let name = name_of(key)?;
@@ -62,13 +84,12 @@ impl Warehouse {
             let floors = book.own_floors(seller, name.billing_period);
             let periods = floors.iter().map(Floor::periods).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
             let held = self.core.catalog.read(|tx| SliceRow::find(tx, key))?;
-            let mut rows = book.own_rows(seller, name.billing_period);
+            let rows = book.own_rows(seller, name.billing_period);
             if rows.is_empty() && floors.is_empty() && held.is_none() {
                 return Ok(false);
             }
             let own_slice = held.map(|held| held.slice_id);
-            let missing = self.missing(&book, &rows, (floors, own_slice), snapshot).await?;
-            rows.extend(missing);
+            let rows = self.up_to_floors(&book, rows, (floors, own_slice), snapshot).await?;
             let run = RatingRun::own(book, name.clone());
             let files = SliceFiles::new(&self.core);
             let options = self.core.rating_options()?;
@@ -95,15 +116,14 @@ impl Warehouse {
         Err(Error::Refused("charges kept changing while what depends on them was billed: try again".to_owned()))
     }
 
-    /// What brings charges up to their floors.
-    async fn missing(
+    /// The rows with what brings charges up to their floors, one after the other: what a minimum adds counts for a commitment.
+    async fn up_to_floors(
         &self,
         book: &RateBook,
-        rows: &[OwnRow],
+        mut rows: Vec<OwnRow>,
         (floors, own_slice): (Vec<Floor>, Option<i64>),
         snapshot: SnapshotId,
     ) -> Result<Vec<OwnRow>, Error> {
-        let mut missing = Vec::new();
         for floor in floors {
             let (first, last) = floor.periods();
             let files = self.core.files(LakeTable::ChargesDaily, snapshot, |file| {
@@ -111,19 +131,19 @@ impl Warehouse {
             })?;
             let mut sum = i256::ZERO;
             for counted in floor.counted() {
-                let rows = self.core.private.read_table(self.core.scan(LakeTable::ChargesDaily, Arc::clone(&files)))?;
-                let mut amounts = rows.filter(counted.filter)?.select(vec![counted.amount])?.execute_stream().await?;
+                let days = self.core.private.read_table(self.core.scan(LakeTable::ChargesDaily, Arc::clone(&files)))?;
+                let mut amounts = days.filter(counted.filter)?.select(vec![counted.amount])?.execute_stream().await?;
                 while let Some(batch) = amounts.try_next().await? {
                     let amounts = batch.column(0).as_primitive::<Decimal128Type>();
                     sum = amounts.iter().flatten().fold(sum, |sum, amount| sum.wrapping_add(i256::from_i128(amount)));
                 }
             }
             let too_large = || Error::from(RatingError::Sum { what: "charges that count for a minimum or commitment" });
-            let own = floor.own(book, rows).ok_or_else(too_large)?;
+            let own = floor.own(book, &rows).ok_or_else(too_large)?;
             let charged = sum.wrapping_add(i256::from_i128(own)).to_i128().ok_or_else(too_large)?;
-            missing.extend(floor.missing(charged));
+            rows.extend(floor.missing(charged));
         }
-        Ok(missing)
+        Ok(rows)
     }
 }
 

@@ -7,6 +7,7 @@ use super::rate_slices::name_of;
 use crate::catalog::{CatalogError, Change, SliceRow};
 use crate::error::Error;
 use crate::lake::LakeTable;
+use crate::period::BillingPeriod;
 
 /// How often a refresh starts over when landings get in between.
 const ATTEMPTS_MAX: usize = 5;
@@ -43,14 +44,22 @@ impl Warehouse {
         Ok(refreshed)
     }
 
-    /// Rates the stale slices of a billing period.
+    /// Rates the stale slices of a billing period, and those of earlier ones that what is billed at its end depends on.
     pub(crate) async fn refresh_period(&self, period: &str, actor: &str) -> Result<usize, Error> {
-        let slices = self.core.catalog.read(SliceRow::all)?;
-        let stale = slices
-            .into_iter()
-            .filter(|s| s.role == "priced" && !s.is_own() && s.stale_since.is_some() && s.key.billing_period == period)
-            .collect();
-        Ok(self.refresh_slices(stale, actor).await? + self.bill_own_of_period(period, actor).await?)
+        let last: BillingPeriod = period.parse().map_err(|_| CatalogError::Malformed { what: "billing period" })?;
+        let first = self.first_period_of(last)?.to_string();
+        let mut slices = self.core.catalog.read(SliceRow::all)?;
+        slices.retain(|s| (first.as_str()..=period).contains(&s.key.billing_period.as_str()));
+        let mut periods: Vec<String> = slices.iter().map(|s| s.key.billing_period.clone()).collect();
+        periods.push(period.to_owned());
+        periods.sort();
+        periods.dedup();
+        slices.retain(|s| s.role == "priced" && !s.is_own() && s.stale_since.is_some());
+        let mut refreshed = self.refresh_slices(slices, actor).await?;
+        for period in periods {
+            refreshed += self.bill_own_of_period(&period, actor).await?;
+        }
+        Ok(refreshed)
     }
 
     async fn refresh_slices(&self, slices: Vec<SliceRow>, actor: &str) -> Result<usize, Error> {

@@ -44,6 +44,12 @@ pub(super) fn charges() -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+fn licences() -> SchemaRef {
+    let base = relation("seller_node_id licence_id node_id product sku_id status", "seats", "", "");
+    let instants = columns(&schema::instant(), "valid_from valid_to");
+    Arc::new(Schema::new(base.fields().iter().map(|f| f.as_ref().clone()).chain(instants).collect::<Vec<_>>()))
+}
+
 fn policies() -> SchemaRef {
     let texts = columns(&DataType::Utf8View, "owner_node_id policy_id policy");
     let instants = columns(&schema::instant(), "valid_from valid_to");
@@ -78,6 +84,7 @@ pub(super) fn register(session: &Session, caller: &'static str, filled: &[(&'sta
         ("ref.accounts", Arc::new(Schema::new(accounts))),
         ("ref.nodes", relation("node_id currency fx_policy", "", "", "")),
         ("ref.tag_policies", policies()),
+        ("ref.licences", licences()),
         ("ref.time_entries", labour("hours rate", Some("billable"))),
         ("ref.quotes", labour("hours amount", None)),
         ("ref.fx_rates", relation("fx_rate_id source base_currency quote_currency", "rate", "", "")),

@@ -35,7 +35,6 @@ pub(super) fn batch(rows: &[OwnRow], tree: &Tree, period: i32) -> Result<RecordB
             "charge_category" => texts(|row| Some(row.category)),
             "service_name" => texts(|row| row.service_name.as_deref()),
             "sku_id" => texts(|row| row.sku_id.as_deref()),
-            "resource_id" => texts(|row| row.resource_id.as_deref()),
             "charge_description" => texts(|row| Some(&row.description)),
             "tags" => texts(|row| row.tags.as_deref()),
             "pricing_unit" => texts(|row| row.unit),
@@ -58,6 +57,7 @@ pub(super) fn batch(rows: &[OwnRow], tree: &Tree, period: i32) -> Result<RecordB
 }
 
 fn line_key(row: &OwnRow, tree: &Tree) -> i64 {
-    let name = format!("{}/{}/{}", tree.name(row.seller), row.origin.name(), row.name);
+    let (seller, node) = (tree.name(row.seller), tree.name(row.node));
+    let name = format!("{seller}/{}/{}/{node}/{}", row.origin.name(), row.name, row.span.from);
     salted(OWN_KEYS, name.as_bytes()).cast_signed()
 }

@@ -17,6 +17,8 @@ pub(super) struct EdgeRule<'a> {
     pub(super) version: usize,
     pub(super) rule: &'a RuleRow,
     pub(super) span: Span,
+    /// When it does, whatever the seller's days are.
+    at: i64,
 }
 
 impl EdgeRule<'_> {
@@ -30,17 +32,20 @@ impl EdgeRule<'_> {
     /// A row of it, before its amount is known.
     pub(super) fn row(&self, book: &RateBook, seller: NodeIndex, origin: Origin, amount: i128) -> OwnRow {
         let text = book.cards.rule_text(self.version, &self.rule.rule_id);
+        // The rule's own name is the seller's business.
+        let plain = if origin == Origin::Fee { "Monthly fee" } else { "Monthly minimum" };
+        let called = self.rule.service_name.clone().unwrap_or_else(|| plain.to_owned());
         OwnRow {
             origin,
             seller,
             node: self.buyer,
             name: format!("{}/{text}/{}", book.tree.name(self.buyer), self.span.from),
             span: self.span,
+            at: self.at,
             category: "Purchase",
-            service_name: Some(self.rule.service_name.clone().unwrap_or_else(|| self.rule.rule_id.clone())),
+            service_name: Some(called.clone()),
             sku_id: None,
-            resource_id: None,
-            description: self.rule.rule_id.clone(),
+            description: called,
             tags: None,
             quantity: None,
             unit: None,
@@ -61,18 +66,20 @@ pub(super) fn rows(book: &RateBook, seller: NodeIndex, month: &Month) -> Vec<Own
 /// The rules of a method that are charges of their own on the edges of a seller in a month.
 pub(super) fn edge_rules<'a>(book: &'a RateBook, seller: NodeIndex, month: &Month, method: &str) -> Vec<EdgeRule<'a>> {
     let mut found: Vec<EdgeRule<'_>> = Vec::new();
-    let mut at = month.span.from;
-    while at < month.span.until {
+    // Terms written as dates begin up to a day before or after the seller's own.
+    let around = Month::around(month.period);
+    let (mut at, end) = (around.from.min(month.span.from), around.until.max(month.span.until));
+    while at < end {
         let (buyers, mut holds) = book.tree.children(seller, at);
         let mut held: Vec<EdgeRule<'_>> = Vec::new();
         for buyer in buyers {
             let (cards, span) = book.cards.at(seller, buyer, at);
             holds = holds.intersect(span);
             for (version, rule) in book.cards.own_rules(cards, method) {
-                held.push(EdgeRule { buyer, version, rule, span: Span { from: at, until: at } });
+                held.push(EdgeRule { buyer, version, rule, span: Span { from: at, until: at }, at });
             }
         }
-        let until = holds.until.min(month.span.until);
+        let until = holds.until.min(end);
         let mut goes_on: HashSet<(NodeIndex, usize, &str)> =
             held.iter().map(|rule| (rule.buyer, rule.version, rule.rule.rule_id.as_str())).collect();
         for rule in found.iter_mut().filter(|rule| rule.span.until == at) {
@@ -84,6 +91,12 @@ pub(super) fn edge_rules<'a>(book: &'a RateBook, seller: NodeIndex, month: &Mont
         found.extend(held.into_iter().map(|rule| EdgeRule { span: Span { from: at, until }, ..rule }));
         at = until;
     }
+    for rule in &mut found {
+        let real = rule.span;
+        rule.span = month.edges(real).intersect(month.span);
+        rule.at = rule.span.from.min(real.until - 1).max(real.from);
+    }
+    found.retain(|rule| !rule.span.is_empty());
     found.sort_by_key(|rule| (rule.buyer, rule.span.from, rule.rule.rule_id.as_str()));
     found
 }

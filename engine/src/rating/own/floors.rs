@@ -6,7 +6,7 @@ use ratehouse_udfs::decimal::{Rounding, mul_div_round};
 use ratehouse_udfs::json::{self, JsonFunction};
 
 use super::fees::{EdgeRule, edge_rules};
-use super::{Month, OWN_SOURCE, OwnRow, times_below};
+use super::{Month, OWN_SOURCE, OwnRow, stays_of_edge};
 use crate::rating::book::RateBook;
 use crate::rating::facts::{CommitPeriod, ContractRow, MINIMUM, RuleRow};
 use crate::rating::outcome::{Origin, Outcome};
@@ -43,54 +43,52 @@ pub struct Counted {
 /// The floors of a seller that end in a month.
 pub(super) fn floors(book: &RateBook, seller: NodeIndex, month: &Month) -> Vec<Floor> {
     let rules = edge_rules(book, seller, month, MINIMUM);
-    let mut floors: Vec<Floor> = rules.iter().filter_map(|rule| of_rule(book, seller, month, rule, &rules)).collect();
+    let mut floors: Vec<Floor> = rules.iter().filter_map(|rule| of_rule(book, seller, month, rule)).collect();
     let contracts = book.own.contracts.get(&seller).into_iter().flatten();
     floors.extend(contracts.filter_map(|contract| of_contract(book, seller, month, contract)));
     floors
 }
 
-fn of_rule(
-    book: &RateBook,
-    seller: NodeIndex,
-    month: &Month,
-    held: &EdgeRule<'_>,
-    all: &[EdgeRule<'_>],
-) -> Option<Floor> {
-    // A change of version within the month ends one floor and begins another, at a day.
-    let same = all.iter().filter(|other| other.buyer == held.buyer && other.rule.rule_id == held.rule.rule_id);
-    let is_first = same.clone().all(|other| other.span.from >= held.span.from);
-    let next = same.map(|other| other.span.from).filter(|from| *from > held.span.from).min();
+fn of_rule(book: &RateBook, seller: NodeIndex, month: &Month, held: &EdgeRule<'_>) -> Option<Floor> {
     Some(Floor {
         row: held.row(book, seller, Origin::Minimum, held.amount(month)?),
         paths: paths(book, seller, held.buyer),
         periods: (month.period, month.period),
-        days: ((!is_first).then(|| month.day_of(held.span.from)), next.map(|from| month.day_of(from))),
+        days: days_of(held.span, month.span, month),
         month: *month,
         rule: Some(held.rule.clone()),
     })
 }
 
+/// Which days a part of a whole has: from which one on, unless it begins with the whole, and before which one. What comes late, for
+/// days before the whole, counts for the part with which it begins.
+fn days_of(part: Span, whole: Span, month: &Month) -> (Option<i32>, Option<i32>) {
+    let from = (part.from > whole.from).then(|| month.day_of(part.from));
+    let before = (part.until < whole.until).then(|| month.day_of(part.until));
+    (from, before)
+}
+
 fn of_contract(book: &RateBook, seller: NodeIndex, month: &Month, contract: &ContractRow) -> Option<Floor> {
     let committed = contract.commit_amount?;
     let buyer = book.tree.node(&contract.buyer_node_id)?;
-    // It ends with the edge that it is about.
-    let times = times_below(&book.tree, buyer, seller, contract.valid.intersect(month.span));
-    let is_edge = |span: &Span| book.tree.path(buyer, span.from).is_some_and(|path| path.ends_with(&[seller, buyer]));
-    let span = times.into_iter().find(is_edge)?;
-    let first = month.at(contract.valid.from)?;
+    // It begins and ends with the edge that it is about.
+    let stays = stays_of_edge(&book.tree, buyer, seller, (contract.valid, month)).into_iter();
+    let mut held = stays.map(|stay| (stay, stay.days.intersect(contract.valid)));
+    let (stay, valid) = held.find(|(_, valid)| valid.overlaps(month.span))?;
+    let first = month.at(valid.from)?;
     let months = first.months_until(month)?;
-    let is_last = contract.valid.until <= month.span.until;
-    let (begins, amount) = match contract.commit_period.months().and_then(|length| i32::try_from(length).ok()) {
-        None if is_last => (first, committed),
+    let is_last = valid.until <= month.span.until;
+    let (begins, whole) = match contract.commit_period.months().and_then(|length| i32::try_from(length).ok()) {
+        None if is_last => (first, contract.valid),
         None => return None,
         Some(length) if is_last || (months + 1) % length == 0 => {
             let begins = month.after(-(months % length))?;
-            let whole = Span { from: begins.span.from, until: begins.after(length)?.span.from };
-            (begins, share(committed, contract.valid.intersect(whole), whole, month)?)
+            (begins, Span { from: begins.span.from, until: begins.after(length)?.span.from })
         }
         Some(_) => return None,
     };
-    let name = format!("{}/{}", contract.contract_id, contract.valid.from);
+    let amount = share(committed, valid.intersect(whole), whole, month)?;
+    let counted = Span { from: begins.span.from, until: month.span.until };
     let what = match contract.commit_period {
         CommitPeriod::Month => "month",
         CommitPeriod::Quarter => "quarter",
@@ -102,13 +100,13 @@ fn of_contract(book: &RateBook, seller: NodeIndex, month: &Month, contract: &Con
             origin: Origin::Shortfall,
             seller,
             node: buyer,
-            name,
-            span,
+            name: contract.contract_id.clone(),
+            span: valid.intersect(month.span),
+            at: stay.at(valid.intersect(month.span).from),
             category: "Purchase",
             service_name: Some("Commitment".to_owned()),
             sku_id: None,
-            resource_id: Some(contract.contract_id.clone()),
-            description: format!("Shortfall of the {what}'s commitment, contract {}", contract.contract_id),
+            description: format!("Shortfall of the {what}'s commitment"),
             tags: None,
             quantity: None,
             unit: None,
@@ -118,7 +116,7 @@ fn of_contract(book: &RateBook, seller: NodeIndex, month: &Month, contract: &Con
         },
         paths: paths(book, seller, buyer),
         periods: (begins.period, month.period),
-        days: (None, None),
+        days: days_of(valid, counted, month),
         month: *month,
         rule: None,
     })
@@ -166,8 +164,14 @@ impl Floor {
                 let below = node_path().gt_eq(lit(format!("{path}/"))).and(node_path().lt(lit(format!("{path}0"))));
                 let mut filter = node_path().eq(lit(path.as_str())).or(below);
                 filter = filter.and(col(format!("outcome_{position}")).eq(lit(Outcome::Billed.name())));
-                let floors = [Origin::Minimum, Origin::Shortfall].map(|origin| lit(origin.name()));
-                filter = filter.and(col("origin").in_list(floors.to_vec(), true));
+                filter = filter.and(col(format!("currency_{position}")).eq(lit(self.row.currency.as_str())));
+                // What a minimum adds is charged, too, as far as a commitment goes.
+                let floors: &[Origin] = match self.rule {
+                    Some(_) => &[Origin::Minimum, Origin::Shortfall],
+                    None => &[Origin::Shortfall],
+                };
+                let floors = floors.iter().map(|origin| lit(origin.name())).collect();
+                filter = filter.and(col("origin").in_list(floors, true));
                 for condition in self.conditions() {
                     filter = filter.and(condition);
                 }
@@ -206,12 +210,13 @@ impl Floor {
     /// What of the seller's own rows of the month counts.
     pub fn own(&self, book: &RateBook, rows: &[OwnRow]) -> Option<i128> {
         let counts = rows.iter().filter(|row| {
-            let path = book.tree.path(row.node, row.span.from).unwrap_or_default();
+            let path = book.tree.path(row.node, row.at).unwrap_or_default();
             let is_of_edge = path.windows(2).any(|edge| edge == [self.row.seller, self.row.node]);
             let day = self.month.day_of(row.span.from);
             let is_of_time =
                 self.days.0.is_none_or(|from| from <= day) && self.days.1.is_none_or(|before| day < before);
-            is_of_edge && is_of_time && self.rule.as_ref().is_none_or(|rule| matches(rule, row))
+            let is_money = row.currency == self.row.currency;
+            is_of_edge && is_of_time && is_money && self.rule.as_ref().is_none_or(|rule| matches(rule, row))
         });
         counts.into_iter().try_fold(0_i128, |sum, row| sum.checked_add(row.amount))
     }

@@ -2,7 +2,7 @@
 
 use ratehouse_udfs::decimal::{ONE, Rounding, mul_div_round};
 
-use super::{Month, OwnRow, times_below};
+use super::{Month, OwnRow};
 use crate::rating::book::RateBook;
 use crate::rating::outcome::Origin;
 use crate::rating::span::Span;
@@ -17,21 +17,21 @@ pub(super) fn rows(book: &RateBook, seller: NodeIndex, month: &Month) -> Vec<Own
     of_month
         .filter_map(|entry| {
             let node = book.tree.node(&entry.node_id)?;
-            let begins = Span { from: entry.worked_at, until: entry.worked_at + 1 };
-            times_below(&book.tree, node, seller, begins).first()?;
+            let path = book.tree.path(node, entry.worked_at)?;
+            path.iter().position(|above| *above == seller)?;
             let length = mul_div_round(entry.hours, HOUR_US, ONE, Rounding::HalfEven).ok()?;
             let ends = entry.worked_at.checked_add(i64::try_from(length).ok()?)?;
-            let tags = serde_json::json!({ "engineer": entry.engineer, "project": entry.project });
+            let tags = serde_json::json!({ "project": entry.project });
             Some(OwnRow {
                 origin: Origin::Labour,
                 seller,
                 node,
                 name: entry.entry_id.clone(),
                 span: Span { from: entry.worked_at, until: ends },
+                at: entry.worked_at,
                 category: "Usage",
                 service_name: Some(entry.project.clone()),
                 sku_id: None,
-                resource_id: Some(entry.entry_id.clone()),
                 description: entry.description.clone().unwrap_or_else(|| entry.project.clone()),
                 tags: Some(tags.to_string()),
                 quantity: Some(entry.hours),

@@ -21,7 +21,7 @@ pub use rate::rate_own;
 use super::book::RateBook;
 use super::facts::{ContractRow, LicenceRow, RefFacts, TimeEntryRow};
 use super::outcome::Origin;
-use super::span::Span;
+use super::span::{DAY_US, Span};
 use super::tree::{NodeIndex, Tree};
 
 /// The source of slices that no provider sends, and the provider of their rows.
@@ -40,14 +40,14 @@ pub struct OwnRow {
     pub(crate) name: String,
     /// When it was used.
     pub(crate) span: Span,
+    /// When its path is that of the node.
+    pub(crate) at: i64,
     /// FOCUS charge category.
     pub(crate) category: &'static str,
     /// What it is called.
     pub(crate) service_name: Option<String>,
     /// Its SKU.
     pub(crate) sku_id: Option<String>,
-    /// What it is about: the licence, the entry, the contract.
-    pub(crate) resource_id: Option<String>,
     /// What the buyer reads.
     pub(crate) description: String,
     /// A JSON object.
@@ -89,7 +89,8 @@ impl OwnTerms {
         }
         for row in licences {
             if let Some(seller) = tree.node(&row.seller_node_id) {
-                terms.licences.entry(seller).or_default().push(row);
+                let valid = by_days_of(tree, seller, row.valid);
+                terms.licences.entry(seller).or_default().push(LicenceRow { valid, ..row });
             }
         }
         for row in facts.time_entries.iter().filter(|row| row.billable) {
@@ -99,11 +100,21 @@ impl OwnTerms {
         }
         for row in facts.contracts.iter().filter(|row| row.commit_amount.is_some()) {
             if let Some(seller) = tree.node(&row.seller_node_id) {
-                terms.contracts.entry(seller).or_default().push(row.clone());
+                let valid = by_days_of(tree, seller, row.valid);
+                terms.contracts.entry(seller).or_default().push(ContractRow { valid, ..row.clone() });
             }
         }
         terms
     }
+}
+
+/// A span whose ends were written as dates: they are days of the seller.
+fn by_days_of(tree: &Tree, seller: NodeIndex, span: Span) -> Span {
+    let edge = |at: i64| {
+        let row = tree.stretch(seller, at).0.and_then(|stretch| stretch.rows.last());
+        row.map_or(at, |row| Month::edge(at, tree.row(*row).time_zone))
+    };
+    Span { from: edge(span.from), until: edge(span.until) }
 }
 
 impl RateBook {
@@ -150,29 +161,61 @@ impl RateBook {
         let has_minimums = || changed == period && self.cards.with_own_rules(around).any(|other| other == seller);
         let contracts = || self.own.contracts.get(&seller).into_iter().flatten();
         let has_commitments = || changed <= period && contracts().any(|row| row.valid.overlaps(around));
-        let is_below = |above: &str| {
-            let path = self.tree.path(seller, around.from).unwrap_or_default();
-            path.iter().any(|node| *node != seller && self.tree.name(*node) == above)
-        };
-        above.is_none_or(is_below) && (has_minimums() || has_commitments())
+        match above.and_then(|above| self.tree.node(above)) {
+            // What it bills by itself counts for its own commitments of later months.
+            Some(above) if above == seller => changed < period && has_commitments(),
+            Some(above) if !self.tree.was_below(seller, above) => false,
+            Some(_) | None => has_minimums() || has_commitments(),
+        }
     }
 }
 
-/// The times in which a node stands below a seller, within a span.
-fn times_below(tree: &Tree, node: NodeIndex, seller: NodeIndex, within: Span) -> Vec<Span> {
+/// A time in which a node stands below a seller.
+#[derive(Debug, Clone, Copy)]
+struct Stay {
+    /// As it is.
+    real: Span,
+    /// By the seller's days, as the ends of terms are read.
+    days: Span,
+}
+
+impl Stay {
+    /// An instant at which the node is there, the nearest to this one.
+    fn at(&self, instant: i64) -> i64 {
+        instant.min(self.real.until - 1).max(self.real.from)
+    }
+}
+
+/// The times in which a node stands below a seller, around a span.
+fn stays_below(tree: &Tree, node: NodeIndex, seller: NodeIndex, (around, month): (Span, &Month)) -> Vec<Stay> {
+    stays(tree, node, (around, month), |path| path.iter().any(|above| *above == seller && *above != node))
+}
+
+/// The times in which a node stands right below a seller, around a span.
+fn stays_of_edge(tree: &Tree, node: NodeIndex, seller: NodeIndex, (around, month): (Span, &Month)) -> Vec<Stay> {
+    stays(tree, node, (around, month), |path| path.ends_with(&[seller, node]))
+}
+
+fn stays(
+    tree: &Tree,
+    node: NodeIndex,
+    (around, month): (Span, &Month),
+    is_there: impl Fn(&[NodeIndex]) -> bool,
+) -> Vec<Stay> {
+    let within = Span { from: around.from.saturating_sub(DAY_US), until: around.until.saturating_add(DAY_US) };
     let mut times: Vec<Span> = Vec::new();
     let mut at = within.from;
     while at < within.until {
         let (stretch, holds) = tree.stretch(node, at);
-        let is_below = stretch
-            .is_some_and(|stretch| node != seller && stretch.rows.iter().any(|row| tree.node_of_row(*row) == seller));
+        let rows = stretch.into_iter().flat_map(|stretch| stretch.rows.iter());
+        let is_there = is_there(&rows.map(|row| tree.node_of_row(*row)).collect::<Vec<_>>());
         let until = holds.until.min(within.until);
         match times.last_mut() {
-            Some(last) if is_below && last.until == at => last.until = until,
-            _ if is_below => times.push(Span { from: at, until }),
+            Some(last) if is_there && last.until == at => last.until = until,
+            _ if is_there => times.push(Span { from: at, until }),
             _ => {}
         }
         at = until;
     }
-    times
+    times.into_iter().map(|real| Stay { real, days: month.edges(real) }).collect()
 }

@@ -74,6 +74,20 @@ impl Month {
         Span { from: first - ZONE_US_MAX, until: first + MONTH_DAYS_MAX * DAY_US + ZONE_US_MAX }
     }
 
+    /// When a term begins or ends that was written as a date: midnight UTC stands for midnight of the seller's day.
+    pub(crate) fn edge(at: i64, time_zone: Tz) -> i64 {
+        if at.rem_euclid(DAY_US) != 0 {
+            return at;
+        }
+        let day = i32::try_from(at.div_euclid(DAY_US)).ok().and_then(day);
+        day.and_then(|day| midnight(day, time_zone)).unwrap_or(at)
+    }
+
+    /// The same of both ends of a span.
+    pub(crate) fn edges(&self, span: Span) -> Span {
+        Span { from: Self::edge(span.from, self.time_zone), until: Self::edge(span.until, self.time_zone) }
+    }
+
     /// A span as the clocks on the wall show it, in microseconds, so that every day has 24 hours.
     pub(crate) fn on_the_wall(&self, span: Span) -> (i64, i64) {
         let wall = |at: i64| self.local(at).map_or(at, |local| local.and_utc().timestamp_micros());
@@ -125,6 +139,15 @@ mod tests {
         assert_eq!(month.span.until, i64::from(MARCH + 31) * DAY_US - 2 * HOUR_US);
         let (from, until) = month.on_the_wall(month.span);
         assert_eq!(until - from, 31 * DAY_US);
+    }
+
+    #[test]
+    fn a_date_is_the_sellers_day() {
+        let month = Month::new(MARCH, Tz::America__New_York).expect("a month");
+        let date = i64::from(MARCH) * DAY_US;
+        assert_eq!(Month::edge(date, Tz::America__New_York), month.span.from);
+        assert_eq!(Month::edge(date + HOUR_US, Tz::America__New_York), date + HOUR_US);
+        assert_eq!(Month::edge(i64::MAX, Tz::America__New_York), i64::MAX);
     }
 
     #[test]

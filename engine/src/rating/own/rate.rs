@@ -35,7 +35,7 @@ pub async fn rate_own(
     options: &RatingOptions,
 ) -> Result<RatingOutcome, RatingError> {
     let shared = RollUpShared::new(run, Arc::clone(&options.runtime));
-    let mut rater = Rater::with_rollups(run, RollUps::new(&shared));
+    let mut rater = Rater::of_own(run, RollUps::new(&shared));
     let charges_sink = Arc::clone(&sink);
     let rating = tokio::task::spawn_blocking(move || {
         for rows in rows.chunks(BATCH_ROWS) {
@@ -58,7 +58,7 @@ impl Rater {
             .enumerate()
             .map(|(number, row)| {
                 let lanes = &mut self.charging.lanes;
-                let (lane, _) = lanes.at(&run.book, &run.terms, &run.places, Some(row.node), row.span.from);
+                let (lane, _) = lanes.at(&run.book, &run.terms, &run.places, Some(row.node), row.at);
                 let Span { from: start, until: end } = row.span;
                 Cut { row: number, lane, start, end, number: 0, is_last: true, division: None }
             })
