@@ -28,6 +28,11 @@ impl Span {
         Self { from: self.from.max(other.from), until: self.until.min(other.until) }
     }
 
+    /// The instant in it that is the nearest to another; the span is not empty.
+    pub(crate) fn nearest(self, at: i64) -> i64 {
+        at.min(self.until - 1).max(self.from)
+    }
+
     /// Whether no instant lies in it.
     pub fn is_empty(self) -> bool {
         self.from >= self.until

@@ -1,7 +1,6 @@
 //! Flat fees of rate cards, and which rules of their own hold on the edges of a seller.
 
 use hashbrown::HashSet;
-use ratehouse_udfs::decimal::{Rounding, mul_div_round};
 
 use super::{Month, OwnRow};
 use crate::rating::book::RateBook;
@@ -24,9 +23,7 @@ pub(super) struct EdgeRule<'a> {
 impl EdgeRule<'_> {
     /// The rule's value for the part of a month that it holds: by days, as time zones count them.
     pub(super) fn amount(&self, month: &Month) -> Option<i128> {
-        let (whole, held) = (month.on_the_wall(month.span), month.on_the_wall(self.span));
-        let (length, covered) = (i128::from(whole.1 - whole.0), i128::from(held.1 - held.0));
-        mul_div_round(self.rule.value?, covered, length, Rounding::HalfEven).ok()
+        month.prorated(self.rule.value?, self.span, month.span)
     }
 
     /// A row of it, before its amount is known.
@@ -94,7 +91,7 @@ pub(super) fn edge_rules<'a>(book: &'a RateBook, seller: NodeIndex, month: &Mont
     for rule in &mut found {
         let real = rule.span;
         rule.span = month.edges(real).intersect(month.span);
-        rule.at = rule.span.from.min(real.until - 1).max(real.from);
+        rule.at = real.nearest(rule.span.from);
     }
     found.retain(|rule| !rule.span.is_empty());
     found.sort_by_key(|rule| (rule.buyer, rule.span.from, rule.rule.rule_id.as_str()));

@@ -2,7 +2,6 @@
 
 use datafusion::logical_expr::{Expr, ScalarUDF, col, lit};
 use datafusion::scalar::ScalarValue;
-use ratehouse_udfs::decimal::{Rounding, mul_div_round};
 use ratehouse_udfs::json::{self, JsonFunction};
 
 use super::fees::{EdgeRule, edge_rules};
@@ -87,7 +86,7 @@ fn of_contract(book: &RateBook, seller: NodeIndex, month: &Month, contract: &Con
         }
         Some(_) => return None,
     };
-    let amount = share(committed, valid.intersect(whole), whole, month)?;
+    let amount = month.prorated(committed, valid.intersect(whole), whole)?;
     let counted = Span { from: begins.span.from, until: month.span.until };
     let what = match contract.commit_period {
         CommitPeriod::Month => "month",
@@ -102,7 +101,7 @@ fn of_contract(book: &RateBook, seller: NodeIndex, month: &Month, contract: &Con
             node: buyer,
             name: contract.contract_id.clone(),
             span: valid.intersect(month.span),
-            at: stay.at(valid.intersect(month.span).from),
+            at: stay.real.nearest(valid.intersect(month.span).from),
             category: "Purchase",
             service_name: Some("Commitment".to_owned()),
             sku_id: None,
@@ -120,13 +119,6 @@ fn of_contract(book: &RateBook, seller: NodeIndex, month: &Month, contract: &Con
         month: *month,
         rule: None,
     })
-}
-
-/// What is committed for a part of a commit period.
-fn share(committed: i128, part: Span, whole: Span, month: &Month) -> Option<i128> {
-    let (part, whole) = (month.on_the_wall(part), month.on_the_wall(whole));
-    let (covered, length) = (i128::from(part.1 - part.0), i128::from(whole.1 - whole.0));
-    mul_div_round(committed, covered, length, Rounding::HalfEven).ok()
 }
 
 /// Every path on which the buyer has ever bought from the seller.

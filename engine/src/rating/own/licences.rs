@@ -36,7 +36,7 @@ pub(super) fn rows(book: &RateBook, seller: NodeIndex, month: &Month) -> Vec<Own
             }
             let taken = thirtieths.entry(&licence.licence_id).or_insert(0);
             let Some(row) = row(licence, (seller, node), (span, month), taken) else { continue };
-            let row = OwnRow { at: stay.at(row.span.from), ..row };
+            let row = OwnRow { at: stay.real.nearest(row.span.from), ..row };
             if licence.convention == Convention::FullMonth {
                 // The month is billed once, as the most that it had.
                 let at = *dearest.entry(&licence.licence_id).or_insert(rows.len());

@@ -150,9 +150,7 @@ impl RateBook {
         let Some(month) = Month::of(&self.tree, seller, period) else { return Vec::new() };
         floors::floors(self, seller, &month)
     }
-}
 
-impl RateBook {
     /// Whether what a seller bills by itself in a period may depend on charges of another period: those of its buyers, or those that
     /// another seller bills by itself.
     pub fn own_depends_on(&self, (seller, period): (&str, i32), (above, changed): (Option<&str>, i32)) -> bool {
@@ -177,13 +175,6 @@ struct Stay {
     real: Span,
     /// By the seller's days, as the ends of terms are read.
     days: Span,
-}
-
-impl Stay {
-    /// An instant at which the node is there, the nearest to this one.
-    fn at(&self, instant: i64) -> i64 {
-        instant.min(self.real.until - 1).max(self.real.from)
-    }
 }
 
 /// The times in which a node stands below a seller, around a span.

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Days, Months, NaiveDate, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
+use ratehouse_udfs::money::{Convention, prorate};
 
+use crate::rating::assemble::local_day;
 use crate::rating::span::{DAY_US, Span};
 use crate::rating::tree::{NodeIndex, Tree};
 
@@ -94,9 +96,14 @@ impl Month {
         (wall(span.from), wall(span.until))
     }
 
+    /// What of an amount falls to a part of a whole, by the clocks on the wall; none where it does not fit.
+    pub(crate) fn prorated(&self, amount: i128, part: Span, whole: Span) -> Option<i128> {
+        prorate(amount, self.on_the_wall(whole), self.on_the_wall(part), Convention::Actual).ok()
+    }
+
     /// Days since 1970 of the day that an instant lies in.
     pub(crate) fn day_of(&self, at: i64) -> i32 {
-        self.local(at).and_then(|local| number(local.date())).unwrap_or_default()
+        local_day(at, self.time_zone)
     }
 
     fn local(&self, at: i64) -> Option<NaiveDateTime> {
