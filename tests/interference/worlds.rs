@@ -93,9 +93,9 @@ fn acme<'a>(cost: [&'a str; 3]) -> Vec<Line<'a>> {
         line("vm-1", "M1", "120", cost[0], r#"{"team": "red"}"#),
         line("vm-2", "M2", "80.5", cost[1], r#"{"team": "blue", "n": "1"}"#),
         Line { service: "Storage", service_category: "Storage", unit: "GB", ..line("disk", "S1", "7.25", cost[2], "") },
-        // A month, cut wherever terms change above: each day is 2 at list price.
+        // A month, cut wherever terms change above; a day of it does not come out even at 18 digits.
         Line { list: "62", resource: "plan", sku: "M2", ..Line::october("a-acme", "31") },
-        Line { list: "31", resource: "plan", sku: "M3", ..Line::october("a-acme", "31") },
+        Line { list: "100.000000000000000007", resource: "plan", sku: "M3", ..Line::october("a-acme", "33.33") },
     ]
 }
 

@@ -101,7 +101,7 @@ static NODES: RefTable = RefTable {
             "fx_policy",
             RefType::Text,
             "market",
-            "Source of the FX rates that convert its seller's cost to its currency.",
+            "Source of the FX rates that convert its seller's cost to its currency: market, provider, fixed, or any other.",
         ),
         defaulted(
             "rounding_mode",
@@ -254,6 +254,13 @@ static RATE_CARD_VERSIONS: RefTable = RefTable {
         ),
         optional("base_card_id", "A card of the same seller whose rules it inherits."),
         column("base_version", RefType::Int, true, "The version of that card."),
+        column(
+            "rounding_digits",
+            RefType::Int,
+            true,
+            "Digits after the point to which the price of each charge is rounded, 0 to 18; null: 18, as all amounts.",
+        ),
+        optional("rounding_mode", "How it is rounded to these digits: half_even (also null), half_up, down or up."),
     ],
     key: &["card_id", "version"],
     comment: "One version of a rate card and when it applies; only active versions price.",
@@ -415,7 +422,10 @@ static FX_RATES: RefTable = RefTable {
     name: "fx_rates",
     columns: &[
         required("fx_rate_id", "The rate's name, kept on what it priced."),
-        required("source", "Where it is from; a node's fx_policy names it."),
+        required(
+            "source",
+            "Where it is from; a node's fx_policy names it. fixed/NODE comes before fixed, provider/PROVIDER before provider.",
+        ),
         required("base_currency", "One unit of this currency ..."),
         required("quote_currency", "... costs `rate` units of this one."),
         column("valid_from", RefType::Instant, false, "From this instant, until the next rate of the pair and source."),

@@ -181,8 +181,8 @@ async fn load_reference(admin: &Session) -> Result<(), Error> {
             admin.sql(&format!("call submit('rate_card_version', '{card}/{version}', 'demo terms')")).await?;
         }
     }
-    let notices = admin.take_notices();
-    println!("  rate card versions: {} active", notices.len());
+    let active = admin.take_notices().iter().filter(|notice| notice.text.ends_with(" is active")).count();
+    println!("  rate card versions: {active} active");
     for line in USERS.lines().skip(1) {
         let fields: Vec<&str> = line.split(',').collect();
         let [login, node, role] = fields.as_slice() else { continue };

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use hashbrown::{HashMap, HashSet};
+use ratehouse_udfs::decimal::Rounding;
 
 use super::facts::{RefFacts, RuleRow, VersionRow};
 use super::method::Method;
@@ -32,6 +33,8 @@ pub(crate) struct Version {
     /// Rows of the rules, its base's included; none when the base is missing or leads back here.
     rows: Option<Vec<usize>>,
     pub(crate) has_bands: bool,
+    /// How prices are rounded.
+    pub(crate) rounding: Option<(Rounding, u8)>,
     /// Whether it has rules that are charges of their own.
     has_own_rules: bool,
     table: OnceLock<Option<RuleTable>>,
@@ -76,6 +79,7 @@ impl Cards {
                 currency: card.currency.clone(),
                 rows,
                 has_bands,
+                rounding: row.rounding,
                 has_own_rules,
                 table: OnceLock::new(),
             });
@@ -155,6 +159,13 @@ fn timeline(entries: &[(Span, usize)]) -> Vec<(Span, Held)> {
             _ => (span, Held::Several),
         })
         .collect()
+}
+
+/// The rules of a version, its own and those that it inherits; none where it or a base of it does not exist.
+pub(crate) fn effective_rules<'a>(facts: &'a RefFacts, card: &str, version: i64) -> Option<Vec<&'a RuleRow>> {
+    let row = facts.rate_card_versions.iter().find(|row| row.card_id == card && row.version == version)?;
+    let rows = Inheritance::of(facts).rows(row)?;
+    Some(rows.into_iter().map(|at| &facts.rate_rules[at]).collect())
 }
 
 /// Who inherits from whom.

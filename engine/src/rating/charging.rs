@@ -26,6 +26,8 @@ pub(crate) struct Charging {
     pub(crate) tally: Tally,
     pub(crate) rollups: Option<RollUps>,
     previous: Previous,
+    /// What was shared out of the stretches before, as a whole.
+    wholes: Previous,
     /// What the stretch before, of the same row, had shared out.
     shared: Option<Shared>,
 }
@@ -81,20 +83,29 @@ impl From<ArithmeticError> for Failure {
 
 impl Charging {
     pub(crate) fn new(lanes: Lanes, pricer: Pricer, rollups: Option<RollUps>) -> Self {
-        Self { lanes, pricer, tally: Tally::default(), rollups, previous: Previous::default(), shared: None }
+        Self {
+            lanes,
+            pricer,
+            tally: Tally::default(),
+            rollups,
+            previous: Previous::default(),
+            wholes: Previous::default(),
+            shared: None,
+        }
     }
 
     /// Another batch begins.
     pub(crate) fn open(&mut self) {
         self.previous.forget();
+        self.wholes.forget();
         self.shared = None;
     }
 
     /// Prices a stretch that one node owns.
     #[inline]
     pub(crate) fn charge(&mut self, sink: &mut Sink<'_>, cut: &Cut, portion: &Portion<'_>) -> Result<(), Failure> {
+        self.price(cut, portion, 0, &[])?;
         let lane = self.lanes.get(cut.lane);
-        self.pricer.price(lane, portion)?;
         let fate = if lane.is_unallocated { Fate::Unallocated } else { Fate::Direct };
         self.emit(sink, cut, portion, &Mark::of(fate), cut.number == 0)
     }
@@ -108,9 +119,9 @@ impl Charging {
         (origin, above): (Origin, &[Step]),
     ) -> Result<(), Failure> {
         if above.last().is_some_and(|sale| sale.outcome.goes_on()) {
-            self.pricer.go_on(self.lanes.get(cut.lane), portion, above)?;
+            self.price(cut, portion, 0, above)?;
         } else {
-            self.pricer.steps = above.to_vec();
+            self.pricer.stay(above);
         }
         let mark = Mark { origin, above: above.len(), ..Mark::of(Fate::Direct) };
         self.emit(sink, cut, portion, &mark, true)
@@ -150,8 +161,10 @@ impl Charging {
         (until_now, is_first): (&mut UntilNow, &mut bool),
     ) -> Result<(), Failure> {
         let cut = &Cut { lane: division.lane, ..*cut };
+        // What is shared out goes on as a whole, too, whatever becomes of its parts.
+        let whole_salt = division.own.salt;
+        self.price_whole(cut, portion, whole_salt, above.steps)?;
         let lane = self.lanes.get(division.lane);
-        self.pricer.go_on(lane, portion, above.steps)?;
         let mut rest = Whole { amounts: portion.amounts, steps: self.pricer.steps.clone() };
         let arrives = portion.amounts.billed.is_some()
             && rest.steps.len() == lane.edges.len()
@@ -185,8 +198,9 @@ impl Charging {
             let portion = Portion { amounts: part.amounts, ..*portion };
             match taker {
                 Taker::Lane(lane) => {
-                    self.pricer.go_on(self.lanes.get(*lane), &portion, &part.steps)?;
-                    self.emit(sink, &Cut { lane: *lane, ..*cut }, &portion, &mark, std::mem::take(is_first))?;
+                    let cut = &Cut { lane: *lane, ..*cut };
+                    self.price(cut, &portion, mark.salt, &part.steps)?;
+                    self.emit(sink, cut, &portion, &mark, std::mem::take(is_first))?;
                 }
                 Taker::Division(division) => {
                     let above = Inherited { steps: &part.steps, mark, is_guess };
@@ -196,10 +210,25 @@ impl Charging {
         }
         if own != 0 || shares.is_empty() || !rest.is_nothing() {
             let portion = Portion { amounts: rest.amounts, ..*portion };
-            self.pricer.steps = rest.steps;
+            self.pricer.stay(&rest.steps);
             let mark = Mark { salt: division.own.salt, ..mark };
             self.emit(sink, cut, &portion, &mark, std::mem::take(is_first))?;
         }
+        Ok(())
+    }
+
+    /// Prices a stretch below the edges on which it has its steps already, after the stretches of the row before it.
+    #[inline]
+    fn price(&mut self, cut: &Cut, portion: &Portion<'_>, salt: u64, above: &[Step]) -> Result<(), Overflow> {
+        let Self { lanes, pricer, previous, .. } = self;
+        price_after(previous, (lanes, pricer), (cut, portion), salt, above)
+    }
+
+    /// The same for what is shared out further down, which is no charge.
+    fn price_whole(&mut self, cut: &Cut, portion: &Portion<'_>, salt: u64, above: &[Step]) -> Result<(), Overflow> {
+        let Self { lanes, pricer, wholes, .. } = self;
+        price_after(wholes, (lanes, pricer), (cut, portion), salt, above)?;
+        wholes.followed_by(cut, salt, lanes, (&pricer.steps, &pricer.runs));
         Ok(())
     }
 
@@ -248,7 +277,7 @@ impl Charging {
         let Some(output) = &mut sink.output else { return Ok(()) };
         let lane = self.lanes.get(cut.lane);
         let steps = &self.pricer.steps;
-        let continuity = self.previous.followed_by(cut, mark.salt, &self.lanes, steps);
+        let continuity = self.previous.followed_by(cut, mark.salt, &self.lanes, (steps, &self.pricer.runs));
         output.push(continuity, (cut, lane), (&portion.amounts, steps), mark);
         let spot = RowPlace { slice: portion.slice, owner: lane.owner_place };
         self.tally.add(spot, mark, is_first, &portion.amounts, steps);
@@ -260,6 +289,27 @@ impl Charging {
         }
         Ok(())
     }
+}
+
+#[inline]
+fn price_after(
+    previous: &Previous,
+    (lanes, pricer): (&Lanes, &mut Pricer),
+    (cut, portion): (&Cut, &Portion<'_>),
+    salt: u64,
+    above: &[Step],
+) -> Result<(), Overflow> {
+    let lane = lanes.get(cut.lane);
+    pricer.before.clear();
+    if cut.number > 0 {
+        // Which rules price it decides what came before it, and that decides its prices.
+        pricer.is_probe = true;
+        let probed = pricer.go_on(lane, portion, above);
+        pricer.is_probe = false;
+        probed?;
+        pricer.before = previous.runs_before(cut, salt, lanes, &pricer.steps);
+    }
+    pricer.go_on(lane, portion, above)
 }
 
 /// What a pool further up has made of a stretch.
@@ -285,19 +335,9 @@ impl Whole {
     }
 
     fn map(&self, of: impl Fn(i128) -> Result<i128, ArithmeticError>) -> Result<Self, ArithmeticError> {
-        let of = |amount: Option<i128>| amount.map(&of).transpose();
-        let amounts = &self.amounts;
-        let steps = self.steps.iter().map(|step| Ok(Step { price: of(step.price)?, ..*step }));
-        Ok(Self {
-            amounts: Amounts {
-                billed: of(amounts.billed)?,
-                contracted: of(amounts.contracted)?,
-                effective: of(amounts.effective)?,
-                list: of(amounts.list)?,
-                quantity: of(amounts.quantity)?,
-            },
-            steps: steps.collect::<Result<_, ArithmeticError>>()?,
-        })
+        let amounts = self.amounts.map(&of)?;
+        let steps = self.steps.iter().map(|step| Ok(Step { price: step.price.map(&of).transpose()?, ..*step }));
+        Ok(Self { amounts, steps: steps.collect::<Result<_, ArithmeticError>>()? })
     }
 
     /// Its amounts, paired with those of another; steps from the lowest up, whose place is the same wherever the owner stands.

@@ -1,6 +1,7 @@
 //! Reference rows as types: parsed once, never checked again.
 
 use chrono_tz::Tz;
+use ratehouse_udfs::decimal::Rounding;
 use ratehouse_udfs::money::Convention;
 
 use super::span::Span;
@@ -239,6 +240,8 @@ pub struct VersionRow {
     pub is_active: bool,
     /// The version whose rules it inherits.
     pub base: Option<(String, i64)>,
+    /// How its prices are rounded, and to how many digits after the point; none as all amounts.
+    pub rounding: Option<(Rounding, u8)>,
 }
 
 /// A row of `ref.rate_rules`.
@@ -291,13 +294,8 @@ pub struct RuleRow {
 impl RuleRow {
     /// Whether it makes charges of its own instead of pricing others.
     pub fn is_own(&self) -> bool {
-        is_own_method(&self.method)
+        matches!(self.method.as_str(), FLAT | MINIMUM)
     }
-}
-
-/// Whether rules of a method make charges of their own.
-pub fn is_own_method(method: &str) -> bool {
-    matches!(method, FLAT | MINIMUM)
 }
 
 /// The method of a rule that bills its value each month.

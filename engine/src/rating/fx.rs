@@ -1,4 +1,8 @@
 //! Exchange rates: the latest at or before a date, direct before inverse, never crossed.
+//!
+//! A node's policy names the source of its rates. Two policies have sources that are more particular than their own name, and
+//! are asked first: `fixed` those agreed with the node, `fixed/NODE`; `provider` those of the provider whose charge it is,
+//! `provider/PROVIDER`.
 
 use hashbrown::HashMap;
 use ratehouse_udfs::decimal::{ArithmeticError, ONE, Rounding, mul_div_round};
@@ -13,11 +17,51 @@ struct Rate {
     fx_rate_id: String,
 }
 
-/// The rates of one source between two currencies, both ways.
+/// The rates between two currencies, both ways, of the sources that are asked one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pair {
+pub(crate) struct Pair([BothWays; 2]);
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct BothWays {
     direct: Option<usize>,
     inverse: Option<usize>,
+}
+
+/// Rates agreed with a node.
+const FIXED: &str = "fixed";
+/// Rates that providers state.
+const PROVIDER: &str = "provider";
+
+/// What a policy's more particular source is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Particular {
+    /// There is none: the policy is the source.
+    Nothing,
+    /// The buyer.
+    Buyer,
+    /// The provider of the charge.
+    Provider,
+}
+
+impl Particular {
+    pub(crate) fn of(policy: &str) -> Self {
+        match policy {
+            FIXED => Self::Buyer,
+            PROVIDER => Self::Provider,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// Whether a node with a policy may convert by the rates of a source.
+pub(crate) fn is_source_of(source: &str, policy: &str, node_id: &str) -> bool {
+    let particular = || match (Particular::of(policy), source.strip_prefix(policy).and_then(|of| of.strip_prefix('/')))
+    {
+        (Particular::Buyer, Some(of)) => of == node_id,
+        (Particular::Provider, Some(_)) => true,
+        (Particular::Nothing, _) | (_, None) => false,
+    };
+    source == policy || particular()
 }
 
 /// A rate and which way it is applied.
@@ -67,12 +111,17 @@ impl FxRates {
         own
     }
 
-    pub(crate) fn pair(&self, source: &str, from: &str, to: &str) -> Pair {
-        let find = |base: &str, quote: &str| {
-            let key = (source.to_owned(), base.to_owned(), quote.to_owned());
-            self.index.get(&key).copied()
+    /// The rates of a policy; `of` is the name of what its more particular source is about.
+    pub(crate) fn pair(&self, policy: &str, of: Option<&str>, (from, to): (&str, &str)) -> Pair {
+        let both_ways = |source: &str| {
+            let find = |base: &str, quote: &str| {
+                let key = (source.to_owned(), base.to_owned(), quote.to_owned());
+                self.index.get(&key).copied()
+            };
+            BothWays { direct: find(from, to), inverse: find(to, from) }
         };
-        Pair { direct: find(from, to), inverse: find(to, from) }
+        let particular = of.map(|of| both_ways(&format!("{policy}/{of}")));
+        Pair([particular.unwrap_or_default(), both_ways(policy)])
     }
 
     /// The rate of a pair on the UTC date of an instant.
@@ -84,7 +133,8 @@ impl FxRates {
             let found = &list[next.checked_sub(1)?];
             Some(Conversion { rate: found.rate, divides, fx_rate_id: &found.fx_rate_id })
         };
-        latest(pair.direct, false).or_else(|| latest(pair.inverse, true))
+        let mut sources = pair.0.into_iter();
+        sources.find_map(|source| latest(source.direct, false).or_else(|| latest(source.inverse, true)))
     }
 
     /// The rate of that name, scale 18: quote units for one base unit.
@@ -95,6 +145,6 @@ impl FxRates {
     /// The rate of a source that converts one currency to another on the UTC date of an instant
     /// (microseconds); none when there is no rate of that pair yet.
     pub fn find(&self, source: &str, from: &str, to: &str, at: i64) -> Option<Conversion<'_>> {
-        self.on(self.pair(source, from, to), at)
+        self.on(self.pair(source, None, (from, to)), at)
     }
 }

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 
 use super::book::RateBook;
 use super::cards::Held;
+use super::fx::Particular;
 use super::places::Places;
 use super::policies::EdgePolicies;
 use super::span::{Span, holds_at};
@@ -28,8 +29,10 @@ pub(crate) struct Edge {
     pub(crate) currency: u32,
     /// The seller's currency; null on the root's edges, where the row says it.
     pub(crate) seller_currency: u32,
-    /// The source of the buyer's FX rates.
-    pub(crate) fx_source: u32,
+    /// The buyer's FX policy.
+    pub(crate) fx_policy: u32,
+    /// What its more particular source is about.
+    pub(crate) fx_of: Particular,
 }
 
 /// A path with its edges.
@@ -152,7 +155,8 @@ fn build(book: &RateBook, texts: &Texts, places: &Places, owner: Option<NodeInde
                 1 => NULL,
                 _ => texts.number(&rows[position - 1].currency),
             },
-            fx_source: texts.number(&rows[position].fx_policy),
+            fx_policy: texts.number(&rows[position].fx_policy),
+            fx_of: Particular::of(&rows[position].fx_policy),
         });
     }
     let path = tree.path_text(&nodes);

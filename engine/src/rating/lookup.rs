@@ -143,6 +143,8 @@ impl Lookup<'_> {
             None if edge.seller_currency != NULL => edge.seller_currency,
             None => self.root_currency(),
         };
+        let provider = question.texts.iter().find(|(dimension, _)| *dimension == Dimension::Provider);
+        let provider = provider.map_or(NULL, |(_, text)| run.values.number(text));
         let portion = Portion {
             values: Values {
                 numbers: &numbers,
@@ -157,11 +159,11 @@ impl Lookup<'_> {
             start: question.at,
             // Only names the counter, which counts nothing else.
             period: i32::try_from(question.at.div_euclid(DAY_US)).unwrap_or_default(),
-            account: [NULL; 3],
+            account: [provider, NULL, NULL],
             slice: 0,
         };
         let cost = Amount { value: amounts.effective, currency };
-        let scene = Scene { book, lane, edge, is_root: lane.edges.len() == 1, portion: &portion, cost };
+        let scene = Scene { book, lane, edge, at: lane.edges.len() - 1, portion: &portion, cost };
         let step = Pricer::new(run, Totals::Alone).on_edge(&scene).map_err(|_| PriceOverflow)?;
         let speaks = step.rule != NULL || step.reason.is_some();
         let terms = EdgeTerms {

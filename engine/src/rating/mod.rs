@@ -33,6 +33,7 @@ mod policies;
 mod pools;
 mod portion;
 mod portions;
+mod precedence;
 mod price;
 mod rater;
 mod reader;
@@ -59,10 +60,11 @@ pub use error::RatingError;
 pub use facts::{
     AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, DriverRow, FxRow, LicenceRow,
     NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TagPolicyRow, TimeEntryRow,
-    VersionRow, is_own_method,
+    VersionRow,
 };
 pub(crate) use functions::tags_of;
 pub use functions::{fx, rule_tags};
+pub(crate) use fx::is_source_of;
 pub use fx::{Conversion, FxRates};
 pub(crate) use lookup::{AppliedRule, EdgeTerms, Question};
 pub use operator::{PricedUsage, RateExec};
@@ -70,6 +72,7 @@ pub use outcome::{Origin, Outcome, Reason};
 pub use own::{Floor, OWN_SOURCE, OwnRow, rate_own};
 pub use pipeline::{ChargeSink, Counted, RatingOptions, RatingOutcome, count, rate};
 pub use places::{Placement, Places, SliceName};
+pub(crate) use precedence::{Precedence, Silenced};
 pub use rater::{Rated, Rater};
 pub use run::RatingRun;
 pub use span::Span;

@@ -14,6 +14,31 @@ pub(crate) struct Amounts {
     pub(crate) quantity: Option<i128>,
 }
 
+impl Amounts {
+    pub(crate) fn map<E>(&self, of: impl Fn(i128) -> Result<i128, E>) -> Result<Self, E> {
+        let of = |amount: Option<i128>| amount.map(&of).transpose();
+        Ok(Self {
+            billed: of(self.billed)?,
+            contracted: of(self.contracted)?,
+            effective: of(self.effective)?,
+            list: of(self.list)?,
+            quantity: of(self.quantity)?,
+        })
+    }
+
+    /// The amounts less others; what these lack counts as nothing. Amounts have at most 38 digits, so that the differences fit.
+    pub(crate) fn less(&self, others: &Self) -> Self {
+        let less = |own: Option<i128>, other: Option<i128>| own.map(|own| own - other.unwrap_or_default());
+        Self {
+            billed: less(self.billed, others.billed),
+            contracted: less(self.contracted, others.contracted),
+            effective: less(self.effective, others.effective),
+            list: less(self.list, others.list),
+            quantity: less(self.quantity, others.quantity),
+        }
+    }
+}
+
 /// How a row stands to a commitment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Commitment {

@@ -5,6 +5,7 @@ use ratehouse_udfs::decimal::{ArithmeticError, Rounding, mul_div_round};
 use super::assemble::local_day;
 use super::lanes::{Edge, Lane, Lanes};
 use super::portion::{Amounts, Step};
+use super::price::Run;
 
 /// A row's stretch on one lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,7 @@ struct Charged {
     salt: u64,
     lane: usize,
     steps: Vec<Step>,
+    runs: Vec<Run>,
     date: i32,
 }
 
@@ -57,9 +59,43 @@ impl Previous {
         self.0.clear();
     }
 
+    /// The portion right before one, of the same share.
+    fn right_before(&self, cut: &Cut, salt: u64) -> Option<&Charged> {
+        self.0.iter().find(|held| held.row == cut.row && held.number + 1 == cut.number && held.salt == salt)
+    }
+
+    /// What came before a portion on each edge of its path, whose steps are known but for their prices.
+    pub(crate) fn runs_before(&self, cut: &Cut, salt: u64, lanes: &Lanes, steps: &[Step]) -> Vec<Run> {
+        let lane = lanes.get(cut.lane);
+        let mut runs = vec![Run::default(); steps.len()];
+        let Some(held) = self.right_before(cut, salt) else { return runs };
+        let held_lane = lanes.get(held.lane);
+        let alike = usize::try_from(nodes_alike((held_lane, &held.steps), (lane, steps))).unwrap_or_default();
+        // Counted from the owner up, where both paths are the same.
+        for up in 1..=alike {
+            let (Some(at), Some(held_at)) = (lane.edges.len().checked_sub(up), held_lane.edges.len().checked_sub(up))
+            else {
+                break;
+            };
+            if let (Some(own), Some(step), Some(held_step), Some(run)) =
+                (runs.get_mut(at), steps.get(at), held.steps.get(held_at), held.runs.get(held_at))
+                && step.rule == held_step.rule
+            {
+                *own = *run;
+            }
+        }
+        runs
+    }
+
     /// How a portion follows the one before it, of the same share; it takes its place.
     #[inline]
-    pub(crate) fn followed_by(&mut self, cut: &Cut, salt: u64, lanes: &Lanes, steps: &[Step]) -> Continuity {
+    pub(crate) fn followed_by(
+        &mut self,
+        cut: &Cut,
+        salt: u64,
+        lanes: &Lanes,
+        (steps, runs): (&[Step], &[Run]),
+    ) -> Continuity {
         let lane = lanes.get(cut.lane);
         let own_date = || local_day(cut.start, lane.time_zone);
         if cut.number == 0 && cut.is_last {
@@ -75,7 +111,8 @@ impl Previous {
             }
             None => (0, own_date()),
         };
-        let now = Charged { row: cut.row, number: cut.number, salt, lane: cut.lane, steps: steps.to_vec(), date };
+        let Cut { row, number, lane, .. } = *cut;
+        let now = Charged { row, number, salt, lane, steps: steps.to_vec(), runs: runs.to_vec(), date };
         match before {
             Some(held) => *held = now,
             None => self.0.push(now),
@@ -108,50 +145,34 @@ fn nodes_alike(one: (&Lane, &[Step]), other: (&Lane, &[Step])) -> i32 {
     count
 }
 
-/// Splits a row's amounts over its portions: each gets its share of the time, the last one what is left.
+/// Splits a row's amounts over its portions by time.
 ///
-/// Shares are rounded half-even to scale 18, so the parts add up to the whole exactly.
+/// A portion gets the row's share until its end, less that until its begin, both rounded half-even to scale 18: so the parts add up
+/// to the whole exactly, and several together are what one portion in their place would be.
 #[derive(Debug, Default)]
 pub(crate) struct Splitter {
     whole: Amounts,
-    left: Amounts,
+    /// What the portions before have.
+    before: Amounts,
 }
 
 impl Splitter {
-    /// The amounts of a portion. Portions of a row come in their order.
+    /// The amounts of a portion of a row that lasts from an instant for so long. Portions of a row come in their order.
     pub(crate) fn part(
         &mut self,
         cut: &Cut,
-        row_length: i64,
+        (row_start, row_length): (i64, i64),
         whole: impl FnOnce() -> Amounts,
     ) -> Result<Amounts, ArithmeticError> {
         if cut.number == 0 {
             self.whole = whole();
-            self.left = self.whole;
+            self.before = Amounts::default();
         }
-        if cut.is_last {
-            return Ok(self.left);
-        }
-        let length = i128::from(cut.end - cut.start);
-        let share = |amount: Option<i128>| {
-            amount.map(|a| mul_div_round(a, length, i128::from(row_length), Rounding::HalfEven)).transpose()
-        };
-        let part = Amounts {
-            billed: share(self.whole.billed)?,
-            contracted: share(self.whole.contracted)?,
-            effective: share(self.whole.effective)?,
-            list: share(self.whole.list)?,
-            quantity: share(self.whole.quantity)?,
-        };
-        let rest = |left: Option<i128>, taken: Option<i128>| Some(left? - taken?);
-        self.left = Amounts {
-            billed: rest(self.left.billed, part.billed),
-            contracted: rest(self.left.contracted, part.contracted),
-            effective: rest(self.left.effective, part.effective),
-            list: rest(self.left.list, part.list),
-            quantity: rest(self.left.quantity, part.quantity),
-        };
-        Ok(part)
+        let gone = i128::from(cut.end - row_start);
+        let share = |amount: i128| mul_div_round(amount, gone, i128::from(row_length), Rounding::HalfEven);
+        let until = if cut.is_last { self.whole } else { self.whole.map(share)? };
+        let before = std::mem::replace(&mut self.before, until);
+        Ok(until.less(&before))
     }
 }
 
@@ -160,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_add_up_and_the_last_takes_the_rest() {
+    fn parts_add_up_and_together_are_what_one_would_be() {
         let mut splitter = Splitter::default();
         let whole = Amounts { billed: Some(10), ..Amounts::default() };
         let cut = |number: i32, start: i64, end: i64| Cut {
@@ -172,11 +193,11 @@ mod tests {
             is_last: end == 3,
             division: None,
         };
-        // A third of 10 is 3 (3.33), twice; the last takes 4.
+        // Two thirds of 10 are 7 (6.67), a third is 3 (3.33): 3, then 7 less 3, then 10 less 7.
         let parts: Vec<Option<i128>> = [cut(0, 0, 1), cut(1, 1, 2), cut(2, 2, 3)]
             .iter()
-            .map(|cut| splitter.part(cut, 3, || whole).expect("in range").billed)
+            .map(|cut| splitter.part(cut, (0, 3), || whole).expect("in range").billed)
             .collect();
-        assert_eq!(parts, [Some(3), Some(3), Some(4)]);
+        assert_eq!(parts, [Some(3), Some(4), Some(3)]);
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use ratehouse_udfs::decimal::{ArithmeticError, ONE, POWERS_OF_TEN, Rounding, mul_div_round};
+use ratehouse_udfs::decimal::{ArithmeticError, ONE, POWERS_OF_TEN, Rounding, SCALE, div_round, mul_div_round};
 
 use super::bands::{Bands, Scope, TotalPrice};
 use super::book::RateBook;
 
 use super::counters::{BandTotals, Counted, Counter, CounterKey, name_of_pool};
-use super::fx::Pair;
+use super::fx::{Pair, Particular};
 use super::lanes::Lane;
 use super::method::{Base, Method};
 use super::outcome::{Outcome, Reason};
@@ -85,6 +85,17 @@ pub(crate) enum PoolTotal {
     Counting,
 }
 
+/// What the stretches of a row have come to on one edge, as long as its buyer sees no difference between them.
+///
+/// A price is not simply that of a stretch's own base: it is what all of them until now would cost as one, less what those before
+/// cost. So their sum, which is what the buyer sees, does not depend on where the row was cut by what the buyer may not know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// What the prices are made of: cost, list price or quantity.
+    base: i128,
+    price: i128,
+}
+
 /// Prices portions; each worker has one.
 #[derive(Debug)]
 pub(crate) struct Pricer {
@@ -95,11 +106,20 @@ pub(crate) struct Pricer {
     pub(crate) totals: Totals,
     total_prices: HashMap<CounterKey, TotalPrice>,
     rule_texts: Vec<Vec<u32>>,
-    pairs: HashMap<[u32; 3], Pair>,
+    /// By policy, what its more particular source is about, and the currencies.
+    pairs: HashMap<(u32, Option<usize>, [u32; 2]), Pair>,
     rate_texts: HashMap<String, u32>,
     /// The steps of the portion priced last, from position 1.
     pub(crate) steps: Vec<Step>,
-    /// Whether some of them wait for a total that is only being counted.
+    /// What was priced until now on the edges of those steps, with what came before.
+    pub(crate) runs: Vec<Run>,
+    /// What came before the portion that is priced next, by edge; an edge that it lacks has nothing before.
+    pub(crate) before: Vec<Run>,
+    /// The one of the edge that is being priced.
+    run: Run,
+    /// Whether quantities are left uncounted, because the portion is priced once more.
+    pub(crate) is_probe: bool,
+    /// Whether some of the steps wait for a total that is only being counted.
     pub(crate) is_guess: bool,
     pool_totals: HashMap<(PoolIndex, i32), i128>,
 }
@@ -116,23 +136,29 @@ impl Pricer {
             pairs: HashMap::new(),
             rate_texts: HashMap::new(),
             steps: Vec::new(),
+            runs: Vec::new(),
+            before: Vec::new(),
+            run: Run::default(),
+            is_probe: false,
             is_guess: false,
             pool_totals: HashMap::new(),
         }
     }
 
-    /// Prices a portion on every edge of its lane into `steps`; ends after an edge below which it
-    /// does not exist.
-    #[inline]
-    pub(crate) fn price(&mut self, lane: &Lane, portion: &Portion<'_>) -> Result<(), Overflow> {
-        self.go_on(lane, portion, &[])
+    /// Leaves a portion with the steps that it has.
+    pub(crate) fn stay(&mut self, steps: &[Step]) {
+        self.steps.clear();
+        self.steps.extend_from_slice(steps);
+        self.runs.clear();
+        self.runs.resize(steps.len(), Run::default());
     }
 
-    /// The same below edges on which it has its steps already.
+    /// Prices a portion on every edge of its lane into `steps`, below those on which it has its steps already; ends after an edge
+    /// below which it does not exist.
+    #[inline]
     pub(crate) fn go_on(&mut self, lane: &Lane, portion: &Portion<'_>, above: &[Step]) -> Result<(), Overflow> {
         self.is_guess = false;
-        self.steps.clear();
-        self.steps.extend_from_slice(above);
+        self.stay(above);
         // What the root does not pay for has no price further down.
         if above.is_empty() && portion.amounts.billed.is_none() {
             return Ok(());
@@ -143,10 +169,10 @@ impl Pricer {
             Some(step) => Amount { value: step.price, currency: lane.edges[above.len() - 1].currency },
         };
         for (at, edge) in lane.edges.iter().enumerate().skip(above.len()) {
-            let is_root = at == 0;
-            let scene = Scene { book: &book, lane, edge, is_root, portion, cost };
+            let scene = Scene { book: &book, lane, edge, at, portion, cost };
             let step = self.on_edge(&scene).map_err(|rule| Overflow { edge: at + 1, rule })?;
             self.steps.push(step);
+            self.runs.push(std::mem::take(&mut self.run));
             if !step.outcome.goes_on() {
                 break;
             }
@@ -167,7 +193,7 @@ impl Pricer {
 
     fn step(&mut self, scene: &Scene<'_>) -> Result<Step, Stop> {
         let portion = scene.portion;
-        if scene.is_root && portion.commitment == Commitment::Retained {
+        if scene.at == 0 && portion.commitment == Commitment::Retained {
             return Ok(Step::RETAINED);
         }
         let found = scene.find_rule();
@@ -206,8 +232,28 @@ impl Pricer {
     }
 
     fn pass(&mut self, scene: &Scene<'_>, outcome: Outcome) -> Result<Step, Stop> {
-        let (price, fx_rate) = self.convert(scene, scene.cost)?;
+        let cost = scene.cost.value.ok_or(Reason::NoBase)?;
+        let (price, fx_rate) = self.go_on_from(scene, cost, NULL, |own, cost| {
+            own.convert(scene, Amount { value: Some(cost), ..scene.cost })
+        })?;
         Ok(Step { price: Some(price), outcome, rule: NULL, fx_rate, reason: None })
+    }
+
+    /// The price of a base after what came before on its edge.
+    #[inline]
+    fn go_on_from(
+        &mut self,
+        scene: &Scene<'_>,
+        base: i128,
+        rule: u32,
+        price_of: impl FnOnce(&mut Self, i128) -> Result<(i128, u32), Stop>,
+    ) -> Result<(i128, u32), Stop> {
+        let before = self.before.get(scene.at).copied().unwrap_or_default();
+        let base = before.base.checked_add(base).ok_or(Stop::Overflow(rule))?;
+        let (price, fx_rate) = price_of(self, base)?;
+        self.run = Run { base, price };
+        let now = price.checked_sub(before.price).ok_or(ArithmeticError::Overflow);
+        Ok((within(now).ok_or(Stop::Overflow(rule))?, fx_rate))
     }
 
     fn by_rule(
@@ -250,33 +296,48 @@ impl Pricer {
         }
         let overflow = Stop::Overflow(own.text);
         let quantity = || scene.portion.amounts.quantity.ok_or(Reason::NoQuantity);
+        let rounding = scene.book.cards.versions[own.version].rounding;
+        let rounded = |price: Result<i128, ArithmeticError>| {
+            let price = match rounding {
+                None => price,
+                Some(rounding) => price.and_then(|price| round_to(price, rounding)),
+            };
+            within(price).ok_or(overflow)
+        };
         match &rule.method {
             Method::Factor { factor, base } => {
-                let amount = scene.base(own.base.unwrap_or(*base))?;
-                let (converted, fx_rate) = self.convert(scene, amount)?;
-                let price = within(factor.apply(converted)).ok_or(overflow)?;
-                Ok((price, fx_rate))
+                let Amount { value, currency } = scene.base(own.base.unwrap_or(*base))?;
+                let value = value.ok_or(Reason::NoBase)?;
+                self.go_on_from(scene, value, own.text, |this, value| {
+                    let (converted, fx_rate) = this.convert(scene, Amount { value: Some(value), currency })?;
+                    Ok((rounded(factor.apply(converted))?, fx_rate))
+                })
             }
-            Method::UnitPrice(price) => {
-                let product = mul_div_round(*price, quantity()?, ONE, Rounding::HalfEven);
-                Ok((within(product).ok_or(overflow)?, NULL))
-            }
+            Method::UnitPrice(price) => self.go_on_from(scene, quantity()?, own.text, |_, quantity| {
+                Ok((rounded(mul_div_round(*price, quantity, ONE, Rounding::HalfEven))?, NULL))
+            }),
             Method::Zero => Ok((0, NULL)),
             Method::Broken => Err(Reason::BrokenRule.into()),
             Method::Bands { bands, scope } => {
-                let price = self.by_bands(scene, own, (bands, *scope), quantity()?)?;
-                Ok((price, NULL))
+                let quantity = quantity()?;
+                let total = self.total_by_bands(scene, own, (bands, *scope), quantity)?;
+                self.go_on_from(scene, quantity, own.text, |_, quantity| {
+                    let Some(total) = total else { return Ok((0, NULL)) };
+                    let part = total.part(quantity).map_err(|_| Stop::Overflow(own.text))?;
+                    Ok((rounded(Ok(part.ok_or(Reason::Bands)?))?, NULL))
+                })
             }
         }
     }
 
-    fn by_bands(
+    /// What the total that a portion counts for costs; none while that is only being counted.
+    fn total_by_bands(
         &mut self,
         scene: &Scene<'_>,
         own: &OwnRule<'_>,
         (bands, scope): (&Bands, Scope),
         quantity: i128,
-    ) -> Result<i128, Stop> {
+    ) -> Result<Option<TotalPrice>, Stop> {
         let key = CounterKey {
             seller: scene.edge.seller,
             buyer: scene.edge.buyer,
@@ -286,7 +347,9 @@ impl Pricer {
             scope: Counted::of(scope, scene.lane, scene.portion.account),
         };
         let overflow = |_| Stop::Overflow(own.text);
-        if let Totals::Counting(counts) = &mut self.totals {
+        if let Totals::Counting(counts) = &mut self.totals
+            && !self.is_probe
+        {
             let counted = counts.add(scene.portion.slice, Counter::Band(key), quantity);
             counted.ok_or(Stop::Overflow(own.text))?;
         }
@@ -294,15 +357,13 @@ impl Pricer {
             Totals::Alone => bands.price_total(quantity).map(Some),
             Totals::Counting(_) | Totals::Known(_) => self.total_price(scene.book, key, own.rule, bands),
         };
-        let total = match total.map_err(overflow)? {
+        match total.map_err(overflow)? {
             None if matches!(self.totals, Totals::Counting(_)) => {
                 self.is_guess = true;
-                return Ok(0);
+                Ok(None)
             }
-            total => total.ok_or(Reason::Bands)?,
-        };
-        let part = total.part(quantity).map_err(overflow)?;
-        within(Ok(part.ok_or(Reason::Bands)?)).ok_or(Stop::Overflow(own.text))
+            total => Ok(Some(total.ok_or(Reason::Bands)?)),
+        }
     }
 
     fn total_price(
@@ -374,12 +435,25 @@ impl Pricer {
         if amount.currency == edge.currency {
             return Ok((value, NULL));
         }
-        let key = [edge.fx_source, amount.currency, edge.currency];
+        let provider = scene.portion.account[0];
+        let of = match edge.fx_of {
+            Particular::Nothing => None,
+            Particular::Buyer => Some(edge.buyer),
+            Particular::Provider => usize::try_from(provider).ok(),
+        };
+        let key = (edge.fx_policy, of, [amount.currency, edge.currency]);
         let pair = match self.pairs.get(&key) {
             Some(pair) => *pair,
             None => {
-                let [source, from, to] = key.map(|number| self.texts.text(number));
-                let pair = scene.book.fx.pair(&source, &from, &to);
+                let [policy, from, to] = [key.0, key.2[0], key.2[1]].map(|number| self.texts.text(number));
+                let stated =
+                    (edge.fx_of == Particular::Provider && provider != NULL).then(|| self.values.text(provider));
+                let of = match edge.fx_of {
+                    Particular::Nothing => None,
+                    Particular::Buyer => Some(scene.book.tree.name(edge.buyer)),
+                    Particular::Provider => stated.as_deref(),
+                };
+                let pair = scene.book.fx.pair(&policy, of, (&from, &to));
                 self.pairs.insert(key, pair);
                 pair
             }
@@ -412,6 +486,12 @@ impl Pricer {
         known[at] = number;
         number
     }
+}
+
+/// An amount rounded to so many digits after the point, by a mode.
+fn round_to(amount: i128, (mode, digits): (Rounding, u8)) -> Result<i128, ArithmeticError> {
+    let unit = POWERS_OF_TEN[usize::from(SCALE.unsigned_abs().saturating_sub(digits))];
+    div_round(amount, unit, mode)?.checked_mul(unit).ok_or(ArithmeticError::Overflow)
 }
 
 /// Passes a result of at most 38 digits.

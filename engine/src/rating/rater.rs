@@ -153,8 +153,8 @@ impl Rater {
             let amounts = match (cut.number, cut.is_last) {
                 (0, true) => money.at(row),
                 _ => {
-                    let length = facts.end.value(row) - facts.start.value(row);
-                    let whole = splitter.part(cut, length, || money.at(row));
+                    let start = facts.start.value(row);
+                    let whole = splitter.part(cut, (start, facts.end.value(row) - start), || money.at(row));
                     whole.map_err(|_| overflow(&facts, row, 0, "proration"))?
                 }
             };

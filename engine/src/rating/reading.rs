@@ -1,6 +1,6 @@
 //! Reads reference rows from the catalog into the types of `facts`.
 
-use ratehouse_udfs::decimal::parse_decimal;
+use ratehouse_udfs::decimal::{Rounding, parse_decimal};
 use ratehouse_udfs::tags::TagPolicy;
 
 use super::error::RatingError;
@@ -227,7 +227,16 @@ pub(super) fn version(cells: &Cells<'_>) -> Result<VersionRow, RatingError> {
         valid: cells.span()?,
         is_active: cells.text("status")? == "active",
         base,
+        rounding: rounding(cells)?,
     })
+}
+
+fn rounding(cells: &Cells<'_>) -> Result<Option<(Rounding, u8)>, RatingError> {
+    let Some(digits) = cells.optional_int("rounding_digits") else { return Ok(None) };
+    let digits = u8::try_from(digits).map_err(|_| cells.wrong("rounding_digits", "a number of digits"))?;
+    let mode = cells.optional("rounding_mode").map(|mode| mode.parse()).transpose();
+    let mode = mode.map_err(|_| cells.wrong("rounding_mode", "a rounding mode"))?;
+    Ok(Some((mode.unwrap_or_default(), digits)))
 }
 
 pub(super) fn rule(cells: &Cells<'_>) -> Result<RuleRow, RatingError> {

@@ -27,7 +27,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) book: &'a RateBook,
     pub(crate) lane: &'a Lane,
     pub(crate) edge: &'a Edge,
-    pub(crate) is_root: bool,
+    /// Its place in the path, the root's edge first.
+    pub(crate) at: usize,
     pub(crate) portion: &'a Portion<'a>,
     pub(crate) cost: Amount,
 }
@@ -58,7 +59,7 @@ impl<'a> Scene<'a> {
         let own = match base {
             Base::Cost => return Ok(self.cost),
             Base::List => amounts.list,
-            _ if !self.is_root => return Err(Reason::NoBase),
+            _ if self.at != 0 => return Err(Reason::NoBase),
             Base::Billed => amounts.billed,
             Base::Contracted => amounts.contracted,
             Base::Effective => amounts.effective,

@@ -11,6 +11,7 @@ use hashbrown::HashSet;
 
 use super::error::RatingError;
 use super::facts::{AttributionTarget, PoolMethod, RefFacts};
+use super::fx::is_source_of;
 use super::own::OWN_SOURCE;
 use super::reading::{self, Cells};
 use super::span::{DAY_US, Span};
@@ -309,7 +310,7 @@ fn of_rate<'a>(facts: &'a RefFacts, rate: &super::facts::FxRow) -> Vec<Reach<'a>
     let nodes: HashSet<Cow<'a, str>> = facts
         .nodes
         .iter()
-        .filter(|node| node.fx_policy == rate.source)
+        .filter(|node| is_source_of(&rate.source, &node.fx_policy, &node.node_id))
         .filter(|node| node.currency == rate.base_currency || node.currency == rate.quote_currency)
         .map(|node| Cow::Borrowed(node.node_id.as_str()))
         .collect();

@@ -484,6 +484,14 @@ fn versions(state: &State) -> Result<(), SessionError> {
             return Err(row.refuse("version must be 1 or more"));
         }
         row.one_of("status", &["draft", "pending", "active", "retired"])?;
+        row.one_of("rounding_mode", &ROUNDINGS)?;
+        match row.int("rounding_digits") {
+            None if row.text("rounding_mode").is_some() => {
+                return Err(row.refuse("rounding_mode needs rounding_digits"));
+            }
+            Some(digits) if !(0..=18).contains(&digits) => return Err(row.refuse("rounding_digits must be 0 to 18")),
+            Some(_) | None => {}
+        }
         match (row.text("base_card_id"), row.int("base_version")) {
             (None, None) => {}
             (Some(base), Some(version)) => {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{CatalogError, RefTable, SnapshotId, Tx};
+use crate::rating::is_source_of;
 
 /// One place a node has had, and when.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -215,13 +216,12 @@ impl Tree {
         self.nodes.get(node).is_none_or(|stretches| stretches.iter().all(|s| s.disclose_up))
     }
 
-    /// The sources of exchange rates that the nodes within `above` use.
-    pub fn fx_sources(&self, above: &str) -> BTreeSet<&str> {
-        self.nodes
-            .iter()
-            .filter(|(id, _)| self.is_within(id, above))
-            .flat_map(|(_, stretches)| stretches.iter().map(|s| s.fx_policy.as_str()))
-            .collect()
+    /// Whether a node within `above` may convert by the exchange rates of a source.
+    pub fn uses_rates_of(&self, source: &str, above: &str) -> bool {
+        let within = self.nodes.iter().filter(|(id, _)| self.is_within(id, above));
+        within
+            .flat_map(|(id, stretches)| stretches.iter().map(move |s| (id, s)))
+            .any(|(id, stretch)| is_source_of(source, &stretch.fx_policy, id))
     }
 
     /// Nodes that sell with invoices: distributors and resellers.

@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Session;
 use crate::catalog::{Change, Commit, RefRow, RefTable, Value};
 use crate::error::Error;
-use crate::rating::{RefChange, is_own_method};
+use crate::rating::{Precedence, RefChange, RefFacts, Silenced};
 use crate::reference::{Rows, check};
 use crate::security::SessionError;
 
 const KIND: &str = "rate_card_version";
+/// Rules that never price and are named one by one.
+const WARNINGS_MAX: usize = 20;
 
 /// A version as the procedures see it.
 struct Version {
@@ -42,16 +44,45 @@ impl Session {
     pub(super) fn submit(&self, kind: &str, object: &str, why: &str) -> Result<String, SessionError> {
         let version = self.version(kind, object)?;
         self.must_be(&version, "draft")?;
+        let facts = self.shared.core.catalog.read(|tx| {
+            let head = crate::catalog::head(tx)?;
+            Ok::<_, Error>(RefFacts::read(tx, head)?)
+        });
+        let facts = facts.map_err(Error::shown)?;
+        let precedence = Precedence::of(&facts, &version.card, version.number);
+        if let Some((one, other)) = precedence.as_ref().and_then(Precedence::ambiguous) {
+            let what = format!("rules \"{one}\" and \"{other}\" of {object} can match one row with equal priority");
+            return Err(
+                SessionError::violates(what).hint("give one of them a higher priority, or make it more specific")
+            );
+        }
         let state = self.reference_state()?;
-        no_ambiguous_rules(&state, &version)?;
         let needed = self.needed_roles(&state, &version);
         let status = if needed.is_empty() { "active" } else { "pending" };
         self.move_to(&version, status, "submit", why)?;
+        self.tell_precedence(object, precedence.as_ref());
         Ok(if needed.is_empty() {
             format!("{object} is active")
         } else {
             format!("{object} waits for approval by {}", needed.into_iter().collect::<Vec<_>>().join(" and "))
         })
+    }
+
+    /// Says in which order rules are asked, and warns of those that are never reached.
+    fn tell_precedence(&self, object: &str, precedence: Option<&Precedence<'_>>) {
+        let Some(precedence) = precedence else { return };
+        let order = precedence.to_string();
+        if !order.is_empty() {
+            self.notice(format!("the first rule of {object} that matches prices: {order}"));
+        }
+        let silenced = precedence.silenced();
+        for rule in silenced.iter().take(WARNINGS_MAX) {
+            let Silenced { rule_id, by } = rule;
+            self.warn("01000", &format!("rule \"{rule_id}\" of {object} never prices: \"{by}\" has a higher priority and matches whatever it matches"));
+        }
+        if let Some(more) = silenced.len().checked_sub(WARNINGS_MAX).filter(|more| *more > 0) {
+            self.warn("01000", &format!("{more} more rules of {object} never price"));
+        }
     }
 
     /// Approves a pending version; gives what is still missing.
@@ -247,51 +278,5 @@ fn record(
         0_i64.into(),
     ];
     commit.tx.execute("insert into approval values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", &values)?;
-    Ok(())
-}
-
-/// Two rules of equal priority whose dimensions are the same and whose values can match one row
-/// leave the price to chance: such a version is refused. Different values of one tag key never
-/// match the same row; different tag keys always can.
-fn no_ambiguous_rules(state: &BTreeMap<&'static str, Rows>, version: &Version) -> Result<(), SessionError> {
-    const DIMENSIONS: [&str; 10] = [
-        "priority",
-        "provider_name",
-        "service_category",
-        "service_name",
-        "sku_id",
-        "region_id",
-        "charge_category",
-        "pricing_category",
-        "resource_type",
-        "marketplace",
-    ];
-    let Some(table) = RefTable::named("rate_rules") else { return Ok(()) };
-    let own = state.get(table.name).into_iter().flat_map(|rows| rows.values()).filter(|row| {
-        row.first().and_then(Value::as_text) == Some(&version.card)
-            && row.get(1).and_then(Value::as_int) == Some(version.number)
-            // What are charges of their own price no rows.
-            && !table.position("method").and_then(|at| row.get(at)).and_then(Value::as_text).is_some_and(is_own_method)
-    });
-    // Rules that set the same dimensions to the same values, by their tag condition.
-    let mut groups: BTreeMap<Vec<&Value>, Vec<(&Value, &Value, &str)>> = BTreeMap::new();
-    for row in own {
-        let value = |name: &str| table.position(name).and_then(|at| row.get(at)).unwrap_or(&Value::Null);
-        let (key, tag_value) = (value("tag_key"), value("tag_value"));
-        let mut dimensions: Vec<&Value> = DIMENSIONS.iter().map(|name| value(name)).collect();
-        let set = |condition: &Value| if *condition == Value::Null { &Value::Null } else { &Value::Int(1) };
-        dimensions.extend([set(key), set(tag_value)]);
-        let rule = value("rule_id").as_text().unwrap_or_default();
-        let group = groups.entry(dimensions).or_default();
-        let other = group.iter().find(|(other_key, other_value, _)| *other_key != key || *other_value == tag_value);
-        if let Some((_, _, other)) = other {
-            return Err(SessionError::violates(format!(
-                "rules \"{other}\" and \"{rule}\" of {} can match one row with equal priority",
-                version.object()
-            ))
-            .hint("give one of them a higher priority, or make it more specific"));
-        }
-        group.push((key, tag_value, rule));
-    }
     Ok(())
 }

@@ -224,11 +224,12 @@ impl ScalarUDFImpl for Fx {
         let shared = &self.0.shared.0;
         let moment = shared.moment();
         if !moment.scope.is_root {
-            let sources = moment.tree.fx_sources(&moment.scope.node_id);
+            let own = &moment.scope.node_id;
             let policies = args.args.last().cloned().map(|policy| policy.into_array(args.number_rows)).transpose()?;
             let policies = policies.map(|array| cast(&array, &DataType::Utf8View)).transpose()?;
-            let known = policies
-                .is_none_or(|array| array.as_string_view().iter().flatten().all(|policy| sources.contains(policy)));
+            let known = policies.is_none_or(|array| {
+                array.as_string_view().iter().flatten().all(|source| moment.tree.uses_rates_of(source, own))
+            });
             if !known {
                 return Err(DataFusionError::External(Box::new(no_rate())));
             }

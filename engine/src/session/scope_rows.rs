@@ -58,7 +58,7 @@ pub(super) fn is_visible(
         "nodes" | "accounts" => within_then(text("node_id")),
         "attribution_rules" | "pools" | "pool_shares" | "drivers" | "tag_policies" => within(text("owner_node_id")),
         "charge_policies" | "users" => within(text("node_id")),
-        "fx_rates" => moment.tree.fx_sources(own).contains(text("source").unwrap_or_default()),
+        "fx_rates" => text("source").is_some_and(|source| moment.tree.uses_rates_of(source, own)),
         _ => false,
     }
 }

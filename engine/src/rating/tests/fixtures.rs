@@ -95,6 +95,7 @@ impl World {
             valid,
             is_active: true,
             base: None,
+            rounding: None,
         });
         self
     }

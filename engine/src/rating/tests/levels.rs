@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use ratehouse_udfs::decimal::Rounding;
+
 use super::fixtures::Line;
 use super::oracle::{Oracle, Piece};
 use super::plain::{matches, specificity, times};
@@ -27,12 +29,15 @@ impl<'a> Oracle<'a> {
         }
         for (piece, plan) in pieces.iter_mut().zip(plans) {
             if let Some(plan) = plan {
-                let step = self.step(piece, k, &plan, &totals);
+                let (whole, before) = self.runs.with_those_before(piece, k);
+                let step = self.step(&whole, k, &plan, &totals);
                 let currency = piece.path[k].currency.clone();
-                let (price, outcome, rule, rate) = match step {
+                let (until, outcome, rule, rate) = match step {
                     Some(step) => step,
                     None => (None, "unrated", "-".to_owned(), "-".to_owned()),
                 };
+                let price = until.map(|until| until - before);
+                self.runs.add(&whole, k, until);
                 let shown = price.map_or_else(|| "-".to_owned(), |p| p.to_string());
                 piece.steps.push(format!("{shown} {currency} {outcome} {rule} {rate}"));
                 piece.cost = price.map(|p| (p, currency));
@@ -122,19 +127,29 @@ impl<'a> Oracle<'a> {
             return Some((amount, "-".to_owned()));
         }
         let day = piece.start.div_euclid(86_400_000_000) * 86_400_000_000;
-        let rate = |base: &str, quote: &str| {
-            self.facts
-                .fx_rates
-                .iter()
-                .filter(|r| r.source == buyer.fx_policy && r.valid_from <= day)
-                .filter(|r| r.base_currency == base && r.quote_currency == quote)
-                .max_by_key(|r| r.valid_from)
+        let provider = piece.line.get("provider_name").unwrap_or_default();
+        let sources = match buyer.fx_policy.as_str() {
+            "fixed" => vec![format!("fixed/{}", buyer.node_id), "fixed".to_owned()],
+            "provider" => vec![format!("provider/{provider}"), "provider".to_owned()],
+            named => vec![named.to_owned()],
         };
-        if let Some(direct) = rate(from, &buyer.currency) {
-            return Some((times(amount, direct.rate, ONE), direct.fx_rate_id.clone()));
+        for source in sources {
+            let rate = |base: &str, quote: &str| {
+                self.facts
+                    .fx_rates
+                    .iter()
+                    .filter(|r| r.source == source && r.valid_from <= day)
+                    .filter(|r| r.base_currency == base && r.quote_currency == quote)
+                    .max_by_key(|r| r.valid_from)
+            };
+            if let Some(direct) = rate(from, &buyer.currency) {
+                return Some((times(amount, direct.rate, ONE), direct.fx_rate_id.clone()));
+            }
+            if let Some(inverse) = rate(&buyer.currency, from) {
+                return Some((times(amount, ONE, inverse.rate), inverse.fx_rate_id.clone()));
+            }
         }
-        let inverse = rate(&buyer.currency, from)?;
-        Some((times(amount, ONE, inverse.rate), inverse.fx_rate_id.clone()))
+        None
     }
 
     fn step(
@@ -191,7 +206,7 @@ impl<'a> Oracle<'a> {
         let value = rule.value.unwrap_or_default();
         match rule.method.as_str() {
             "zero" => return none(0),
-            "unit_price" => return none(times(value, piece.quantity.ok_or(())?, ONE)),
+            "unit_price" => return none(self.rounded(name, times(value, piece.quantity.ok_or(())?, ONE))),
             "graduated" => {
                 let quantity = piece.quantity.ok_or(())?;
                 let total = totals[&counter(piece, k, rule, name)];
@@ -199,7 +214,8 @@ impl<'a> Oracle<'a> {
                 let size = total.abs();
                 let cheap = (size - 5 * ONE).max(0);
                 let price = ((size - cheap) * 10 + cheap * 8) * total.signum();
-                return none(if total == 0 { quantity * 10 } else { times(price, quantity, total) });
+                let price = if total == 0 { quantity * 10 } else { times(price, quantity, total) };
+                return none(self.rounded(name, price));
             }
             _ => {}
         }
@@ -225,7 +241,27 @@ impl<'a> Oracle<'a> {
             "pass_through" => base,
             _ => return Err(()),
         };
-        Ok(Some((price, rate)))
+        Ok(Some((self.rounded(name, price), rate)))
+    }
+
+    /// As the version of a rule says.
+    fn rounded(&self, name: &str, price: i128) -> i128 {
+        let mut names = name.split('/');
+        let (card, version) = (names.next().expect("a card"), names.next().expect("a version"));
+        let versions = &self.facts.rate_card_versions;
+        let held = versions.iter().find(|v| v.card_id == card && v.version.to_string() == version).expect("a version");
+        let Some((mode, digits)) = held.rounding else { return price };
+        let unit = 10_i128.pow(18 - u32::from(digits));
+        let (down, rest) = (price.div_euclid(unit) * unit, price.rem_euclid(unit));
+        let is_odd = price.div_euclid(unit) % 2 != 0;
+        let up = match mode {
+            _ if rest == 0 => false,
+            Rounding::Down => price < 0,
+            Rounding::Up => price > 0,
+            Rounding::HalfEven => 2 * rest > unit || (2 * rest == unit && is_odd),
+            Rounding::HalfUp => 2 * rest > unit || (2 * rest == unit && price > 0),
+        };
+        down + if up { unit } else { 0 }
     }
 }
 

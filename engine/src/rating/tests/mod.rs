@@ -13,6 +13,8 @@ mod plain;
 mod policies;
 mod precedence;
 mod pricing;
+mod rule_order;
+mod runs;
 mod sharing;
 mod sql;
 mod worlds;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::fixtures::{Line, dec};
 use super::plain::times;
+use super::runs::Runs;
 use crate::rating::{AttributionRow, AttributionTarget, NodeRow, PoolRow, RefFacts, Span, VersionRow};
 
 /// What a piece of a row looks like in the end: path, then one text for each position.
@@ -49,10 +50,22 @@ pub(super) fn holds(span: Span, at: i64) -> bool {
 /// The slow oracle over one world.
 pub(crate) struct Oracle<'a> {
     pub(crate) facts: &'a RefFacts,
+    pub(super) runs: Runs,
 }
 
 impl<'a> Oracle<'a> {
+    pub(crate) fn new(facts: &'a RefFacts) -> Self {
+        Self { facts, runs: Runs::default() }
+    }
+
+    /// Rates twice: what pieces look like, all but their prices, decides which of them are priced as one.
     pub(crate) fn rate(&self, lines: &[Line]) -> Vec<Expected> {
+        self.rate_once(lines);
+        self.runs.begin_again();
+        self.rate_once(lines)
+    }
+
+    fn rate_once(&self, lines: &[Line]) -> Vec<Expected> {
         let mut pieces: Vec<Piece<'_>> =
             lines.iter().enumerate().flat_map(|(row, line)| self.pieces(row, line)).collect();
         for k in 1..9 {
@@ -60,6 +73,7 @@ impl<'a> Oracle<'a> {
             self.price_level(&mut pieces, k);
         }
         pieces = self.share_out(pieces, 8);
+        pieces.iter().for_each(|piece| self.runs.see(piece));
         let text = |node: &&NodeRow| node.node_id.clone();
         pieces
             .into_iter()
@@ -186,15 +200,18 @@ impl<'a> Oracle<'a> {
         }
         let amount = |name: &str| dec(line.get(name).unwrap_or("0"));
         let whole = [amount("billed_cost"), amount("effective_cost"), amount("list_cost"), amount("pricing_quantity")];
-        let mut left = whole;
+        let mut before = [0; 4];
         let last = joined.len() - 1;
         let mut pieces = Vec::new();
         for (number, (start, end, _)) in joined.into_iter().enumerate() {
-            let share = |amount: i128| times(amount, i128::from(end - start), i128::from(line.end - line.start));
-            let part = if number == last { left } else { whole.map(share) };
-            for (left, part) in left.iter_mut().zip(part) {
-                *left -= part;
+            // A piece has what the row comes to until its end, less what came before it.
+            let until = |amount: i128| times(amount, i128::from(end - line.start), i128::from(line.end - line.start));
+            let until = if number == last { whole } else { whole.map(until) };
+            let mut part = until;
+            for (part, before) in part.iter_mut().zip(before) {
+                *part -= before;
             }
+            before = until;
             let (owner, pool) = self.owner_at(line, start, self.account_at(line, start), 0);
             let fate = if owner.is_some() { "direct" } else { "unallocated" };
             let root = self.facts.nodes.iter().find(|n| n.parent_id.is_none()).expect("a root");

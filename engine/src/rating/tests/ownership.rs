@@ -212,3 +212,42 @@ fn each_buyer_has_its_own_source_and_unit_prices_need_no_rate() {
     foreign.0.rate_cards[0].currency = "USD".to_owned();
     assert_eq!(foreign.rate(&[Line::new("100")])[0].step(1), "- EUR unrated");
 }
+
+#[test]
+fn a_rate_agreed_with_a_node_or_stated_by_a_provider_comes_before_that_of_all() {
+    let mut world = euro();
+    let rates = [
+        ("market", "0.5"),
+        ("fixed", "0.9"),
+        ("fixed/res", "0.8"),
+        ("fixed/cust", "0.1"),
+        ("provider", "0.7"),
+        ("provider/aws", "0.6"),
+        ("provider/azure", "0.2"),
+        ("market/aws", "0.3"),
+        ("market/res", "0.4"),
+    ];
+    for (source, rate) in rates {
+        world = world.fx("USD/EUR", "2026-10-01", rate);
+        let added = world.0.fx_rates.last_mut().expect("a rate");
+        (added.source, added.fx_rate_id) = (source.to_owned(), source.to_owned());
+    }
+    let priced = |policy: &str, without: &str| {
+        let mut world = world.clone();
+        world.0.nodes[1].fx_policy = policy.to_owned();
+        world.0.fx_rates.retain(|rate| rate.source != without);
+        let charge = world.rate(&[Line::new("100")]).remove(0);
+        (charge.step(1), charge.steps[1].fx_rate.clone().unwrap_or_default())
+    };
+    let of = |step: &str, rate: &str| (step.to_owned(), rate.to_owned());
+    // 100 x the rate x 1.10.
+    assert_eq!(priced("market", ""), of("55.00 EUR billed", "market"));
+    assert_eq!(priced("fixed", ""), of("88.00 EUR billed", "fixed/res"));
+    assert_eq!(priced("fixed", "fixed/res"), of("99.00 EUR billed", "fixed"));
+    assert_eq!(priced("provider", ""), of("66.00 EUR billed", "provider/aws"));
+    assert_eq!(priced("provider", "provider/aws"), of("77.00 EUR billed", "provider"));
+    // What another node has agreed on is nobody else's.
+    world.0.fx_rates.retain(|rate| rate.source == "fixed/cust");
+    world.0.nodes[1].fx_policy = "fixed".to_owned();
+    assert_eq!(world.rate(&[Line::new("100")])[0].step(1), "- EUR unrated");
+}

@@ -135,6 +135,7 @@ impl<'a> Oracle<'a> {
                 shared.push(piece);
                 continue;
             };
+            self.runs.see(&piece);
             if !arrives(&piece) {
                 shared.push(Piece { pool: None, ..piece });
                 continue;

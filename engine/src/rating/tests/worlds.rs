@@ -1,12 +1,18 @@
 //! Random worlds and usage, and the property: the module prices them as the oracle does.
 
+use std::collections::BTreeSet;
+
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
+use ratehouse_udfs::decimal::Rounding;
+
 use super::fixtures::{Line, World, at, span};
 use super::oracle::{Expected, Oracle};
-use crate::rating::{AttributionRow, AttributionTarget, DriverRow, PoolMethod, PoolRow, RuleRow, ShareRow, Span};
+use crate::rating::{
+    AttributionRow, AttributionTarget, DriverRow, PoolMethod, PoolRow, Precedence, RuleRow, ShareRow, Span,
+};
 
 /// Up to 5 units cost 10 each, more cost 8.
 const BANDS: &str = r#"[{"up_to": "5", "price": "10"}, {"up_to": null, "price": "8"}]"#;
@@ -231,6 +237,12 @@ impl Maker {
             for (at, valid) in spans.into_iter().enumerate() {
                 let version = if at == 0 { 1 } else { 2 };
                 world = world.version(edge, version, valid);
+                if self.chance(4) {
+                    let modes = [Rounding::HalfEven, Rounding::HalfUp, Rounding::Down, Rounding::Up];
+                    let mode = modes.choose(&mut self.0).copied().unwrap_or_default();
+                    let rounding = (mode, *[0, 2, 4].choose(&mut self.0).unwrap_or(&2));
+                    world.0.rate_card_versions.last_mut().expect("a version").rounding = Some(rounding);
+                }
                 if version == 2 && self.chance(2) {
                     let last = world.0.rate_card_versions.last_mut();
                     last.expect("a version").base = Some((edge.to_owned(), 1));
@@ -248,14 +260,25 @@ impl Maker {
             world = world.policy(edge, category, self.pick(&["pass", "retain", "report", "rerate"]));
             world.0.charge_policies.last_mut().expect("a policy").valid = self.span();
         }
-        for (pair, rate) in [("USD/EUR", "0.91"), ("EUR/USD", "1.1037"), ("USD/EUR", "0.8765")] {
+        let rates =
+            [("USD/EUR", "0.91"), ("EUR/USD", "1.1037"), ("USD/EUR", "0.8765"), ("USD/EUR", "0.5"), ("EUR/USD", "3")];
+        for (pair, rate) in rates {
             if !self.chance(3) {
                 world = world.fx(pair, self.pick(&["2026-09-30", "2026-10-05", "2026-10-06"]), rate);
             }
         }
-        // Two rates of one pair and day would be refused.
-        world.0.fx_rates.sort_by_key(|r| (r.base_currency.clone(), r.valid_from));
-        world.0.fx_rates.dedup_by_key(|r| (r.base_currency.clone(), r.valid_from));
+        for at in 0..world.0.fx_rates.len() {
+            let source = self.pick(&["market", "market", "fixed", "fixed/c", "fixed/d", "provider", "provider/aws"]);
+            let rate = &mut world.0.fx_rates[at];
+            rate.fx_rate_id = format!("{source} {}", rate.fx_rate_id);
+            rate.source = source.to_owned();
+        }
+        for node in &mut world.0.nodes {
+            node.fx_policy = self.pick(&["market", "market", "fixed", "provider"]).to_owned();
+        }
+        // Two rates of one source, pair and day would be refused.
+        world.0.fx_rates.sort_by_key(|r| (r.source.clone(), r.base_currency.clone(), r.valid_from));
+        world.0.fx_rates.dedup_by_key(|r| (r.source.clone(), r.base_currency.clone(), r.valid_from));
         world
     }
 
@@ -300,27 +323,44 @@ pub(super) fn random(seed: u64, lines: usize) -> (World, Vec<Line>) {
     (world, lines)
 }
 
+/// The rules of a world that are said never to price, as steps name them.
+fn silenced(world: &World) -> BTreeSet<String> {
+    let versions = world.0.rate_card_versions.iter();
+    versions
+        .flat_map(|row| {
+            let precedence = Precedence::of(&world.0, &row.card_id, row.version);
+            let silenced = precedence.map(|rules| rules.silenced()).unwrap_or_default();
+            silenced.into_iter().map(move |rule| format!("{}/{}/{}", row.card_id, row.version, rule.rule_id))
+        })
+        .collect()
+}
+
 #[test]
 fn random_worlds_are_priced_as_the_oracle_prices_them() {
-    let mut portions = 0;
+    let (mut portions, mut never) = (0, 0);
     let mut seen = std::collections::BTreeMap::<String, usize>::new();
     for seed in 0..400 {
         let (world, lines) = random(seed, 25);
-        let expected = Oracle { facts: &world.0 }.rate(&lines);
+        let expected = Oracle::new(&world.0).rate(&lines);
         let charges = world.rate_exactly(&lines);
         let found: Vec<Expected> = charges;
+        let silenced = silenced(&world);
         for (wanted, found) in expected.iter().zip(&found) {
             assert_eq!(found, wanted, "seed {seed}, line {:?}", lines[wanted.row]);
             *seen.entry(wanted.fate.clone()).or_default() += 1;
             for step in &wanted.steps {
                 let outcome = step.split(' ').nth(2).unwrap_or("-").to_owned();
                 *seen.entry(outcome).or_default() += 1;
+                let rule = step.split(' ').nth(3).unwrap_or("-");
+                assert!(!silenced.contains(rule), "seed {seed}: {rule} never prices");
             }
         }
         assert_eq!(found.len(), expected.len(), "seed {seed}");
         portions += found.len();
+        never += silenced.len();
     }
     // The worlds are not empty of what the property is about.
+    assert!(never > 20, "{never} rules are never asked");
     assert!(portions > 11_000, "{portions} portions: some rows must be cut");
     for outcome in ["billed", "retained", "reported", "unrated", "allocated"] {
         assert!(seen.get(outcome).copied().unwrap_or(0) > 100, "{seen:?}");

@@ -1,0 +1,102 @@
+//! The oracle's stretches that are priced as one: pieces of a row that look alike to a buyer cost together what they would as one.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use super::oracle::Piece;
+
+/// A row, which of its shares, and the pool that a piece still waits to be shared out by.
+type Name = (usize, String, String);
+
+/// What a piece looks like but for its amounts: where it ends, node and currency of each position, and for each the words of its step.
+#[derive(Debug, Clone)]
+struct Look {
+    end: i64,
+    path: Vec<(String, String)>,
+    steps: Vec<String>,
+}
+
+impl Look {
+    /// Outcome, exchange rate and whether there is a price; then the rule.
+    fn words(&self, position: usize) -> (Option<(String, String, bool)>, Option<String>) {
+        let Some(step) = self.steps.get(position) else { return (None, None) };
+        let words: Vec<&str> = step.splitn(5, ' ').collect();
+        let [price, _, outcome, rule, rate] = words[..] else { panic!("{step}") };
+        (Some((outcome.to_owned(), rate.to_owned(), price != "-")), Some(rule.to_owned()))
+    }
+
+    /// Whether the buyer at a position, counted from the owner up, sees no difference, and is sold by the same rule.
+    fn is_like(&self, other: &Self, up: usize) -> bool {
+        (0..=up).all(|above| {
+            let position = |look: &Self| look.path.len().checked_sub(above + 1).filter(|position| *position > 0);
+            let (Some(own), Some(others)) = (position(self), position(other)) else { return false };
+            self.path[own] == other.path[others] && self.words(own) == other.words(others)
+        })
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Sums {
+    end: i64,
+    /// Billed, effective, list, quantity, cost.
+    amounts: [i128; 5],
+    price: i128,
+}
+
+/// What is remembered of pieces.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    looks: RefCell<BTreeMap<(Name, i64), Look>>,
+    sums: RefCell<BTreeMap<(Name, usize), Sums>>,
+}
+
+fn name(piece: &Piece<'_>) -> Name {
+    let pool = piece.pool.map(|pool| format!("{}/{}", pool.owner_node_id, pool.pool_id));
+    (piece.row, piece.chain.clone(), pool.unwrap_or_default())
+}
+
+fn amounts(piece: &Piece<'_>) -> [i128; 5] {
+    let cost = piece.cost.as_ref().map_or(0, |(cost, _)| *cost);
+    [piece.billed, piece.effective, piece.list, piece.quantity.unwrap_or(0), cost]
+}
+
+impl Runs {
+    pub(super) fn begin_again(&self) {
+        self.sums.borrow_mut().clear();
+    }
+
+    /// Remembers what a piece looks like in the end.
+    pub(super) fn see(&self, piece: &Piece<'_>) {
+        let path = piece.path.iter().map(|node| (node.node_id.clone(), node.currency.clone())).collect();
+        let look = Look { end: piece.end, path, steps: piece.steps.clone() };
+        self.looks.borrow_mut().insert((name(piece), piece.start), look);
+    }
+
+    /// A piece with the amounts of those before it that are priced as one with it, and what these cost.
+    pub(super) fn with_those_before<'l>(&self, piece: &Piece<'l>, k: usize) -> (Piece<'l>, i128) {
+        let looks = self.looks.borrow();
+        let sums = self.sums.borrow();
+        let before = sums.get(&(name(piece), k)).filter(|sums| sums.end == piece.start);
+        let own = looks.get(&(name(piece), piece.start));
+        let last = looks.iter().find(|((name_of, _), look)| *name_of == name(piece) && look.end == piece.start);
+        let (Some(before), Some(own), Some((_, last))) = (before, own, last) else { return (piece.clone(), 0) };
+        let up = piece.path.len() - 1 - k;
+        if !last.is_like(own, up) {
+            return (piece.clone(), 0);
+        }
+        let mut whole = piece.clone();
+        let [billed, effective, list, quantity, cost] = before.amounts;
+        whole.billed += billed;
+        whole.effective += effective;
+        whole.list += list;
+        whole.quantity = whole.quantity.map(|own| own + quantity);
+        whole.cost = whole.cost.map(|(own, currency)| (own + cost, currency));
+        (whole, before.price)
+    }
+
+    /// Adds a piece, whose amounts are those of all until now, and what they cost.
+    pub(super) fn add(&self, whole: &Piece<'_>, k: usize, until: Option<i128>) {
+        let sums = Sums { end: whole.end, amounts: amounts(whole), price: until.unwrap_or_default() };
+        self.sums.borrow_mut().insert((name(whole), k), sums);
+    }
+}
