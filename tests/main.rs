@@ -1,6 +1,7 @@
 //! All integration tests, in one binary.
 
 mod collection;
+mod conservation;
 mod crash;
 mod data_sets;
 mod demo;
@@ -24,4 +25,3 @@ mod slt;
 mod tag_compliance;
 mod verify;
 mod wire;
-mod worked_examples;

@@ -1,10 +1,16 @@
-//! Runs every `tests/slt/*.slt` over the demo's warehouse.
+//! Runs every `tests/slt/*.slt`, over the demo's warehouse unless the file says otherwise.
 //!
-//! A comment `# login: NAME` chooses whose session the following records run in; a file begins as
-//! the root's admin. Decimals are shown without trailing zeros, null as `NULL`.
+//! Comments say where and as whom the records after them run:
+//!
+//! - `# login: NAME`: in a session of that login; a file, and a new warehouse, begins as the root's admin;
+//! - `# warehouse: empty`: over a new warehouse whose root is `dist` (USD);
+//! - `# land FILE: column,column ...` and a comment line for each row: lands FOCUS lines of October 2025 of Globex' account B1.
+//!   Columns are fields of `fixture::Line`; those left out are as in `Line::october`.
+//!
+//! Decimals are shown without trailing zeros, null as `NULL`.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
 use async_trait::async_trait;
@@ -12,31 +18,73 @@ use futures::TryStreamExt;
 use ratehouse::session::{Answer, Session};
 use ratehouse::{SessionError, Warehouse};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Record, Runner};
+use tokio::sync::Mutex;
 
-use crate::fixture::cell;
+use crate::fixture::{Fixture, Line, cell};
 
-/// The session that the records of one file run in.
-struct Database {
-    warehouse: &'static Warehouse,
-    login: Arc<Mutex<String>>,
-    session: Option<(String, Session)>,
+/// Where records run, and as whom.
+struct Place {
+    demo: &'static Warehouse,
+    own: Option<Fixture>,
+    login: String,
+    session: Option<Session>,
 }
 
-impl Database {
+impl Place {
     fn session(&mut self) -> &Session {
-        let login = self.login.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let warehouse = self.warehouse;
-        if self.session.as_ref().is_none_or(|(of, _)| *of != login) {
-            self.session = None;
+        let warehouse = self.own.as_ref().map_or(self.demo, |fixture| &fixture.warehouse);
+        let login = &self.login;
+        self.session.get_or_insert_with(|| {
+            let principal = warehouse.principal(login).expect("the catalog is there");
+            warehouse.session(principal.unwrap_or_else(|| panic!("there is no login {login}")))
+        })
+    }
+
+    /// Does what comments ask for.
+    async fn heed(&mut self, comments: &[String]) {
+        let mut comments = comments.iter().map(|comment| comment.trim());
+        while let Some(comment) = comments.next() {
+            if let Some(login) = comment.strip_prefix("login: ") {
+                (self.login, self.session) = (login.to_owned(), None);
+            } else if comment == "warehouse: empty" {
+                (self.own, self.login, self.session) = (Some(Fixture::empty()), "admin".to_owned(), None);
+            } else if let Some((file, columns)) = comment.strip_prefix("land ").and_then(|rest| rest.split_once(": ")) {
+                let rows: Vec<&str> = comments.by_ref().collect();
+                let columns: Vec<&str> = columns.split(',').collect();
+                let lines: Vec<Line<'_>> = rows.iter().map(|row| line(&columns, row)).collect();
+                let own = self.own.as_ref().expect("files land in a warehouse of the file's own");
+                own.land(file, &lines).await;
+            }
         }
-        let (_, session) = self.session.get_or_insert_with(|| {
-            let principal =
-                warehouse.principal(&login).expect("the catalog is there").expect("the file names a login of the demo");
-            (login, warehouse.session(principal))
-        });
-        session
     }
 }
+
+/// A line with these fields.
+fn line<'a>(columns: &[&str], row: &'a str) -> Line<'a> {
+    let mut line = Line::october("", "0");
+    let fields: Vec<&str> = row.split(',').collect();
+    assert_eq!(fields.len(), columns.len(), "{row}");
+    for (column, value) in columns.iter().zip(fields) {
+        match *column {
+            "account" => line.account = value,
+            "cost" => (line.billed, line.effective, line.list) = (value, value, value),
+            "from" => line.from = value,
+            "to" => line.to = value,
+            "category" => line.category = value,
+            "resource" => line.resource = value,
+            "service_category" => line.service_category = value,
+            "service" => line.service = value,
+            "sku" => line.sku = value,
+            "quantity" => line.quantity = value,
+            "unit" => line.unit = value,
+            other => panic!("{other} is no column of a line"),
+        }
+    }
+    line
+}
+
+/// The place as the runner knows it.
+struct Database(Arc<Mutex<Place>>);
 
 #[async_trait]
 impl AsyncDB for Database {
@@ -44,7 +92,8 @@ impl AsyncDB for Database {
     type ColumnType = DefaultColumnType;
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, SessionError> {
-        match self.session().sql(sql).await? {
+        let mut place = self.0.lock().await;
+        match place.session().sql(sql).await? {
             Answer::Rows { schema, stream } | Answer::CopyOut { schema, stream, .. } => {
                 let batches: Vec<RecordBatch> = stream.try_collect().await?;
                 let types = vec![DefaultColumnType::Any; schema.fields().len()];
@@ -55,7 +104,7 @@ impl AsyncDB for Database {
     }
 
     async fn shutdown(&mut self) {
-        self.session = None;
+        self.0.lock().await.session = None;
     }
 
     fn engine_name(&self) -> &str {
@@ -88,20 +137,18 @@ fn files() -> Vec<PathBuf> {
 }
 
 async fn run_file(path: &Path) -> Result<(), String> {
-    let warehouse = crate::demo::warehouse().await;
-    let login = Arc::new(Mutex::new("admin".to_owned()));
+    let demo = crate::demo::warehouse().await;
+    let place = Place { demo, own: None, login: "admin".to_owned(), session: None };
+    let place = Arc::new(Mutex::new(place));
     let records =
         sqllogictest::parse_file::<DefaultColumnType>(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let mut runner = Runner::new(|| {
-        let login = Arc::clone(&login);
-        async move { Ok(Database { warehouse, login, session: None }) }
+        let place = Arc::clone(&place);
+        async move { Ok(Database(place)) }
     });
     for record in records {
         if let Record::Comment(lines) = &record {
-            let mut named = lines.iter().filter_map(|line| line.trim().strip_prefix("login: "));
-            if let Some(name) = named.next_back() {
-                name.trim().clone_into(&mut login.lock().unwrap_or_else(PoisonError::into_inner));
-            }
+            place.lock().await.heed(lines).await;
         }
         runner.run_async(record).await.map_err(|error| error.to_string())?;
     }
