@@ -2,6 +2,7 @@
 
 mod collection;
 mod crash;
+mod credits;
 mod data_sets;
 mod demo;
 mod ducklake;
