@@ -3,6 +3,7 @@
 mod collection;
 mod conservation;
 mod crash;
+mod credits;
 mod data_sets;
 mod demo;
 mod ducklake;

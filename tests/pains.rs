@@ -104,6 +104,58 @@ async fn p14_negative_amounts_stay_negative() {
 }
 
 #[tokio::test]
+async fn p15_credits_are_neither_lost_nor_drawn_twice_nor_do_they_hide_the_run_rate() {
+    let fixture = Fixture::chain_with_usage().await;
+    let admin = fixture.admin();
+    let credits = "credit_id,seller_node_id,node_id,source,amount,currency,valid_from,expires_at\n\
+                   big,dist,north,Programme,500,USD,2025-10-01,2026-01-01\nspent,dist,north,Past,77,USD,2025-08-01,2025-10-01\n";
+    fixture.copy("credits", credits).await;
+    for credit in ["big", "spent"] {
+        run(&admin, &format!("call submit('credit', '{credit}', 'agreed')")).await;
+    }
+    closed(&fixture, "2025-10").await;
+    // North's month is 341, of a credit of 500; what had expired before is not drawn. Doing it again draws nothing more.
+    for call in ["call apply_credits('2025-10')", "call refresh()"] {
+        run(&admin, call).await;
+    }
+    // What is granted later is not consumed by the month that was issued, nor what is landed again.
+    let late = "credit_id,seller_node_id,node_id,source,amount,currency,valid_from,expires_at\n\
+                late,dist,north,Late,100,USD,2025-10-01,2025-12-01\n";
+    fixture.copy("credits", late).await;
+    run(&admin, "call submit('credit', 'late', 'agreed')").await;
+    run(&admin, "call refresh()").await;
+    let month = "select sum(case when origin = 'credit' then cost end), sum(case when origin <> 'credit' then cost end) from charges";
+    let north = fixture.session("finance@north");
+    assert_eq!(rows(&north, month).await, ["-341|341"]);
+    let november = Line {
+        period: "2025-11",
+        from: "2025-11-05T00:00:00Z",
+        to: "2025-11-05T01:00:00Z",
+        ..Line::usage("a-acme", "200")
+    };
+    fixture.land("november.csv", &[november]).await;
+    closed(&fixture, "2025-11").await;
+    // 220: first 100 of what expires first, then 120 of the 159 that are left; 39 are lost on New Year's Day, and 77 were in October.
+    let documents =
+        "select billing_period, subtotal, credits, total from invoices where buyer_node_id = 'north' order by 1";
+    assert_eq!(rows(&north, documents).await, ["2025-10|341|-341|0", "2025-11|220|-220|0"]);
+    let accounts = "select credit_id, account, sum(amount) from credits_ledger where buyer_node_id = 'north' and account <> 'granted' \
+                    group by 1, 2 order by 1, 2";
+    assert_eq!(
+        rows(&north, accounts).await,
+        [
+            "big|applied|461",
+            "big|balance|0",
+            "big|breakage|39",
+            "late|applied|100",
+            "late|balance|0",
+            "spent|balance|0",
+            "spent|breakage|77"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn p17_a_missing_rate_is_never_one() {
     let fixture = Fixture::chain().await;
     let admin = fixture.admin();

@@ -58,6 +58,14 @@ async fn lived_in() -> Fixture {
             "seller_node_id,quote_id,node_id,project,amount,currency,quoted_at\nnorth,q,acme,P,5,USD,2029-01-01\n",
         )
         .await;
+    fixture
+        .copy(
+            "credits",
+            "credit_id,seller_node_id,node_id,source,amount,currency,valid_from\nc,dist,acme,P,5,USD,2029-01-01\n",
+        )
+        .await;
+    fixture.copy("credit_policies", "node_id,policy\nnorth,retain\n").await;
+    run(&admin, "update ref.credits set source = 'Programme'").await;
     for table in ["time_entries", "quotes"] {
         run(&admin, &format!("update ref.{table} set project = 'Move'")).await;
     }
@@ -69,6 +77,7 @@ async fn lived_in() -> Fixture {
         "drivers",
         "licences",
         "contracts",
+        "credit_policies",
         "tag_policies",
     ] {
         run(&admin, &format!("update ref.{table} set valid_to = '2030-01-01'")).await;

@@ -4,8 +4,8 @@
 -- roles: admin, finance, auditor, billing_job; the root only
 -- comment: What stands between a billing period and its invoices; a period can be closed when no row names it and none is without a period.
 -- column billing_period: first day of the billing period that is blocked; null: every period is, as the one that the rows belong to cannot be read
--- column blocker: missing_slice, not_rated, stale_slice, rejected_rows, unrated, missing_fx, rollup_mismatch, unreconciled, open_period, invoice_difference or missing_invoice
--- column scope: what is affected: a slice, an edge, a node, or a provider's period or invoice
+-- column blocker: missing_slice, not_rated, stale_slice, rejected_rows, unrated, missing_fx, rollup_mismatch, unreconciled, open_period, invoice_difference, missing_invoice or credit_passed_and_granted
+-- column scope: what is affected: a slice, an edge, a node, a credit, or a provider's period or invoice
 -- column currency: currency of expected and actual
 -- column expected: the amount that should be, where the blocker is a difference or an unpriced cost
 -- column actual: the amount that is
@@ -210,6 +210,25 @@ with slices as (
     'land the corrected usage or the corrected invoice details; see ops.invoice_reconciliation' as remedy
   from ops.invoice_reconciliation
   where status in ('differs', 'not_landed', 'not_invoiced')
+), granted_charges as (
+  select credit_id, charge_id, currency, amount
+  from ref.credits
+  where status = 'active' and charge_id is not null
+), granted_twice as (
+  -- a provider's credit is either billed through or granted on
+  select
+    charges.billing_period,
+    'credit_passed_and_granted' as blocker,
+    granted_charges.credit_id as scope,
+    granted_charges.currency,
+    cast(0 as decimal(38, 18)) as expected,
+    charges.cost as actual,
+    cast(null as bigint) as usage_rows,
+    'the provider''s credit is billed through and was granted as well' as detail,
+    'retain it by ref.charge_policies, then call refresh()' as remedy
+  from granted_charges
+  inner join charges on charges.charge_id = granted_charges.charge_id
+  where charges.origin = 'usage' and charges.charge_category = 'Credit' and charges.outcome = 'billed' and charges.node_id <> current_node()
 ), final as (
   select * from missing_slices
   union all select * from stale_slices
@@ -219,5 +238,6 @@ with slices as (
   union all select * from unreconciled
   union all select * from open_periods
   union all select * from invoice_differences
+  union all select * from granted_twice
 )
 select * from final

@@ -130,6 +130,16 @@ async fn bill_own(fixture: &Fixture, licences: &str, hours: &str) {
     fixture.copy("time_entries", &format!("{header}{hours}")).await;
 }
 
+/// Credits with the policies of those on their way, given at once.
+async fn grant(fixture: &Fixture, policies: &str, credits: &str) {
+    fixture.copy("credit_policies", &format!("node_id,policy,keep_share,pass_share\n{policies}")).await;
+    let header = "credit_id,seller_node_id,node_id,kind,source,amount,currency,valid_from,expires_at\n";
+    fixture.copy("credits", &format!("{header}{credits}")).await;
+    for credit in credits.lines().filter_map(|line| line.split(',').next()) {
+        run(&fixture.admin(), &format!("call submit('credit', '{credit}', 'agreed')")).await;
+    }
+}
+
 async fn shares(fixture: &Fixture, rows: &str) {
     fixture.copy("pool_shares", &format!("owner_node_id,pool_id,node_id,share\n{rows}")).await;
 }
@@ -163,6 +173,10 @@ pub(super) async fn beside_a_reseller() -> Pair {
     for terms in &BESIDE {
         price(&one, terms, "20").await;
     }
+    // Of each credit the same arrives at north, whatever it was above.
+    let lasting = ",USD,2025-10-01,2031-01-01\n";
+    let credits = format!("map,dist,acme,promotional,MAP,30{lasting}sla,dist,north,service_level,SLA,9{lasting}");
+    grant(&one, "dist,split,1,2\nnorth,split,1,3\n", &credits).await;
     land(&one, "october.csv", &[north.clone(), vec![Line::usage("a-core", "400")]].concat()).await;
     run(&one.admin(), "call close_period('2025-10')").await;
 
@@ -171,6 +185,11 @@ pub(super) async fn beside_a_reseller() -> Pair {
     for terms in &BESIDE {
         price(&other, terms, "77").await;
     }
+    // 30 x 2/3 is 20, and so is 80 x 1/4; 9 x 2/3 and 24 x 1/4 are 6.
+    let siblings =
+        format!("SECRET-5,dist,core,incentive,SECRET,77{lasting}SECRET-6,south,core,incentive,SECRET,5{lasting}");
+    let credits = credits.replace(",MAP,30,", ",MAP,80,").replace(",SLA,9,", ",SLA,24,");
+    grant(&other, "dist,split,3,1\nnorth,split,1,3\nsouth,retain,,\n", &format!("{credits}{siblings}")).await;
     other.nodes("secret-east,dist,reseller\nsecret-core2,south,customer\nsecret-e1,secret-east,customer").await;
     other.accounts("a-secret,secret-e1\na-secret2,secret-core2").await;
     let siblings =
@@ -232,6 +251,10 @@ pub(super) async fn above_a_customer() -> Pair {
     let base = base(CANARY).await;
     let (one, other) = (base.copy_of(), base.copy_of());
     price(&one, &ABOVE, "10").await;
+    // Of each credit the same arrives at acme, whoever gave it.
+    let lasting = ",USD,2025-10-01,2031-01-01\n";
+    let credits = format!("map,dist,acme,promotional,MAP,30{lasting}sla,north,acme,service_level,SLA,7{lasting}");
+    grant(&one, "dist,split,1,2\nnorth,split,1,3\n", &credits).await;
     shares(&one, "dist,SECRET-backbone,north,100\nnorth,network,acme,33.3\nnorth,network,bolt,66.7\n").await;
     land(
         &one,
@@ -254,6 +277,13 @@ pub(super) async fn above_a_customer() -> Pair {
     other.activate("wholesale-north", "2").await;
     run(&admin, "insert into ref.charge_policies (node_id, buyer_node_id, charge_category, policy) values ('dist', 'north', 'Tax', 'pass')").await;
     other.user("secret@north", "north", "finance").await;
+    // 30 x 2/3 x 3/4 is 15, and so is 45 x 1/3; 7 x 3/4 is 5.25, and so is 15.75 x 1/3.
+    let siblings =
+        format!("SECRET-7,north,bolt,incentive,SECRET,55{lasting}SECRET-8,dist,north,incentive,SECRET,66{lasting}");
+    let credits = credits
+        .replace(",MAP,30,", ",MAP,45,")
+        .replace("sla,north,acme,service_level,SLA,7,", "sla,dist,acme,service_level,SLA,15.75,");
+    grant(&other, "dist,pass,,\nnorth,split,2,1\n", &format!("{credits}{siblings}")).await;
     // What its reseller is billed beside usage, and what the reseller bills others.
     let licences = "dist,SECRET-1,north,SECRET,9,9,USD,2025-10-01\nnorth,SECRET-2,bolt,SECRET,4,4,USD,2025-10-02\n";
     bill_own(&other, licences, "dist,SECRET-3,north,SECRET,SECRET,2025-10-03,7,7,USD\n").await;

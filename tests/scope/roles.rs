@@ -26,6 +26,9 @@ const MATRIX: &str = "
     by_engagement                 seller  r r r - - - r - -
     seat_counts                   any     r r r - - - r - -
     tag_compliance                any     r r - - r - r - -
+    credits_ledger                any     r r - r - - r r r
+    credits_expiring              any     r r - r - - r r r
+    credits_received_vs_passed    seller  r r - - - - r r -
     invoices                      any     r r - r - - r r r
     invoice_lines                 any     r r - r - - r r r
     usage                         root    r r - - - - r r -
@@ -42,6 +45,7 @@ const MATRIX: &str = "
     ops.provider_invoices         root    r r - - - - r r -
     ops.contract_commitments      root    r r - - - - r r -
     ops.invoice_reconciliation    root    r r - - - - r r -
+    ops.provider_credits          root    r r - - - - r r -
     ops.edges_monthly             root    r r r - - r r r -
     ops.close_blockers            root    r r - - - - r r -
     ops.reconciliation            root    r r - - - - r r -
@@ -64,6 +68,8 @@ const MATRIX: &str = "
     ref.time_entries              any     w w r - - - r - -
     ref.quotes                    any     w w w - - - r - -
     ref.contracts                 any     w w r - - - r - -
+    ref.credits                   any     w w r - - - r r -
+    ref.credit_policies           any     w w r - - - r r -
     ref.fx_rates                  any     w w r - - r r r -
     ref.approval_rules            any     w r r - - - r - -
     ref.sources                   root    w - - - - - - - -
@@ -76,7 +82,10 @@ const ACTIONS: &str = "
     call close_period('1999')                                    | root | x x - - - - - x -
     call issue_invoices('1999')                                  | root | x x - - - - - x -
     call refresh('none')                                         | root | x x - - - - - x -
+    call apply_credits('1999')                                   | root | x x - - - - - x -
     call submit('rate_card_version', 'none/1', 'why')            | any  | x x x - - - - - -
+    call submit('credit', 'none', 'why')                         | any  | x x x - - - - - -
+    call approve('credit', 'none', 'why')                        | any  | x x x - - x - - -
     call approve('rate_card_version', 'none/1', 'why')           | any  | x x x - - x - - -
     call reject('rate_card_version', 'none/1', 'why')            | any  | x x x - - x - - -
     create user \"new@{node}\" password 'short' node '{node}' role portal | any  | x - - - - - - - -

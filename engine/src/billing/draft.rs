@@ -226,6 +226,7 @@ fn describe(charge: &EdgeCharge, digits: u8, amount: i128) -> String {
         ("fee", Some(fee)) => format!("Monthly fee: {fee}"),
         ("minimum", Some(rule)) => format!("Up to the monthly minimum: {rule}"),
         ("shortfall", Some(_)) => "Up to what is committed".to_owned(),
+        ("credit", Some(source)) => format!("Credit: {source}"),
         (_, Some(name)) => name.clone(),
     };
     if let Some(class) = &charge.charge_class {

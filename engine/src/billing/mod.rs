@@ -33,7 +33,7 @@ pub use error::{BillingError, QueryError};
 pub use gate::Blocker;
 pub use issue::{IssueReport, IssueRequest, NET_DAYS, approve_invoice, issue_invoices};
 pub use query::Query;
-pub(crate) use store::altered_documents;
+pub(crate) use store::{altered_documents, issued_by};
 
 /// Years that documents and what they were made of are kept.
 const YEARS_KEPT: u32 = 7;

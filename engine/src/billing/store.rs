@@ -1,6 +1,6 @@
 //! Invoices in the catalog: the statements that read and write them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::draft::{ContentHash, Draft, Heading};
 use super::edges::EdgeKey;
@@ -51,6 +51,14 @@ pub(super) fn of_period(tx: &dyn Tx, period: BillingPeriod) -> Result<Vec<Stored
         "select {HEADING} from invoice where billing_period = ?1 and end_snapshot is null order by seller_node_id, buyer_node_id, currency, number"
     );
     tx.rows(&sql, &[period.to_string().into()])?.iter().map(stored).collect()
+}
+
+/// The edges of a seller whose documents were issued: buyer, billing period, currency.
+pub(crate) fn issued_by(tx: &dyn Tx, seller: &str) -> Result<BTreeSet<(String, String, String)>, CatalogError> {
+    let sql = "select buyer_node_id, billing_period, currency from invoice \
+               where seller_node_id = ?1 and end_snapshot is null and status not in ('draft', 'approved')";
+    let rows = tx.rows(sql, &[seller.into()])?;
+    rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned(), row.text(2)?.to_owned()))).collect()
 }
 
 /// How many revisions each edge's document of the period has had: the number of its next one.

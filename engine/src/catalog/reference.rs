@@ -418,6 +418,73 @@ static CONTRACTS: RefTable = RefTable {
     comment: "Terms between a seller and a buyer: what is committed, when invoices are due.",
 };
 
+static CREDITS: RefTable = RefTable {
+    name: "credits",
+    columns: &[
+        required(
+            "credit_id",
+            "The credit's name, unique in the warehouse; everybody whom the credit reaches reads it.",
+        ),
+        required(
+            "seller_node_id",
+            "Who grants it; the root what a provider gives. Each node from here down to node_id does with it what its ref.credit_policies say.",
+        ),
+        required("node_id", "For whom: a node below the seller."),
+        defaulted("kind", RefType::Text, "promotional", "promotional, service_level or incentive."),
+        required("source", "The programme or contract that it comes from, as the documents of those who get it say."),
+        column(
+            "amount",
+            RefType::Decimal,
+            false,
+            "What the seller has of it, above zero, to the currency's minor unit.",
+        ),
+        required("currency", "ISO 4217 code; what every node pays in from the seller's child down to node_id."),
+        optional(
+            "charge_id",
+            "The provider's credit that it passes on: a charge of the root's that is not billed through.",
+        ),
+        column(
+            "valid_from",
+            RefType::Instant,
+            false,
+            "Billing periods that end after this instant draw on it; midnight UTC, as a date is read, is midnight of the seller's day.",
+        ),
+        column(
+            "expires_at",
+            RefType::Instant,
+            true,
+            "Billing periods that begin before this instant draw on it, then what is left is lost; null: never.",
+        ),
+        defaulted(
+            "status",
+            RefType::Text,
+            "draft",
+            "draft, pending or active; moved by call submit, approve and reject. An active one stands; only its expiry can still be brought forward.",
+        ),
+    ],
+    key: &["credit_id"],
+    comment: "What a seller gives to a node below, drawn on the charges of each edge down to it.",
+};
+
+static CREDIT_POLICIES: RefTable = RefTable {
+    name: "credit_policies",
+    columns: &[
+        required("node_id", "The node whose credits it governs: those that it passes down."),
+        optional("kind", "promotional, service_level or incentive; null: every kind that has no row of its own."),
+        required("policy", "pass (the whole goes on), retain (the node keeps it) or split. Where no row holds: pass."),
+        column("keep_share", RefType::Decimal, true, "For split: the weight of what the node keeps."),
+        column("pass_share", RefType::Decimal, true, "For split: the weight of what goes on to the next node."),
+        optional(
+            "description_pattern",
+            "Providers' credits of the root whose description, or service, is like this are of the kind: `%` and `_` as in LIKE, any case.",
+        ),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["node_id", "kind", "valid_from"],
+    comment: "How much of a credit a node keeps and passes on; the row that holds when the credit begins decides.",
+};
+
 static FX_RATES: RefTable = RefTable {
     name: "fx_rates",
     columns: &[
@@ -439,9 +506,15 @@ static APPROVAL_RULES: RefTable = RefTable {
     name: "approval_rules",
     columns: &[
         required("rule_id", "The rule's name."),
-        required("kind", "What needs approval: rate_card_version or invoice."),
+        required("kind", "What needs approval: rate_card_version, credit or invoice."),
         required("seller_node_id", "At which node, with its subtree."),
         required("role", "The role that must approve."),
+        column(
+            "min_amount",
+            RefType::Decimal,
+            true,
+            "For credits: from this amount on, in the credit's currency; null: any.",
+        ),
     ],
     key: &["rule_id"],
     comment: "Which approvals a submitted object needs; where none applies, submitting activates it.",
@@ -504,7 +577,7 @@ static USERS: RefTable = RefTable {
 
 impl RefTable {
     /// All of them, in the order in which they can be filled.
-    pub fn all() -> [&'static Self; 19] {
+    pub fn all() -> [&'static Self; 21] {
         [
             &NODES,
             &ACCOUNTS,
@@ -521,6 +594,8 @@ impl RefTable {
             &TIME_ENTRIES,
             &QUOTES,
             &CONTRACTS,
+            &CREDITS,
+            &CREDIT_POLICIES,
             &FX_RATES,
             &APPROVAL_RULES,
             &SOURCES,

@@ -446,6 +446,53 @@ pub struct ContractRow {
     pub valid: Span,
 }
 
+/// A row of `ref.credits`.
+#[derive(Debug, Clone)]
+pub struct CreditRow {
+    /// The credit.
+    pub credit_id: String,
+    /// Who grants it.
+    pub seller_node_id: String,
+    /// For whom.
+    pub node_id: String,
+    /// What kind.
+    pub kind: String,
+    /// What the buyer reads.
+    pub source: String,
+    /// Scale 18.
+    pub amount: i128,
+    /// Of the amount.
+    pub currency: String,
+    /// Whether it is given: its status is `active`.
+    pub is_active: bool,
+    /// From when on it is drawn, until it expires.
+    pub valid: Span,
+}
+
+/// What a node does with a credit that reaches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreditPolicy {
+    /// The whole goes on.
+    Pass,
+    /// The node keeps it.
+    Retain,
+    /// By weights, scale 18: what the node keeps, what goes on.
+    Split([i128; 2]),
+}
+
+/// A row of `ref.credit_policies`.
+#[derive(Debug, Clone)]
+pub struct CreditPolicyRow {
+    /// Whose policy it is.
+    pub node_id: String,
+    /// The kind it governs; none for any.
+    pub kind: Option<String>,
+    /// What it says.
+    pub policy: CreditPolicy,
+    /// When it applies.
+    pub valid: Span,
+}
+
 /// All reference rows that decide prices, as known at one snapshot.
 #[derive(Debug, Clone, Default)]
 pub struct RefFacts {
@@ -479,4 +526,8 @@ pub struct RefFacts {
     pub time_entries: Vec<TimeEntryRow>,
     /// `ref.contracts`.
     pub contracts: Vec<ContractRow>,
+    /// `ref.credits`.
+    pub credits: Vec<CreditRow>,
+    /// `ref.credit_policies`.
+    pub credit_policies: Vec<CreditPolicyRow>,
 }

@@ -58,9 +58,9 @@ pub use book::RateBook;
 pub use counters::BandTotals;
 pub use error::RatingError;
 pub use facts::{
-    AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, DriverRow, FxRow, LicenceRow,
-    NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TagPolicyRow, TimeEntryRow,
-    VersionRow,
+    AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, CreditPolicy, CreditPolicyRow,
+    CreditRow, DriverRow, FxRow, LicenceRow, NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow,
+    ShareRow, TagPolicyRow, TimeEntryRow, VersionRow,
 };
 pub(crate) use functions::tags_of;
 pub use functions::{fx, rule_tags};
@@ -69,7 +69,9 @@ pub use fx::{Conversion, FxRates};
 pub(crate) use lookup::{AppliedRule, EdgeTerms, Question};
 pub use operator::{PricedUsage, RateExec};
 pub use outcome::{Origin, Outcome, Reason};
-pub use own::{Floor, OWN_SOURCE, OwnRow, rate_own};
+pub use own::{
+    CreditFlow, DRAWN_COLUMNS, DaysCounted, Drawn, EdgeCredits, Floor, OWN_SOURCE, OwnRow, draws_in, rate_own,
+};
 pub use pipeline::{ChargeSink, Counted, RatingOptions, RatingOutcome, count, rate};
 pub use places::{Placement, Places, SliceName};
 pub(crate) use precedence::{Precedence, Silenced};

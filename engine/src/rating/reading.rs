@@ -5,9 +5,9 @@ use ratehouse_udfs::tags::TagPolicy;
 
 use super::error::RatingError;
 use super::facts::{
-    AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, DriverRow, FxRow, LicenceRow,
-    NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TagPolicyRow, TimeEntryRow,
-    VersionRow,
+    AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, CreditPolicy, CreditPolicyRow,
+    CreditRow, DriverRow, FxRow, LicenceRow, NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow,
+    ShareRow, TagPolicyRow, TimeEntryRow, VersionRow,
 };
 use super::span::{Span, parse_instant};
 use crate::catalog::{RefRow, RefTable, SnapshotId, Tx, Value};
@@ -34,6 +34,8 @@ impl RefFacts {
             licences: read_table(tx, snapshot, "licences", licence)?,
             time_entries: read_table(tx, snapshot, "time_entries", time_entry)?,
             contracts: read_table(tx, snapshot, "contracts", contract)?,
+            credits: read_table(tx, snapshot, "credits", credit)?,
+            credit_policies: read_table(tx, snapshot, "credit_policies", credit_policy)?,
         })
     }
 }
@@ -112,7 +114,9 @@ impl Cells<'_> {
     fn span(&self) -> Result<Span, RatingError> {
         Ok(Span {
             from: self.instant("valid_from")?.unwrap_or(i64::MIN),
-            until: self.instant("valid_to")?.unwrap_or(i64::MAX),
+            until: self
+                .instant(if self.table.name == "credits" { "expires_at" } else { "valid_to" })?
+                .unwrap_or(i64::MAX),
         })
     }
 }
@@ -331,4 +335,28 @@ pub(super) fn contract(cells: &Cells<'_>) -> Result<ContractRow, RatingError> {
         commit_period: commit_period.ok_or_else(|| cells.wrong("commit_period", "a commit period"))?,
         valid: cells.span()?,
     })
+}
+
+pub(super) fn credit(cells: &Cells<'_>) -> Result<CreditRow, RatingError> {
+    Ok(CreditRow {
+        credit_id: cells.text("credit_id")?,
+        seller_node_id: cells.text("seller_node_id")?,
+        node_id: cells.text("node_id")?,
+        kind: cells.text("kind")?,
+        source: cells.text("source")?,
+        amount: cells.amount("amount")?,
+        currency: cells.text("currency")?,
+        is_active: cells.text("status")? == "active",
+        valid: cells.span()?,
+    })
+}
+
+pub(super) fn credit_policy(cells: &Cells<'_>) -> Result<CreditPolicyRow, RatingError> {
+    let policy = match cells.text("policy")?.as_str() {
+        "pass" => CreditPolicy::Pass,
+        "retain" => CreditPolicy::Retain,
+        "split" => CreditPolicy::Split([cells.amount("keep_share")?, cells.amount("pass_share")?]),
+        _ => return Err(cells.wrong("policy", "pass, retain or split")),
+    };
+    Ok(CreditPolicyRow { node_id: cells.text("node_id")?, kind: cells.optional("kind"), policy, valid: cells.span()? })
 }

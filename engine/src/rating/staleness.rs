@@ -154,6 +154,25 @@ fn sells_to(seller: &str, nodes: &HashSet<Cow<'_, str>>, facts: &RefFacts) -> bo
         || facts.licences.iter().any(|row| is_one(&row.seller_node_id, &row.node_id))
         || facts.time_entries.iter().any(|row| is_one(&row.seller_node_id, &row.node_id))
         || facts.contracts.iter().any(|row| is_one(&row.seller_node_id, &row.buyer_node_id))
+        // A credit for one of them may flow through the seller.
+        || facts
+            .credits
+            .iter()
+            .any(|row| row.is_active && nodes.contains(row.node_id.as_str()) && above(facts, &row.node_id).contains(seller))
+}
+
+/// The nodes that stood above a node at any time.
+fn above<'a>(facts: &'a RefFacts, node: &str) -> HashSet<&'a str> {
+    let mut found: HashSet<&str> = HashSet::new();
+    loop {
+        let known = found.len();
+        let is_one = |row: &&super::facts::NodeRow| row.node_id == node || found.contains(row.node_id.as_str());
+        let parents: Vec<&str> = facts.nodes.iter().filter(is_one).filter_map(|row| row.parent_id.as_deref()).collect();
+        found.extend(parents);
+        if found.len() == known {
+            return found;
+        }
+    }
 }
 
 fn own<'a>(seller: String, span: Span) -> Vec<Reach<'a>> {
@@ -211,14 +230,25 @@ fn reach<'a>(cells: &Cells<'_>, span: Span, facts: &'a RefFacts) -> Result<Vec<R
             own(entry.seller_node_id, Span { from: entry.worked_at, until: entry.worked_at + 1 })
         }
         "contracts" => own(reading::contract(cells)?.seller_node_id, span),
+        "credits" => {
+            let credit = reading::credit(cells)?;
+            // It is drawn on every edge on its way.
+            let sellers = above(facts, &credit.node_id).into_iter().filter(|_| credit.is_active);
+            sellers.flat_map(|seller| own(seller.to_owned(), span)).collect()
+        }
+        "credit_policies" => {
+            // What a credit that began under it comes to on the edges further down lasts as long as the credit.
+            let span = Span { until: i64::MAX, ..span };
+            let sellers = below(facts, reading::credit_policy(cells)?.node_id);
+            sellers.into_iter().flat_map(|seller| own(seller.into_owned(), span)).collect()
+        }
         "approval_rules" | "sources" | "users" | "quotes" => Vec::new(),
         _ => vec![Reach::All(Span::ALWAYS)],
     })
 }
 
-/// A node with what lies below it at any time, and the accounts of all of these: one that has just
-/// come to be owns rows that were nobody's.
-fn of_node(facts: &RefFacts, node: String, span: Span) -> Vec<Reach<'_>> {
+/// A node with what lies below it at any time.
+fn below(facts: &RefFacts, node: String) -> HashSet<Cow<'_, str>> {
     let mut below: HashSet<Cow<'_, str>> = HashSet::from_iter([Cow::Owned(node)]);
     loop {
         let known = below.len();
@@ -228,9 +258,15 @@ fn of_node(facts: &RefFacts, node: String, span: Span) -> Vec<Reach<'_>> {
             }
         }
         if below.len() == known {
-            break;
+            return below;
         }
     }
+}
+
+/// A node with what lies below it at any time, and the accounts of all of these: one that has just
+/// come to be owns rows that were nobody's.
+fn of_node(facts: &RefFacts, node: String, span: Span) -> Vec<Reach<'_>> {
+    let below = below(facts, node);
     let accounts = facts
         .accounts
         .iter()

@@ -9,6 +9,7 @@ use crate::security::policy::{Role, relation};
 use crate::security::{Principal, SessionError, Tree};
 
 use super::checks::State;
+use super::credits;
 use super::overlay::RefOp;
 
 /// What one principal may write, given the tree before its statement.
@@ -30,7 +31,7 @@ pub struct Authority<'a> {
 }
 
 /// Columns that no `INSERT`, `UPDATE` or `DELETE` writes: procedures and statements of their own do.
-const PROTECTED: [(&str, &str, &str); 1] = [("rate_card_versions", "status", "draft")];
+const PROTECTED: [(&str, &str, &str); 2] = [("rate_card_versions", "status", "draft"), ("credits", "status", "draft")];
 
 /// Whether the role may write the table at all.
 ///
@@ -68,12 +69,18 @@ impl Authority<'_> {
                 Some((_, old)) => self.same_key(op.table, old, values)?,
             }
         }
+        match &op.begins {
+            Some((_, values)) if op.table.name == "credits" && !brings_expiry_forward(op) => {
+                credits::flows(values, self.tree)?;
+            }
+            Some(_) | None => {}
+        }
         self.version_is_draft(op)
     }
 
     fn protected(&self, op: &RefOp) -> Result<(), SessionError> {
         for (table, column, initial) in PROTECTED {
-            if op.table.name != table {
+            if op.table.name != table || brings_expiry_forward(op) {
                 continue;
             }
             let Some(at) = op.table.position(column) else { continue };
@@ -86,9 +93,8 @@ impl Authority<'_> {
                 (None, None) => true,
             };
             if !unchanged {
-                return Err(SessionError::denied(&format!("column {column} of {table}")).hint(
-                    "a version is changed while it is a draft; its status moves by call submit, approve or reject",
-                ));
+                return Err(SessionError::denied(&format!("column {column} of {table}"))
+                    .hint("a row is changed while it is a draft; its status moves by call submit, approve or reject"));
             }
         }
         Ok(())
@@ -141,6 +147,8 @@ impl Authority<'_> {
             "approval_rules" => reaches(text("seller_node_id")),
             "licences" | "time_entries" | "quotes" => reaches(text("seller_node_id")) && reaches(text("node_id")),
             "contracts" => reaches(text("seller_node_id")) && reaches(text("buyer_node_id")),
+            "credits" => reaches(text("seller_node_id")) && reaches(text("node_id")),
+            "credit_policies" => reaches(text("node_id")),
             "rate_card_versions" | "rate_rules" => reaches(self.seller_of(text("card_id"))),
             "charge_policies" => reaches(text("node_id")) && reaches_any(text("buyer_node_id")),
             // Exchange rates and logins are not written here by anyone below the root.
@@ -257,12 +265,25 @@ impl Authority<'_> {
     }
 }
 
+/// Whether the change only lets an active credit expire sooner: what is left of it is given back, and nobody gets more than was agreed.
+fn brings_expiry_forward(op: &RefOp) -> bool {
+    let (Some((_, old)), Some((_, new))) = (&op.ends, &op.begins) else { return false };
+    let (Some(expiry), Some(status)) = (op.table.position("expires_at"), op.table.position("status")) else {
+        return false;
+    };
+    let is_same = old.iter().zip(new).enumerate().all(|(at, (was, is))| at == expiry || was == is);
+    let (was, is) = (old.get(expiry).and_then(Value::as_text), new.get(expiry).and_then(Value::as_text));
+    let is_sooner = is.is_some_and(|is| was.is_none_or(|was| is < was));
+    is_same && is_sooner && old.get(status).and_then(Value::as_text) == Some("active")
+}
+
 /// The column that names a row of the table, where names are unique in the whole warehouse.
 fn named_by(table: &RefTable) -> Option<&'static str> {
     match table.name {
         "nodes" => Some("node_id"),
         "rate_cards" => Some("card_id"),
         "approval_rules" => Some("rule_id"),
+        "credits" => Some("credit_id"),
         _ => None,
     }
 }

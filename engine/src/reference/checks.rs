@@ -34,7 +34,7 @@ const METHODS: [&str; 11] = [
 const CONVENTIONS: [&str; 4] = ["actual", "30", "full_month", "none"];
 const COMMIT_PERIODS: [&str; 4] = ["month", "quarter", "year", "term"];
 /// What a seat, an hour or a month may cost at most, and how many seats or hours a row has, so that their products fit 38 digits.
-const PRICE_MAX: i128 = 1_000_000_000 * ratehouse_udfs::decimal::ONE;
+pub(super) const PRICE_MAX: i128 = 1_000_000_000 * ratehouse_udfs::decimal::ONE;
 const POLICY_KEYS_MAX: usize = 50;
 const SEATS_MAX: i128 = 1_000_000 * ratehouse_udfs::decimal::ONE;
 const HOURS_MAX: i128 = 10_000 * ratehouse_udfs::decimal::ONE;
@@ -42,23 +42,23 @@ const NET_DAYS_MAX: i64 = 365;
 const POOL_METHODS: [&str; 4] = ["percentage", "usage", "even", "fixed"];
 const HUNDRED: i128 = 100 * ratehouse_udfs::decimal::ONE;
 /// So that the sum of all quantities of a pool fits 38 digits.
-const QUANTITY_MAX: i128 = 1_000_000_000_000 * ratehouse_udfs::decimal::ONE;
+pub(super) const QUANTITY_MAX: i128 = 1_000_000_000_000 * ratehouse_udfs::decimal::ONE;
 const BASES: [&str; 6] = ["cost", "list", "billed", "contracted", "effective", "on_demand"];
 const ROOT_BASES: [&str; 4] = ["billed", "contracted", "effective", "on_demand"];
 const ROUNDINGS: [&str; 4] = ["half_even", "half_up", "down", "up"];
 
 /// A row with its values by column name.
-struct Record<'a> {
-    table: &'static RefTable,
-    values: &'a [Value],
+pub(super) struct Record<'a> {
+    pub(super) table: &'static RefTable,
+    pub(super) values: &'a [Value],
 }
 
 impl<'a> Record<'a> {
-    fn text(&self, column: &str) -> Option<&'a str> {
+    pub(super) fn text(&self, column: &str) -> Option<&'a str> {
         self.table.position(column).and_then(|at| self.values.get(at)).and_then(Value::as_text)
     }
 
-    fn need(&self, column: &str) -> &'a str {
+    pub(super) fn need(&self, column: &str) -> &'a str {
         self.text(column).unwrap_or_default()
     }
 
@@ -67,7 +67,7 @@ impl<'a> Record<'a> {
     }
 
     /// The row's key, for messages: `accounts (AWS, 123, 456)`.
-    fn named(&self) -> String {
+    pub(super) fn named(&self) -> String {
         let key: Vec<String> = self
             .table
             .key
@@ -80,16 +80,16 @@ impl<'a> Record<'a> {
         format!("ref.{} ({})", self.table.name, key.join(", "))
     }
 
-    fn refuse(&self, message: &str) -> SessionError {
+    pub(super) fn refuse(&self, message: &str) -> SessionError {
         SessionError::violates(format!("{}: {message}", self.named()))
     }
 
     /// A decimal, scale 18.
-    fn number(&self, column: &str) -> Option<i128> {
+    pub(super) fn number(&self, column: &str) -> Option<i128> {
         ratehouse_udfs::decimal::parse_decimal(self.text(column)?).ok().map(|parsed| parsed.value)
     }
 
-    fn one_of(&self, column: &str, allowed: &[&str]) -> Result<(), SessionError> {
+    pub(super) fn one_of(&self, column: &str, allowed: &[&str]) -> Result<(), SessionError> {
         match self.text(column) {
             Some(value) if !allowed.contains(&value) => {
                 Err(self.refuse(&format!("{column} must be one of {}", allowed.join(", "))))
@@ -98,7 +98,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn id(&self, column: &str) -> Result<(), SessionError> {
+    pub(super) fn id(&self, column: &str) -> Result<(), SessionError> {
         let valid = |id: &str| {
             id.len() <= 64
                 && id.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -112,7 +112,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn currency(&self, column: &str) -> Result<(), SessionError> {
+    pub(super) fn currency(&self, column: &str) -> Result<(), SessionError> {
         match self.text(column) {
             Some(code) if ratehouse_udfs::money::Currency::of(code).is_err() => {
                 Err(self.refuse(&format!("{column} must be an ISO 4217 code")))
@@ -122,7 +122,7 @@ impl<'a> Record<'a> {
     }
 }
 
-fn records<'a>(state: &'a State, name: &str) -> Vec<Record<'a>> {
+pub(super) fn records<'a>(state: &'a State, name: &str) -> Vec<Record<'a>> {
     let Some(table) = RefTable::named(name) else { return Vec::new() };
     state.get(table.name).into_iter().flat_map(|rows| rows.values()).map(|values| Record { table, values }).collect()
 }
@@ -148,6 +148,7 @@ pub fn check(state: &State, root: &str) -> Result<(), SessionError> {
     rules(state, root)?;
     policies(state, &tree)?;
     own_terms(state, &tree)?;
+    super::credits::check(state, &tree, root)?;
     rates(state)?;
     sources(state)?;
     users(state, &tree)
@@ -181,7 +182,10 @@ fn keys(rows: &[Record<'_>]) -> Result<(), SessionError> {
 }
 
 /// A validity range under a name; ranges of one name must not overlap.
-fn no_overlap<'a>(rows: &[Record<'a>], name: impl Fn(&Record<'a>) -> Vec<Option<&'a str>>) -> Result<(), SessionError> {
+pub(super) fn no_overlap<'a>(
+    rows: &[Record<'a>],
+    name: impl Fn(&Record<'a>) -> Vec<Option<&'a str>>,
+) -> Result<(), SessionError> {
     no_overlap_but(rows, name, |_, _| false)
 }
 
@@ -273,7 +277,7 @@ fn climbs_to_root(rows: &[Record<'_>], row: &Record<'_>) -> Result<(), SessionEr
     Ok(())
 }
 
-fn node_exists(tree: &Tree, row: &Record<'_>, column: &str) -> Result<(), SessionError> {
+pub(super) fn node_exists(tree: &Tree, row: &Record<'_>, column: &str) -> Result<(), SessionError> {
     match row.text(column) {
         Some(id) if !tree.has(id) => {
             Err(SessionError::new("23503", format!("{}: node \"{id}\" does not exist", row.named())))
@@ -769,7 +773,14 @@ fn users(state: &State, tree: &Tree) -> Result<(), SessionError> {
     }
     for row in &records(state, "approval_rules") {
         node_exists(tree, row, "seller_node_id")?;
-        row.one_of("kind", &["rate_card_version", "invoice"])?;
+        row.one_of("kind", &["rate_card_version", "credit", "invoice"])?;
+        match row.number("min_amount") {
+            Some(amount) if amount < 0 => return Err(row.refuse("min_amount is not negative")),
+            Some(_) if row.need("kind") != "credit" => {
+                return Err(row.refuse("only rules of kind credit have a min_amount"));
+            }
+            Some(_) | None => {}
+        }
         if let Err(message) = row.need("role").parse::<Role>() {
             return Err(row.refuse(&message));
         }

@@ -5,6 +5,7 @@
 
 mod authority;
 mod checks;
+pub(crate) mod credits;
 mod overlay;
 mod values;
 

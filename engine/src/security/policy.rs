@@ -150,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 53] = [
+pub const RELATIONS: [Relation; 59] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -162,6 +162,9 @@ pub const RELATIONS: [Relation; 53] = [
     shown("public", "by_engagement", Reach::Seller, CARDS),
     shown("public", "seat_counts", Reach::Any, CARDS),
     shown("public", "tag_compliance", Reach::Any, SHARING),
+    shown("public", "credits_ledger", Reach::Any, DOCUMENTS),
+    shown("public", "credits_expiring", Reach::Any, DOCUMENTS),
+    shown("public", "credits_received_vs_passed", Reach::Seller, OPERATIONS),
     shown("public", "invoices", Reach::Any, DOCUMENTS),
     shown("public", "invoice_lines", Reach::Any, DOCUMENTS),
     shown("public", "usage", Reach::Root, OPERATIONS),
@@ -178,6 +181,7 @@ pub const RELATIONS: [Relation; 53] = [
     shown("ops", "provider_invoices", Reach::Root, OPERATIONS),
     shown("ops", "contract_commitments", Reach::Root, OPERATIONS),
     shown("ops", "invoice_reconciliation", Reach::Root, OPERATIONS),
+    shown("ops", "provider_credits", Reach::Root, OPERATIONS),
     // The root's margins are made of it: whoever has them has it.
     shown("ops", "edges_monthly", Reach::Root, MARGINS),
     shown("ops", "close_blockers", Reach::Root, OPERATIONS),
@@ -206,6 +210,8 @@ pub const RELATIONS: [Relation; 53] = [
     kept("time_entries", Reach::Any, CARDS, Roles::of(&[Admin, Finance])),
     kept("quotes", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("contracts", Reach::Any, CARDS, Roles::of(&[Admin, Finance])),
+    kept("credits", Reach::Any, MONEY, Roles::of(&[Admin, Finance])),
+    kept("credit_policies", Reach::Any, MONEY, Roles::of(&[Admin, Finance])),
     kept("fx_rates", Reach::Any, RATES, Roles::of(&[Admin, Finance])),
     kept("approval_rules", Reach::Any, CARDS, Roles::of(&[Admin])),
     // Where files come from and whose secret fetches them.
@@ -228,7 +234,7 @@ pub enum Action {
     Close,
     /// `call issue_invoices`.
     Issue,
-    /// `call refresh`.
+    /// `call refresh` and `call apply_credits`.
     Refresh,
     /// `call submit`.
     Submit,

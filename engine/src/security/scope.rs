@@ -206,6 +206,11 @@ impl Tree {
         self.nodes.get(node_id)?.iter().max_by(|a, b| a.from.cmp(&b.from))?.parent_id.as_deref()
     }
 
+    /// Whether `node_id` ever stood right below `above`.
+    pub fn is_child_of(&self, node_id: &str, above: &str) -> bool {
+        self.nodes.get(node_id).into_iter().flatten().any(|s| s.parent_id.as_deref() == Some(above))
+    }
+
     /// Nodes whose own sales are not shown to those above them.
     pub fn undisclosed(&self) -> BTreeSet<&str> {
         self.nodes.iter().filter(|(_, s)| s.iter().any(|s| !s.disclose_up)).map(|(id, _)| id.as_str()).collect()

@@ -1,66 +1,126 @@
-//! `submit`, `approve`, `reject`: how a rate card version becomes active.
+//! `submit`, `approve`, `reject`: how a rate card version or a credit becomes active.
 //!
-//! Which approvals a version needs is data (`ref.approval_rules` at its seller or above); where no
-//! rule applies, submitting activates it. A version that becomes active ends the one without an end that held until it begins. Nobody approves what it submitted, and one person's
-//! approval counts for one role.
+//! Which approvals an object needs is data (`ref.approval_rules` at its seller or above; for credits from an amount on); where no
+//! rule applies, submitting activates it. A version that becomes active ends the one without an end that held until it begins. Nobody
+//! approves what it submitted, and one person's approval counts for one role.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Session;
-use crate::catalog::{Change, Commit, RefRow, RefTable, Value};
+use crate::catalog::{CatalogError, Change, Commit, RefRow, RefTable, Value};
 use crate::error::Error;
 use crate::rating::{Precedence, RefChange, RefFacts, Silenced};
-use crate::reference::{Rows, check};
+use crate::reference::{Rows, check, credits, may_write};
 use crate::security::SessionError;
 
-const KIND: &str = "rate_card_version";
 /// Rules that never price and are named one by one.
 const WARNINGS_MAX: usize = 20;
 
-/// A version as the procedures see it.
-struct Version {
+/// What can be submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Version,
+    Credit,
+}
+
+impl Kind {
+    fn named(name: &str) -> Result<Self, SessionError> {
+        match name {
+            "rate_card_version" => Ok(Self::Version),
+            "credit" => Ok(Self::Credit),
+            _ => Err(SessionError::new("22023", format!("there is no procedure for \"{name}\""))
+                .hint("submit, approve and reject take 'rate_card_version' and 'credit'")),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Version => "rate_card_version",
+            Self::Credit => "credit",
+        }
+    }
+
+    fn table(self) -> Result<&'static RefTable, CatalogError> {
+        let name = match self {
+            Self::Version => "rate_card_versions",
+            Self::Credit => "credits",
+        };
+        RefTable::named(name).ok_or(CatalogError::Malformed { what: "table of what is submitted" })
+    }
+
+    /// The same for what does not exist and for what the caller cannot see.
+    fn absent(self, object: &str) -> SessionError {
+        let (what, form) = match self {
+            Self::Version => ("rate card version", "CARD/VERSION"),
+            Self::Credit => ("credit", "its credit_id"),
+        };
+        SessionError::new("42704", format!("{what} \"{object}\" does not exist")).hint(format!("write it as {form}"))
+    }
+}
+
+/// What is said of the rules of a version that is submitted.
+#[derive(Debug, Default)]
+struct Rules {
+    order: String,
+    warnings: Vec<String>,
+}
+
+/// A version or a credit as the procedures see it.
+pub(super) struct Proposal {
+    kind: Kind,
+    table: &'static RefTable,
     row_id: i64,
     values: Vec<Value>,
-    card: String,
-    number: i64,
+    object: String,
     seller: String,
 }
 
-impl Version {
-    fn status(&self) -> &str {
-        self.values.get(STATUS).and_then(Value::as_text).unwrap_or_default()
+impl Proposal {
+    fn place(&self, column: &str) -> usize {
+        self.table.position(column).unwrap_or(usize::MAX)
     }
 
-    fn object(&self) -> String {
-        format!("{}/{}", self.card, self.number)
+    pub(super) fn text(&self, column: &str) -> Option<&str> {
+        self.values.get(self.place(column)).and_then(Value::as_text)
+    }
+
+    fn status(&self) -> &str {
+        self.text("status").unwrap_or_default()
+    }
+
+    /// A credit's amount, scale 18.
+    pub(super) fn amount(&self) -> Option<i128> {
+        decimal(self.text("amount")?)
     }
 }
 
-/// Position of `status` in `ref.rate_card_versions`.
-const STATUS: usize = 4;
+fn decimal(text: &str) -> Option<i128> {
+    ratehouse_udfs::decimal::parse_decimal(text).ok().map(|parsed| parsed.value)
+}
 
 impl Session {
     /// Submits a draft; gives what became of it.
-    pub(super) fn submit(&self, kind: &str, object: &str, why: &str) -> Result<String, SessionError> {
-        let version = self.version(kind, object)?;
-        self.must_be(&version, "draft")?;
-        let facts = self.shared.core.catalog.read(|tx| {
-            let head = crate::catalog::head(tx)?;
-            Ok::<_, Error>(RefFacts::read(tx, head)?)
-        });
-        let facts = facts.map_err(Error::shown)?;
-        let precedence = Precedence::of(&facts, &version.card, version.number);
-        if let Some((one, other)) = precedence.as_ref().and_then(Precedence::ambiguous) {
-            let what = format!("rules \"{one}\" and \"{other}\" of {object} can match one row with equal priority");
-            return Err(
-                SessionError::violates(what).hint("give one of them a higher priority, or make it more specific")
-            );
-        }
+    pub(super) async fn submit(&self, kind: &str, object: &str, why: &str) -> Result<String, SessionError> {
+        let proposal = self.proposal(kind, object)?;
+        must_be(&proposal, "draft")?;
+        let rules = match proposal.kind {
+            Kind::Version => self.rules_of(&proposal)?,
+            Kind::Credit => {
+                may_write(self.shared.principal.role, proposal.table)?;
+                self.opens_from_its_charge(&proposal).await?;
+                Rules::default()
+            }
+        };
         let state = self.reference_state()?;
-        let needed = self.needed_roles(&state, &version);
+        let needed = self.needed_roles(&state, &proposal);
         let status = if needed.is_empty() { "active" } else { "pending" };
-        self.move_to(&version, status, "submit", why)?;
-        self.tell_precedence(object, precedence.as_ref());
+        self.move_to(&proposal, status, "submit", why)?;
+        if !rules.order.is_empty() {
+            self.notice(format!("the first rule of {object} that matches prices: {}", rules.order));
+        }
+        for warning in rules.warnings {
+            self.warn("01000", &warning);
+        }
         Ok(if needed.is_empty() {
             format!("{object} is active")
         } else {
@@ -68,35 +128,49 @@ impl Session {
         })
     }
 
-    /// Says in which order rules are asked, and warns of those that are never reached.
-    fn tell_precedence(&self, object: &str, precedence: Option<&Precedence<'_>>) {
-        let Some(precedence) = precedence else { return };
-        let order = precedence.to_string();
-        if !order.is_empty() {
-            self.notice(format!("the first rule of {object} that matches prices: {order}"));
+    /// In which order a version's rules are asked, and which are never reached.
+    ///
+    /// # Errors
+    /// `23514` for rules of equal priority that can match one row: they would leave its price to chance.
+    fn rules_of(&self, version: &Proposal) -> Result<Rules, SessionError> {
+        let facts = self.shared.core.catalog.read(|tx| {
+            let head = crate::catalog::head(tx)?;
+            Ok::<_, Error>(RefFacts::read(tx, head)?)
+        });
+        let facts = facts.map_err(Error::shown)?;
+        let object = &version.object;
+        let number = version.values.get(version.place("version")).and_then(Value::as_int).unwrap_or_default();
+        let Some(precedence) = Precedence::of(&facts, version.text("card_id").unwrap_or_default(), number) else {
+            return Ok(Rules::default());
+        };
+        if let Some((one, other)) = precedence.ambiguous() {
+            let what = format!("rules \"{one}\" and \"{other}\" of {object} can match one row with equal priority");
+            let hint = "give one of them a higher priority, or make it more specific";
+            return Err(SessionError::violates(what).hint(hint));
         }
         let silenced = precedence.silenced();
-        for rule in silenced.iter().take(WARNINGS_MAX) {
-            let Silenced { rule_id, by } = rule;
-            self.warn("01000", &format!("rule \"{rule_id}\" of {object} never prices: \"{by}\" has a higher priority and matches whatever it matches"));
-        }
+        let say = |Silenced { rule_id, by }: &Silenced<'_>| {
+            format!("rule \"{rule_id}\" of {object} never prices: \"{by}\" has a higher priority and matches whatever it matches")
+        };
+        let mut warnings: Vec<String> = silenced.iter().take(WARNINGS_MAX).map(say).collect();
         if let Some(more) = silenced.len().checked_sub(WARNINGS_MAX).filter(|more| *more > 0) {
-            self.warn("01000", &format!("{more} more rules of {object} never price"));
+            warnings.push(format!("{more} more rules of {object} never price"));
         }
+        Ok(Rules { order: precedence.to_string(), warnings })
     }
 
-    /// Approves a pending version; gives what is still missing.
+    /// Approves what is pending; gives what is still missing.
     pub(super) fn approve(&self, kind: &str, object: &str, why: &str) -> Result<String, SessionError> {
-        let version = self.version(kind, object)?;
-        self.must_be(&version, "pending")?;
-        let acts = self.acts_since_submit(&version)?;
+        let proposal = self.proposal(kind, object)?;
+        must_be(&proposal, "pending")?;
+        let acts = self.acts_since_submit(&proposal)?;
         let own = &self.shared.principal;
         if acts.iter().any(|(_, login, _)| *login == own.login) {
             return Err(SessionError::denied("your own proposal, or one that you approved already")
                 .hint("another person approves it"));
         }
         let state = self.reference_state()?;
-        let mut missing = self.needed_roles(&state, &version);
+        let mut missing = self.needed_roles(&state, &proposal);
         for (action, _, role) in &acts {
             if action == "approve" {
                 missing.remove(role.as_str());
@@ -107,7 +181,7 @@ impl Session {
                 .hint(format!("it waits for {}", missing.into_iter().collect::<Vec<_>>().join(" and "))));
         }
         let status = if missing.is_empty() { "active" } else { "pending" };
-        self.move_to(&version, status, "approve", why)?;
+        self.move_to(&proposal, status, "approve", why)?;
         Ok(if missing.is_empty() {
             format!("{object} is active")
         } else {
@@ -115,78 +189,78 @@ impl Session {
         })
     }
 
-    /// Sends a pending version back to draft.
+    /// Sends what is pending back to draft.
     pub(super) fn reject(&self, kind: &str, object: &str, why: &str) -> Result<(), SessionError> {
-        let version = self.version(kind, object)?;
-        self.must_be(&version, "pending")?;
-        self.move_to(&version, "draft", "reject", why)
+        let proposal = self.proposal(kind, object)?;
+        must_be(&proposal, "pending")?;
+        self.move_to(&proposal, "draft", "reject", why)
     }
 
     fn reference_state(&self) -> Result<BTreeMap<&'static str, Rows>, SessionError> {
         super::write::state_at(&self.shared, &crate::reference::Overlay::default())
     }
 
-    /// The version of that name, if its seller is in the caller's subtree.
-    fn version(&self, kind: &str, object: &str) -> Result<Version, SessionError> {
-        if kind != KIND {
-            return Err(SessionError::new("22023", format!("there is no procedure for \"{kind}\""))
-                .hint("submit, approve and reject take 'rate_card_version'"));
-        }
-        let absent = || {
-            SessionError::new("42704", format!("rate card version \"{object}\" does not exist"))
-                .hint("write it as CARD/VERSION")
-        };
-        let (card, number) = object.rsplit_once('/').ok_or_else(absent)?;
-        let number: i64 = number.parse().map_err(|_| absent())?;
+    /// What has that name, if its seller is in the caller's subtree.
+    fn proposal(&self, kind: &str, object: &str) -> Result<Proposal, SessionError> {
+        let kind = Kind::named(kind)?;
+        let absent = || kind.absent(object);
+        let table = kind.table()?;
         let state = self.reference_state()?;
         let text = |values: &[Value], at: usize| values.get(at).and_then(Value::as_text).map(str::to_owned);
-        let seller = state
-            .get("rate_cards")
-            .and_then(|rows| rows.values().find(|row| text(row, 0).as_deref() == Some(card)))
-            .and_then(|row| text(row, 1))
-            .ok_or_else(absent)?;
+        let rows = || state.get(table.name).into_iter().flatten();
+        let (row_id, values, seller) = match kind {
+            Kind::Version => {
+                let (card, number) = object.rsplit_once('/').ok_or_else(absent)?;
+                let number: i64 = number.parse().map_err(|_| absent())?;
+                let seller = state
+                    .get("rate_cards")
+                    .and_then(|rows| rows.values().find(|row| text(row, 0).as_deref() == Some(card)))
+                    .and_then(|row| text(row, 1));
+                let is_it = |row: &[Value]| {
+                    text(row, 0).as_deref() == Some(card) && row.get(1).and_then(Value::as_int) == Some(number)
+                };
+                let (row_id, values) = rows().find(|(_, row)| is_it(row)).ok_or_else(absent)?;
+                (*row_id, values.clone(), seller.ok_or_else(absent)?)
+            }
+            Kind::Credit => {
+                let found = rows().find(|(_, row)| text(row, 0).as_deref() == Some(object));
+                let (row_id, values) = found.ok_or_else(absent)?;
+                (*row_id, values.clone(), text(values, 1).ok_or_else(absent)?)
+            }
+        };
         let moment = self.shared.moment();
         if !moment.tree.is_within_now(&seller, &moment.scope.node_id, &super::write::now()) {
             return Err(absent());
         }
-        let (row_id, values) = state
-            .get("rate_card_versions")
-            .and_then(|rows| {
-                rows.iter().find(|(_, row)| {
-                    text(row, 0).as_deref() == Some(card) && row.get(1).and_then(Value::as_int) == Some(number)
-                })
-            })
-            .ok_or_else(absent)?;
-        Ok(Version { row_id: *row_id, values: values.clone(), card: card.to_owned(), number, seller })
-    }
-
-    fn must_be(&self, version: &Version, status: &str) -> Result<(), SessionError> {
-        if version.status() == status {
-            return Ok(());
-        }
-        Err(SessionError::new("55000", format!("{} is {}, not {status}", version.object(), version.status())))
+        Ok(Proposal { kind, table, row_id, values, object: object.to_owned(), seller })
     }
 
     /// Roles that must approve: of every rule at the seller or above it.
-    fn needed_roles(&self, state: &BTreeMap<&'static str, Rows>, version: &Version) -> BTreeSet<String> {
+    fn needed_roles(&self, state: &BTreeMap<&'static str, Rows>, proposal: &Proposal) -> BTreeSet<String> {
         let moment = self.shared.moment();
         let text = |row: &[Value], at: usize| row.get(at).and_then(Value::as_text).unwrap_or_default().to_owned();
         let now = super::write::now();
+        let threshold = RefTable::named("approval_rules").and_then(|table| table.position("min_amount"));
+        let reaches = |row: &[Value]| {
+            let from = threshold.and_then(|at| row.get(at)).and_then(Value::as_text).and_then(decimal);
+            proposal.kind != Kind::Credit || from.is_none_or(|from| proposal.amount().is_none_or(|held| held >= from))
+        };
         state
             .get("approval_rules")
             .into_iter()
             .flat_map(|rows| rows.values())
-            .filter(|row| text(row, 1) == KIND && moment.tree.is_within_now(&version.seller, &text(row, 2), &now))
+            .filter(|row| text(row, 1) == proposal.kind.name() && reaches(row))
+            .filter(|row| moment.tree.is_within_now(&proposal.seller, &text(row, 2), &now))
             .map(|row| text(row, 3))
             .collect()
     }
 
-    /// `(action, login, role)` since the version was last submitted, that act included.
-    fn acts_since_submit(&self, version: &Version) -> Result<Vec<(String, String, String)>, SessionError> {
+    /// `(action, login, role)` since the object was last submitted, that act included.
+    fn acts_since_submit(&self, proposal: &Proposal) -> Result<Vec<(String, String, String)>, SessionError> {
         let rows = self.shared.core.catalog.read(|tx| {
             tx.rows(
                 "select action, login, role from approval where kind = ?1 and object_id = ?2 order by snapshot_id desc",
-                &[KIND.into(), version.object().into()],
+                &[proposal.kind.name().into(), proposal.object.as_str().into()],
             )
         })?;
         let mut acts = Vec::new();
@@ -201,37 +275,46 @@ impl Session {
         Ok(acts)
     }
 
-    fn move_to(&self, version: &Version, status: &str, action: &'static str, why: &str) -> Result<(), SessionError> {
+    fn move_to(&self, proposal: &Proposal, status: &str, action: &'static str, why: &str) -> Result<(), SessionError> {
         if why.trim().is_empty() {
             return Err(SessionError::new("22023", "a justification is needed"));
         }
+        if proposal.kind == Kind::Credit && status != "draft" {
+            credits::flows(&proposal.values, &self.shared.moment().tree)?;
+        }
         let own = &self.shared.principal;
-        let change = Change::new(&own.login, action, format!("{}: {why}", version.object()));
+        let change = Change::new(&own.login, action, format!("{}: {why}", proposal.object));
         let done = self.shared.core.catalog.commit::<_, Error>(&change, |commit| {
-            record(commit, version, action, &own.login, own.role.name(), why)?;
-            if version.status() == status {
+            record(commit, proposal, action, (&own.login, own.role.name(), why))?;
+            if proposal.status() == status {
                 return Ok(());
             }
-            let table = RefTable::named("rate_card_versions")
-                .ok_or(crate::catalog::CatalogError::Malformed { what: "table rate_card_versions" })?;
-            let mut values = version.values.clone();
-            if let Some(stored) = values.get_mut(STATUS) {
+            let table = proposal.table;
+            let mut values = proposal.values.clone();
+            if let Some(stored) = values.get_mut(proposal.place("status")) {
                 *stored = status.into();
             }
             let mut changes = Vec::new();
-            if status == "active" {
-                changes.extend(end_predecessor(commit, table, &version.values)?);
+            if status == "active" && proposal.kind == Kind::Version {
+                changes.extend(end_predecessor(commit, table, &proposal.values)?);
             }
-            commit.end_ref(table, version.row_id)?;
+            commit.end_ref(table, proposal.row_id)?;
             commit.insert_ref(table, &values)?;
             check(&super::state_after(commit.tx, commit.snapshot)?, &self.shared.core.root)?;
-            let row = |values| RefRow { row_id: version.row_id, values, begin_snapshot: commit.snapshot };
-            let old = row(version.values.clone());
+            let row = |values| RefRow { row_id: proposal.row_id, values, begin_snapshot: commit.snapshot };
+            let old = row(proposal.values.clone());
             changes.push(RefChange { table, old: Some(old), new: Some(row(values)) });
             super::write::mark_stale(commit, &changes)
         });
         done.map(drop).map_err(Error::shown)
     }
+}
+
+fn must_be(proposal: &Proposal, status: &str) -> Result<(), SessionError> {
+    if proposal.status() == status {
+        return Ok(());
+    }
+    Err(SessionError::new("55000", format!("{} is {}, not {status}", proposal.object, proposal.status())))
 }
 
 /// Ends the active version without an end that a version which becomes active takes the place of, where that begins.
@@ -245,7 +328,8 @@ fn end_predecessor(
     let text = |values: &[Value], at: usize| values.get(at).and_then(Value::as_text).map(str::to_owned);
     let rows = table.rows_at(commit.tx, commit.snapshot)?;
     let held = rows.into_iter().find(|row| {
-        let is_open = text(&row.values, to).is_none() && text(&row.values, STATUS).as_deref() == Some("active");
+        let is_open =
+            text(&row.values, to).is_none() && text(&row.values, place("status")).as_deref() == Some("active");
         is_open && row.values.get(card) == successor.get(card) && text(&row.values, from) < text(successor, from)
     });
     let Some(old) = held else { return Ok(None) };
@@ -260,15 +344,13 @@ fn end_predecessor(
 
 fn record(
     commit: &Commit<'_>,
-    version: &Version,
+    proposal: &Proposal,
     action: &str,
-    login: &str,
-    role: &str,
-    why: &str,
+    (login, role, why): (&str, &str, &str),
 ) -> Result<(), Error> {
     let values = [
-        KIND.into(),
-        version.object().into(),
+        proposal.kind.name().into(),
+        proposal.object.as_str().into(),
         action.into(),
         login.into(),
         role.into(),

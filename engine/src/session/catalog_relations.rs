@@ -281,10 +281,11 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 13] = [
             text("justification", "Why."),
             instant("at", "When."),
             int("snapshot_id", "The commit."),
-            text("seller_node_id", "Whose card it is."),
+            text("seller_node_id", "Whose card or credit it is."),
         ],
-        sql: "select a.kind, a.object_id, a.action, a.login, a.role, a.justification, a.at, a.snapshot_id, c.seller_node_id from approval a \
-              left join ref_rate_cards c on c.card_id = substr(a.object_id, 1, instr(a.object_id || '/', '/') - 1) and c.end_snapshot is null \
+        sql: "select a.kind, a.object_id, a.action, a.login, a.role, a.justification, a.at, a.snapshot_id, coalesce(c.seller_node_id, g.seller_node_id) from approval a \
+              left join ref_rate_cards c on a.kind = 'rate_card_version' and c.card_id = substr(a.object_id, 1, instr(a.object_id || '/', '/') - 1) and c.end_snapshot is null \
+              left join ref_credits g on a.kind = 'credit' and g.credit_id = a.object_id and g.end_snapshot is null \
               where a.snapshot_id <= ?1 order by a.snapshot_id",
         parties: Some(Parties { seller: 8, buyer: 8, period: None }),
         detail: None,

@@ -175,6 +175,9 @@ fn comment_of(schema: &str, name: &str) -> Option<String> {
         "edges_monthly" => Some(
             "One row per month, account, service and edge: who pays whom how much, from the provider down. The root's only.",
         ),
+        "credits_ledger" => Some(
+            "Credits in double entry: the rows of an entry, and so of a credit at any time, add up to zero. Of what a credit is further up nothing is shown.",
+        ),
         "usage" => Some("One row per line that a provider delivered, as FOCUS 1.4. The root's only."),
         "changes" => Some("One row per changed reference row: old and new values, who, when and why."),
         _ => None,

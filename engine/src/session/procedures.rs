@@ -32,7 +32,7 @@ pub(super) fn parameters(statement: &Statement, declared: &[Option<DataType>]) -
     (0..count).map(|at| declared.get(at).cloned().flatten().unwrap_or(DataType::Utf8)).collect()
 }
 
-const PROCEDURES: &str = "close_period, issue_invoices, refresh, land, submit, approve, reject";
+const PROCEDURES: &str = "close_period, issue_invoices, refresh, apply_credits, land, submit, approve, reject";
 
 impl Session {
     pub(super) async fn run_procedure(
@@ -83,11 +83,17 @@ impl Session {
                     self.warehouse.refresh(Some(slice), &actor).await.map_err(crate::error::Error::shown)?;
                 self.notice(format!("{refreshed} slices rated"));
             }
+            ("apply_credits", [Some(period)]) => {
+                self.may(Action::Refresh, "procedure apply_credits")?;
+                let refreshed =
+                    self.warehouse.apply_credits(period, &actor).await.map_err(crate::error::Error::shown)?;
+                self.notice(format!("{refreshed} slices rated"));
+            }
             ("land", [Some(location)]) => self.run_land(location, None, &actor).await?,
             ("land", [Some(location), source]) => self.run_land(location, *source, &actor).await?,
             ("submit", [Some(kind), Some(object), Some(why)]) => {
                 self.may(Action::Submit, "procedure submit")?;
-                let text = self.submit(kind, object, why)?;
+                let text = self.submit(kind, object, why).await?;
                 self.notice(text);
             }
             ("approve", [Some(kind), Some(object), Some(why)]) => {
@@ -101,7 +107,7 @@ impl Session {
             }
             (known, _) if PROCEDURES.split(", ").any(|name| name == known) => {
                 return Err(SessionError::new("42883", format!("procedure {known} takes other arguments")).hint(
-                    "for example: call close_period('2026-10'); call submit('rate_card_version', 'CARD/1', 'why')",
+                    "for example: call close_period('2026-10'); call submit('rate_card_version', 'CARD/1', 'why'); call submit('credit', 'ID', 'why')",
                 ));
             }
             (unknown, _) => {

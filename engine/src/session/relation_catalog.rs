@@ -141,6 +141,9 @@ impl Relations {
             let source = RowSource::new(Arc::clone(&self.shared), kind);
             return Ok(Some(Arc::new(ScopedTable::new(granted.name, source.schema(), Arc::new(source)))));
         }
+        if (schema, name) == ("public", "credits_ledger") {
+            return Ok(Some(super::credits_ledger::table(Arc::clone(&self.shared))));
+        }
         if (schema, name) == ("ops", "changes") {
             return Ok(Some(super::changes::table(Arc::clone(&self.shared))));
         }

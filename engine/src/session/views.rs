@@ -23,7 +23,7 @@ pub(crate) struct View {
     pub(crate) sql: &'static str,
 }
 
-const FILES: [&str; 14] = [
+const FILES: [&str; 17] = [
     include_str!("../../../sql/marts/allocations.sql"),
     include_str!("../../../sql/marts/margins.sql"),
     include_str!("../../../sql/marts/margins.root.sql"),
@@ -31,12 +31,15 @@ const FILES: [&str; 14] = [
     include_str!("../../../sql/marts/by_engagement.sql"),
     include_str!("../../../sql/marts/seat_counts.sql"),
     include_str!("../../../sql/marts/tag_compliance.sql"),
+    include_str!("../../../sql/marts/credits_expiring.sql"),
+    include_str!("../../../sql/marts/credits_received_vs_passed.sql"),
     include_str!("../../../sql/focus/cost_and_usage_1_2.sql"),
     include_str!("../../../sql/focus/cost_and_usage_1_3.sql"),
     include_str!("../../../sql/focus/cost_and_usage_1_4.sql"),
     include_str!("../../../sql/focus/provider_cost_and_usage.sql"),
     include_str!("../../../sql/ops/close_blockers.sql"),
     include_str!("../../../sql/ops/invoice_reconciliation.sql"),
+    include_str!("../../../sql/ops/provider_credits.sql"),
     include_str!("../../../sql/ops/reconciliation.sql"),
 ];
 

@@ -3,6 +3,7 @@
 mod account_names;
 mod agreement;
 mod close;
+mod credits;
 mod intake;
 mod land;
 mod land_data_set;

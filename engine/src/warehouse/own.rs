@@ -7,13 +7,15 @@ use arrow::datatypes::{Decimal128Type, i256};
 use futures::TryStreamExt;
 
 use super::Warehouse;
+use super::credits::{self, OwnMonth};
 use super::rate_slices::{RatedSlices, name_of};
 use super::slice_files::SliceFiles;
+use crate::billing::issued_by;
 use crate::catalog::{CatalogError, Change, Commit, SliceKey, SliceRow, SnapshotId};
 use crate::error::Error;
-use crate::lake::LakeTable;
+use crate::lake::{FileList, LakeTable};
 use crate::period::BillingPeriod;
-use crate::rating::{Floor, OWN_SOURCE, OwnRow, RateBook, RatingError, RatingRun, rate_own};
+use crate::rating::{DaysCounted, EdgeCredits, Floor, OWN_SOURCE, OwnRow, RateBook, RatingError, RatingRun, rate_own};
 
 /// How often it starts over when other commits get in between.
 const ATTEMPTS_MAX: usize = 5;
@@ -55,8 +57,12 @@ impl Warehouse {
     pub(super) fn first_period_of(&self, period: BillingPeriod) -> Result<BillingPeriod, Error> {
         let book = self.core.book(self.core.catalog.head()?)?;
         let number = period.first_day_number();
-        let floors = book.own_sellers(number).into_iter().flat_map(|seller| book.own_floors(seller, number));
-        let first = floors.map(|floor| floor.periods().0).min().and_then(BillingPeriod::of_day);
+        let mut firsts = Vec::new();
+        for seller in book.own_sellers(number) {
+            firsts.extend(book.own_floors(seller, number).iter().map(|floor| floor.periods().0));
+            firsts.extend(book.own_credits(seller, number).iter().map(|edge| edge.periods().0));
+        }
+        let first = firsts.into_iter().min().and_then(BillingPeriod::of_day);
         Ok(first.map_or(period, |first| first.min(period)))
     }
 
@@ -67,9 +73,10 @@ impl Warehouse {
         let mut slices = self.core.catalog.read(|tx| SliceRow::all_of(tx, OWN_SOURCE))?;
         slices.retain(|slice| slice.key.billing_period == text);
         let is_billed = |name: &str| slices.iter().any(|slice| slice.key.billing_account_id == name);
+        let has_some =
+            |seller| !book.own_rows(seller, number).is_empty() || !book.own_credits(seller, number).is_empty();
         let mut sellers = book.own_sellers(number).into_iter();
-        let unbilled =
-            sellers.find(|seller| !is_billed(book.tree().name(*seller)) && !book.own_rows(*seller, number).is_empty());
+        let unbilled = sellers.find(|seller| !is_billed(book.tree().name(*seller)) && has_some(*seller));
         Ok(unbilled.map(|seller| book.tree().name(seller).to_owned()))
     }
 
@@ -82,14 +89,20 @@ impl Warehouse {
             let book = self.core.book(snapshot)?;
             let Some(seller) = book.tree().node(&key.billing_account_id) else { return Ok(false) };
             let floors = book.own_floors(seller, name.billing_period);
-            let periods = floors.iter().map(Floor::periods).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+            let credits = book.own_credits(seller, name.billing_period);
+            let depends = floors.iter().map(Floor::periods).chain(credits.iter().map(EdgeCredits::periods));
+            let periods = depends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
             let held = self.core.catalog.read(|tx| SliceRow::find(tx, key))?;
             let rows = book.own_rows(seller, name.billing_period);
-            if rows.is_empty() && floors.is_empty() && held.is_none() {
+            if rows.is_empty() && floors.is_empty() && credits.is_empty() && held.is_none() {
                 return Ok(false);
             }
             let own_slice = held.map(|held| held.slice_id);
             let rows = self.up_to_floors(&book, rows, (floors, own_slice), snapshot).await?;
+            let issued = credits::issued(&self.core, &key.billing_account_id)?;
+            let period = name.billing_period;
+            let month = OwnMonth { book: &book, seller, period, slice: own_slice, issued: &issued };
+            let rows = self.with_credits(&month, rows, snapshot).await?;
             let run = RatingRun::own(book, name.clone());
             let files = SliceFiles::new(&self.core);
             let options = self.core.rating_options()?;
@@ -99,6 +112,9 @@ impl Warehouse {
                 if let Some(periods) = periods
                     && charges_changed_since(commit, snapshot, periods)?
                 {
+                    return Err(CatalogError::Conflict.into());
+                }
+                if issued_by(commit.tx, &key.billing_account_id)? != issued {
                     return Err(CatalogError::Conflict.into());
                 }
                 let slice_id = commit.ensure_slice(key, "priced")?;
@@ -129,21 +145,27 @@ impl Warehouse {
             let files = self.core.files(LakeTable::ChargesDaily, snapshot, |file| {
                 (first..=last).contains(&file.billing_period) && Some(file.slice_id) != own_slice
             })?;
-            let mut sum = i256::ZERO;
-            for counted in floor.counted() {
-                let days = self.core.private.read_table(self.core.scan(LakeTable::ChargesDaily, Arc::clone(&files)))?;
-                let mut amounts = days.filter(counted.filter)?.select(vec![counted.amount])?.execute_stream().await?;
-                while let Some(batch) = amounts.try_next().await? {
-                    let amounts = batch.column(0).as_primitive::<Decimal128Type>();
-                    sum = amounts.iter().flatten().fold(sum, |sum, amount| sum.wrapping_add(i256::from_i128(amount)));
-                }
-            }
+            let sum = self.sum_of(floor.counted(), &files).await?;
             let too_large = || Error::from(RatingError::Sum { what: "charges that count for a minimum or commitment" });
             let own = floor.own(book, &rows).ok_or_else(too_large)?;
             let charged = sum.wrapping_add(i256::from_i128(own)).to_i128().ok_or_else(too_large)?;
             rows.extend(floor.missing(charged));
         }
         Ok(rows)
+    }
+
+    /// The sum of what counts, over files of `charges_daily`.
+    pub(super) async fn sum_of(&self, counted: Vec<DaysCounted>, files: &FileList) -> Result<i256, Error> {
+        let mut sum = i256::ZERO;
+        for counted in counted {
+            let days = self.core.private.read_table(self.core.scan(LakeTable::ChargesDaily, Arc::clone(files)))?;
+            let mut amounts = days.filter(counted.filter)?.select(vec![counted.amount])?.execute_stream().await?;
+            while let Some(batch) = amounts.try_next().await? {
+                let amounts = batch.column(0).as_primitive::<Decimal128Type>();
+                sum = amounts.iter().flatten().fold(sum, |sum, amount| sum.wrapping_add(i256::from_i128(amount)));
+            }
+        }
+        Ok(sum)
     }
 }
 

@@ -50,6 +50,22 @@ fn licences() -> SchemaRef {
     Arc::new(Schema::new(base.fields().iter().map(|f| f.as_ref().clone()).chain(instants).collect::<Vec<_>>()))
 }
 
+fn credits() -> SchemaRef {
+    relation("credit_id charge_id currency status", "amount", "", "")
+}
+
+fn credit_policies() -> SchemaRef {
+    let texts = columns(&DataType::Utf8View, "node_id kind description_pattern");
+    let instants = columns(&schema::instant(), "valid_from valid_to");
+    Arc::new(Schema::new(texts.into_iter().chain(instants).collect::<Vec<_>>()))
+}
+
+fn ledger() -> SchemaRef {
+    let base = relation("entry credit_id kind source seller_node_id buyer_node_id account currency", "amount", "", "");
+    let instants = columns(&schema::instant(), "expires_at");
+    Arc::new(Schema::new(base.fields().iter().map(|f| f.as_ref().clone()).chain(instants).collect::<Vec<_>>()))
+}
+
 fn policies() -> SchemaRef {
     let texts = columns(&DataType::Utf8View, "owner_node_id policy_id policy");
     let instants = columns(&schema::instant(), "valid_from valid_to");
@@ -85,6 +101,9 @@ pub(super) fn register(session: &Session, caller: &'static str, filled: &[(&'sta
         ("ref.nodes", relation("node_id currency fx_policy", "", "", "")),
         ("ref.tag_policies", policies()),
         ("ref.licences", licences()),
+        ("ref.credits", credits()),
+        ("ref.credit_policies", credit_policies()),
+        ("credits_ledger", ledger()),
         ("ref.time_entries", labour("hours rate", Some("billable"))),
         ("ref.quotes", labour("hours amount", None)),
         ("ref.fx_rates", relation("fx_rate_id source base_currency quote_currency", "rate", "", "")),

@@ -11,7 +11,7 @@ use crate::rating::facts::{CommitPeriod, ContractRow, MINIMUM, RuleRow};
 use crate::rating::outcome::{Origin, Outcome};
 use crate::rating::span::Span;
 use crate::rating::tags;
-use crate::rating::tree::NodeIndex;
+use crate::rating::tree::{NodeIndex, Tree};
 
 /// What a buyer is charged at least, and which charges count for it.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub struct Floor {
 
 /// What of `charges_daily` counts for a floor on one path of the buyer.
 #[derive(Debug)]
-pub struct Counted {
+pub struct DaysCounted {
     /// Which rows.
     pub filter: Expr,
     /// What of them is added up.
@@ -122,7 +122,7 @@ fn of_contract(book: &RateBook, seller: NodeIndex, month: &Month, contract: &Con
 }
 
 /// Every path on which the buyer has ever bought from the seller.
-fn paths(book: &RateBook, seller: NodeIndex, buyer: NodeIndex) -> Vec<(String, usize)> {
+pub(super) fn paths(book: &RateBook, seller: NodeIndex, buyer: NodeIndex) -> Vec<(String, usize)> {
     let tree = &book.tree;
     let mut found = Vec::new();
     let mut at = i64::MIN;
@@ -141,6 +141,21 @@ fn paths(book: &RateBook, seller: NodeIndex, buyer: NodeIndex) -> Vec<(String, u
     }
 }
 
+/// Rows of `charges_daily` that are billed on the edge to the node at the end of a path, in the edge's currency.
+pub(super) fn billed_on(path: &str, position: usize, currency: &str) -> Expr {
+    let node_path = || col("node_path");
+    let below = node_path().gt_eq(lit(format!("{path}/"))).and(node_path().lt(lit(format!("{path}0"))));
+    let filter = node_path().eq(lit(path)).or(below);
+    let filter = filter.and(col(format!("outcome_{position}")).eq(lit(Outcome::Billed.name())));
+    filter.and(col(format!("currency_{position}")).eq(lit(currency)))
+}
+
+/// Whether an own row is billed on the edge between a seller and a buyer.
+pub(super) fn is_on_edge(tree: &Tree, row: &OwnRow, (seller, buyer): (NodeIndex, NodeIndex)) -> bool {
+    let path = tree.path(row.node, row.at).unwrap_or_default();
+    row.seller == seller && path.windows(2).any(|edge| edge == [seller, buyer])
+}
+
 impl Floor {
     /// The billing periods whose charges count, first and last.
     pub fn periods(&self) -> (i32, i32) {
@@ -148,15 +163,11 @@ impl Floor {
     }
 
     /// What of `charges_daily` counts, path by path of the buyer; the seller's own rows of the month are not among it.
-    pub fn counted(&self) -> Vec<Counted> {
+    pub fn counted(&self) -> Vec<DaysCounted> {
         self.paths
             .iter()
             .map(|(path, position)| {
-                let node_path = || col("node_path");
-                let below = node_path().gt_eq(lit(format!("{path}/"))).and(node_path().lt(lit(format!("{path}0"))));
-                let mut filter = node_path().eq(lit(path.as_str())).or(below);
-                filter = filter.and(col(format!("outcome_{position}")).eq(lit(Outcome::Billed.name())));
-                filter = filter.and(col(format!("currency_{position}")).eq(lit(self.row.currency.as_str())));
+                let mut filter = billed_on(path, *position, &self.row.currency);
                 // What a minimum adds is charged, too, as far as a commitment goes.
                 let floors: &[Origin] = match self.rule {
                     Some(_) => &[Origin::Minimum, Origin::Shortfall],
@@ -167,7 +178,7 @@ impl Floor {
                 for condition in self.conditions() {
                     filter = filter.and(condition);
                 }
-                Counted { filter, amount: col(format!("price_{position}")) }
+                DaysCounted { filter, amount: col(format!("price_{position}")) }
             })
             .collect()
     }
@@ -202,8 +213,7 @@ impl Floor {
     /// What of the seller's own rows of the month counts.
     pub fn own(&self, book: &RateBook, rows: &[OwnRow]) -> Option<i128> {
         let counts = rows.iter().filter(|row| {
-            let path = book.tree.path(row.node, row.at).unwrap_or_default();
-            let is_of_edge = path.windows(2).any(|edge| edge == [self.row.seller, self.row.node]);
+            let is_of_edge = is_on_edge(&book.tree, row, (self.row.seller, self.row.node));
             let day = self.month.day_of(row.span.from);
             let is_of_time =
                 self.days.0.is_none_or(|from| from <= day) && self.days.1.is_none_or(|before| day < before);

@@ -1,10 +1,11 @@
-//! What sellers bill by themselves: seats, hours worked, flat fees, minimums and missed commitments.
+//! What sellers bill by themselves: seats, hours worked, flat fees, minimums, missed commitments, and the credits that they grant.
 //!
 //! No provider sends these. They are made of reference rows, a month of the seller's at a time, and lie in slices of their own
 //! (source `ratehouse`, the seller for an account). A row begins at its seller's edge: above it does not exist, and further down
 //! it is priced like any charge.
 
 mod batch;
+mod credits;
 mod fees;
 mod floors;
 mod labour;
@@ -14,7 +15,8 @@ mod rate;
 
 use hashbrown::HashMap;
 
-pub use floors::Floor;
+pub use credits::{CreditFlow, DRAWN_COLUMNS, Drawn, EdgeCredits, draws_in};
+pub use floors::{DaysCounted, Floor};
 pub(crate) use month::Month;
 pub use rate::rate_own;
 
@@ -71,11 +73,13 @@ pub(crate) struct OwnTerms {
     licences: HashMap<NodeIndex, Vec<LicenceRow>>,
     time_entries: HashMap<NodeIndex, Vec<TimeEntryRow>>,
     contracts: HashMap<NodeIndex, Vec<ContractRow>>,
+    /// By the node that passes on.
+    credits: HashMap<NodeIndex, Vec<CreditFlow>>,
 }
 
 impl OwnTerms {
     pub(crate) fn compile(facts: &RefFacts, tree: &Tree) -> Self {
-        let mut terms = Self::default();
+        let mut terms = Self { credits: credits::compile(facts, tree), ..Self::default() };
         let mut licences = facts.licences.clone();
         licences.sort_by(|a, b| {
             (&a.seller_node_id, &a.licence_id, a.valid.from).cmp(&(&b.seller_node_id, &b.licence_id, b.valid.from))
@@ -129,11 +133,18 @@ impl RateBook {
         let mut sellers: Vec<NodeIndex> = licences.map(|(seller, _)| *seller).collect();
         sellers.extend(entries.map(|(seller, _)| *seller));
         sellers.extend(contracts.map(|(seller, _)| *seller));
+        sellers.extend(own.credits.keys().filter(|seller| self.grants(**seller, around)));
         sellers.extend(self.cards.with_own_rules(around));
         let depth = |seller: &NodeIndex| self.tree.path(*seller, around.from).map_or(usize::MAX, |path| path.len());
         sellers.sort_by_key(|seller| (depth(seller), *seller));
         sellers.dedup();
         sellers
+    }
+
+    /// Whether a credit can be drawn on an edge of a seller in a time.
+    fn grants(&self, seller: NodeIndex, around: Span) -> bool {
+        let mut flows = self.own.credits.get(&seller).into_iter().flatten();
+        flows.any(|flow| flow.passed != 0 && flow.valid.overlaps(around))
     }
 
     /// What a seller bills by itself in a billing period, without what depends on other charges.
@@ -159,11 +170,13 @@ impl RateBook {
         let has_minimums = || changed == period && self.cards.with_own_rules(around).any(|other| other == seller);
         let contracts = || self.own.contracts.get(&seller).into_iter().flatten();
         let has_commitments = || changed <= period && contracts().any(|row| row.valid.overlaps(around));
+        // Charges of an earlier period change what is left of a credit by what was drawn then only.
+        let has_credits = || self.grants(seller, around);
         match above.and_then(|above| self.tree.node(above)) {
-            // What it bills by itself counts for its own commitments of later months.
-            Some(above) if above == seller => changed < period && has_commitments(),
+            // What it bills by itself counts for its own commitments of later months, what it draws of credits for what is left of them.
+            Some(above) if above == seller => changed < period && (has_commitments() || has_credits()),
             Some(above) if !self.tree.was_below(seller, above) => false,
-            Some(_) | None => has_minimums() || has_commitments(),
+            Some(_) | None => has_minimums() || has_commitments() || changed == period && has_credits(),
         }
     }
 }
