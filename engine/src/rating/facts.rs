@@ -293,12 +293,20 @@ impl RuleRow {
     pub fn is_own(&self) -> bool {
         is_own_method(&self.method)
     }
+
+    /// Whether it has bands over the quantity of each single account.
+    pub(crate) fn counts_accounts(&self) -> bool {
+        self.bands.is_some() && self.scope == ACCOUNT
+    }
 }
 
 /// Whether rules of a method make charges of their own.
 pub fn is_own_method(method: &str) -> bool {
     matches!(method, FLAT | MINIMUM)
 }
+
+/// The scope of bands over the quantity of one account.
+pub(crate) const ACCOUNT: &str = "account";
 
 /// The method of a rule that bills its value each month.
 pub(crate) const FLAT: &str = "flat";

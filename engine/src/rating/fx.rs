@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 use ratehouse_udfs::decimal::{ArithmeticError, ONE, Rounding, mul_div_round};
 
 use super::facts::RefFacts;
-use super::span::DAY_US;
+use super::span::{DAY_US, Span};
 
 #[derive(Debug)]
 struct Rate {
@@ -85,6 +85,23 @@ impl FxRates {
             Some(Conversion { rate: found.rate, divides, fx_rate_id: &found.fx_rate_id })
         };
         latest(pair.direct, false).or_else(|| latest(pair.inverse, true))
+    }
+
+    /// The stretch around an instant in which the rate of a pair stays the same: from midnight to midnight, UTC.
+    pub(crate) fn holds(&self, pair: Pair, at: i64) -> Span {
+        let date = at.div_euclid(DAY_US) * DAY_US;
+        let mut span = Span::ALWAYS;
+        for rate in [pair.direct, pair.inverse].into_iter().flatten().flat_map(|list| &self.lists[list]) {
+            // It applies on the first date that begins when it holds.
+            let first = rate.valid_from.div_euclid(DAY_US).saturating_mul(DAY_US);
+            let first = if first < rate.valid_from { first.saturating_add(DAY_US) } else { first };
+            if first <= date {
+                span.from = span.from.max(first);
+            } else {
+                span.until = span.until.min(first);
+            }
+        }
+        span
     }
 
     /// The rate of that name, scale 18: quote units for one base unit.

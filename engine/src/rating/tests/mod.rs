@@ -14,5 +14,6 @@ mod policies;
 mod precedence;
 mod pricing;
 mod sharing;
+mod simulation;
 mod sql;
 mod worlds;
