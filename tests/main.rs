@@ -22,6 +22,7 @@ mod quarantine;
 mod rate_lookup;
 mod reference;
 mod scope;
+mod simulation;
 mod slt;
 mod tag_compliance;
 mod verify;

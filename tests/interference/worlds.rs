@@ -19,6 +19,19 @@ struct Terms(&'static str, &'static str, &'static str);
 const ABOVE: Terms = Terms("wholesale-north", "dist", "north");
 const BESIDE: [Terms; 2] = [Terms("wholesale-south", "dist", "south"), Terms("retail-south", "south", "core")];
 
+/// A version (`number,from`) of a card that is not in force, with rules (`version,rule` and what the header says).
+async fn draft(fixture: &Fixture, card: &str, version: &str, header: &str, rules: &str) {
+    fixture.copy("rate_card_versions", &format!("card_id,version,valid_from\n{card},{version}\n")).await;
+    let rules: String = rules.lines().map(|rule| format!("{card},{rule}\n")).collect();
+    fixture.copy("rate_rules", &format!("card_id,version,rule_id,{header}\n{rules}")).await;
+}
+
+/// A draft of the reseller's that looks at what none of its cards looked at when the month was rated.
+async fn late_draft(fixture: &Fixture) {
+    let rules = "3,all,,margin_pct,70,cost\n3,eu,eu,margin_pct,30,cost\n";
+    draft(fixture, "list-acme", "3,2031-01-01", "region_id,method,value,base", rules).await;
+}
+
 async fn price(fixture: &Fixture, Terms(card, seller, buyer): &Terms, percent: &str) {
     fixture.card(card, seller, buyer, "markup_pct", percent).await;
 }
@@ -48,6 +61,8 @@ async fn base(own: &str) -> Fixture {
         .copy("rate_rules", "card_id,version,rule_id,method,value,base\nlist-acme,1,all,discount_pct,5,list\n")
         .await;
     fixture.activate("list-acme", "1").await;
+    let rules = "2,all,,discount_pct,7,list\n2,m2,M2,margin_pct,30,cost\n";
+    draft(&fixture, "list-acme", "2,2030-01-01", "sku_id,method,value,base", rules).await;
     // Shared cost of the root and of the reseller; who else has a share is hidden from each that has one.
     let pools = "dist,SECRET-backbone,percentage\nnorth,network,percentage\n";
     fixture.copy("pools", &format!("owner_node_id,pool_id,method\n{pools}")).await;
@@ -179,6 +194,7 @@ pub(super) async fn beside_a_reseller() -> Pair {
     grant(&one, "dist,split,1,2\nnorth,split,1,3\n", &credits).await;
     land(&one, "october.csv", &[north.clone(), vec![Line::usage("a-core", "400")]].concat()).await;
     run(&one.admin(), "call close_period('2025-10')").await;
+    late_draft(&one).await;
 
     // Other prices, other logins and nodes, more commits, more rows with values that break expressions.
     let admin = other.admin();
@@ -199,6 +215,13 @@ pub(super) async fn beside_a_reseller() -> Pair {
     other.card("secret-retail", "secret-east", "secret-e1", "markup_pct", "4").await;
     other.card("secret-core", "south", "secret-core2", "markup_pct", "5").await;
     other.user("secret", "secret-east", "finance").await;
+    // A sibling's draft looks at everything: the roll-up that simulations read keeps it for all.
+    let header = "region_id,service_name,tag_key,unit,method,value,bands,scope";
+    let bands = r#""[{""up_to"": null, ""price"": ""1""}]""#;
+    let rules = format!(
+        "2,a,eu,,,,markup_pct,1,,node\n2,b,,Machines,,,markup_pct,1,,node\n2,c,,,team,Hours,markup_pct,1,,node\n2,d,,,,,graduated,,{bands},account\n"
+    );
+    draft(&other, "secret-core", "2,2030-01-01", header, &rules).await;
     // The siblings' own terms, and those between them and the root.
     let licences = "south,SECRET-1,core,SECRET,9,9,USD,2025-10-01\ndist,SECRET-2,secret-e1,SECRET,4,4,USD,2025-10-02\n";
     bill_own(&other, licences, "dist,SECRET-3,core,SECRET,SECRET,2025-10-03,7,7,USD\n").await;
@@ -229,6 +252,7 @@ pub(super) async fn beside_a_reseller() -> Pair {
     run(&admin, "call close_period('2025-09')").await;
     run(&admin, "call close_period('2025-10')").await;
     run(&admin, "call issue_invoices('2025-09')").await;
+    late_draft(&other).await;
     Pair {
         name: "beside and above a reseller",
         logins: &[

@@ -45,7 +45,7 @@ create view ducklake_table as
   select table_id, '7a1e0000-0000-4000-8000-00000000000' || table_id as table_uuid, 0 as begin_snapshot,
     cast(null as bigint) as end_snapshot, 0 as schema_id,
     case table_id
-      when 1 then 'usage' when 2 then 'charges' when 3 then 'charges_daily' when 4 then 'charges_monthly' when 5 then 'edges_monthly'
+      when 1 then 'usage' when 2 then 'charges' when 3 then 'charges_daily' when 4 then 'charges_monthly' when 5 then 'edges_monthly' when 6 then 'charges_by_terms'
     end as table_name,
     '' as path, 1 as path_is_relative
   from (select distinct table_id from lake_column);

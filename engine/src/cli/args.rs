@@ -138,6 +138,30 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What everybody would have paid if a version of a rate card had held for some months; changes nothing.
+    ///
+    /// The version may be a draft. All columns: select * from simulate_rate_card('retail', 2, '2026-01', '2026-12').
+    ///
+    /// Example: ratehouse simulate /srv/billing retail 2 --from 2026-01 --to 2026-12
+    Simulate {
+        directory: PathBuf,
+        /// The rate card.
+        card: String,
+        /// Its version, whatever its status.
+        version: i64,
+        /// The first month, such as 2026-01.
+        #[arg(long)]
+        from: String,
+        /// The last month.
+        #[arg(long)]
+        to: String,
+        /// The login; none is the root's admin.
+        #[arg(short = 'U', long)]
+        user: Option<String>,
+        /// Print the results as JSON, one object a row.
+        #[arg(long)]
+        json: bool,
+    },
     /// Writes invoices as documents.
     ///
     /// Example: ratehouse invoice /srv/billing --period 2026-10 --format html -o invoices/

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ratehouse::collect::{Collector, Which};
+use ratehouse::period::BillingPeriod;
 use ratehouse::security::policy::{RELATIONS, Role};
+use ratehouse::session::Session;
 use ratehouse::{Error, Warehouse};
 
 use super::args::Format;
@@ -97,6 +99,27 @@ pub(super) async fn close(warehouse: &Warehouse, period: &str, dry_run: bool, as
         print_blockers(&report.blockers)?;
     }
     print_invoices(&report)
+}
+
+/// `simulate`: a line for each month, edge and node.
+pub(super) async fn simulate(
+    session: &Session,
+    (card, version): (&str, i64),
+    (from, to): (BillingPeriod, BillingPeriod),
+    as_json: bool,
+) -> Result<(), Error> {
+    let columns = if as_json {
+        "*"
+    } else {
+        "billing_period, seller_node_id as seller, buyer_node_id as buyer, node_id as node, charged, simulated, difference, currency, \
+         margin, simulated_margin, unrated_rows as unrated, source"
+    };
+    let card = card.replace('\'', "''");
+    let sql = format!(
+        "select {columns} from simulate_rate_card('{card}', {version}, '{from}', '{to}') \
+         order by billing_period, seller_node_id, buyer_node_id, node_id, currency, cost_currency"
+    );
+    shell::run_text(session, &sql, if as_json { Format::Json } else { Format::Table }).await
 }
 
 /// The drafted invoices as a table.

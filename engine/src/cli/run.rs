@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use ratehouse::billing::{Document, DocumentFormat, Renderer, write_document};
 use ratehouse::collect::Collector;
+use ratehouse::period::BillingPeriod;
 use ratehouse::serve::Served;
+use ratehouse::session::Session;
 use ratehouse::wire::config::{Encryption, ServeConfig, Tls};
 use ratehouse::{Error, NewWarehouse, Warehouse};
 use tokio_util::sync::CancellationToken;
@@ -69,16 +71,7 @@ async fn dispatch(command: Command) -> Result<(), Error> {
             serve(warehouse, config).await
         }
         Command::Sql { directory, user, command, file, format } => {
-            let warehouse = Warehouse::open(&directory)?;
-            let principal = match &user {
-                Some(login) => warehouse.principal(login)?.ok_or_else(|| {
-                    Error::Refused(format!("there is no enabled login \"{login}\": see `ratehouse user list`"))
-                })?,
-                None => {
-                    warehouse.root_admin()?.ok_or_else(|| Error::Refused("the root has no admin login".to_owned()))?
-                }
-            };
-            let session = warehouse.session(principal);
+            let session = session(&Warehouse::open(&directory)?, user.as_deref())?;
             match (command, file) {
                 (Some(text), _) => shell::run_text(&session, &text, format).await,
                 (None, Some(path)) => {
@@ -96,6 +89,14 @@ async fn dispatch(command: Command) -> Result<(), Error> {
         Command::Close { directory, period, dry_run, json } => {
             let warehouse = Warehouse::open(&directory)?;
             keep::close(&warehouse, &period, dry_run, json).await
+        }
+        Command::Simulate { directory, card, version, from, to, user, json } => {
+            let session = session(&Warehouse::open(&directory)?, user.as_deref())?;
+            let months = [from, to].map(|month| month.parse::<BillingPeriod>());
+            let [Ok(from), Ok(to)] = months else {
+                return Err(Error::Refused("--from and --to take months such as 2026-10".to_owned()));
+            };
+            keep::simulate(&session, (&card, version), (from, to), json).await
         }
         Command::Invoice { directory, number, period, format, output } => {
             let warehouse = Warehouse::open(&directory)?;
@@ -122,6 +123,17 @@ async fn dispatch(command: Command) -> Result<(), Error> {
         }
         Command::User(command) => user(command).await,
     }
+}
+
+/// A session of a login, or of the root's admin.
+fn session(warehouse: &Warehouse, user: Option<&str>) -> Result<Session, Error> {
+    let principal = match user {
+        Some(login) => warehouse.principal(login)?.ok_or_else(|| {
+            Error::Refused(format!("there is no enabled login \"{login}\": see `ratehouse user list`"))
+        })?,
+        None => warehouse.root_admin()?.ok_or_else(|| Error::Refused("the root has no admin login".to_owned()))?,
+    };
+    Ok(warehouse.session(principal))
 }
 
 /// Serves until interrupted.

@@ -75,7 +75,15 @@ pub const AGREED_POSITIONS: &str = "agreed positions";
 /// The name under which the statistics of a file list the sub-accounts of its rows, each between line ends: not a column.
 pub const ACCOUNT_NAMES: &str = "account names";
 
+/// The name under which the statistics of a file say at which snapshot's reference data its rows were made: not a column.
+pub const RATED_SNAPSHOT: &str = "rated snapshot";
+
 impl DataFile {
+    /// The snapshot whose reference data its rows were made by, where it is kept.
+    pub fn rated_snapshot(&self) -> Option<i64> {
+        self.stats_of(RATED_SNAPSHOT)?.min.as_deref()?.parse().ok()
+    }
+
     /// The sub-accounts of the file's rows, each between line ends; none where they are not known.
     pub fn account_names(&self) -> Option<&str> {
         self.stats_of(ACCOUNT_NAMES)?.min.as_deref()

@@ -66,6 +66,7 @@ fn sort_columns(table: LakeTable) -> [&'static str; 2] {
         LakeTable::ChargesDaily => ["node_path", "charge_date"],
         LakeTable::ChargesMonthly => ["node_path", "service_name"],
         LakeTable::EdgesMonthly => ["payer_node_id", "service_name"],
+        LakeTable::ChargesByTerms => ["node_path", "service_name"],
     }
 }
 
@@ -132,6 +133,7 @@ pub(super) fn stats_columns(table: LakeTable) -> &'static [&'static str] {
             "seller_node_id",
             "service_name",
         ],
+        LakeTable::ChargesByTerms => &["billing_account_id", "billing_period", "node_path", "origin", "provider_name"],
     }
 }
 

@@ -39,7 +39,7 @@ mod upload;
 mod writer;
 
 pub use error::LakeError;
-pub use file::{ACCOUNT_NAMES, AGREED_POSITIONS, ColumnStats, DataFile, FileList, WrittenFile};
+pub use file::{ACCOUNT_NAMES, AGREED_POSITIONS, ColumnStats, DataFile, FileList, RATED_SNAPSHOT, WrittenFile};
 pub use index::{FileIndex, IndexedFile};
 pub use runtime::scan_runtime;
 pub use schema::LakeTable;

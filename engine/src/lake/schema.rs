@@ -1,8 +1,8 @@
-//! The columns of the five lake tables, in their stored order.
+//! The columns of the six lake tables, in their stored order.
 //!
 //! `usage` is FOCUS 1.4 in snake_case plus where each row came from. `charges` is usage cut into
-//! portions with one price per position of the row's path; two roll-ups carry the same
-//! positions, the third has a row for each. Only the root reads these schemas: a session sees the relations that
+//! portions with one price per position of the row's path; three roll-ups carry the same
+//! positions, the fourth has a row for each. Only the root reads these schemas: a session sees the relations that
 //! `security::scope` derives from them, which have no `price_k`.
 
 use std::sync::{Arc, LazyLock};
@@ -167,6 +167,9 @@ fn positions(with_rules: bool) -> Vec<Field> {
 ///
 /// A share of a pool names the pool, its driver and the position of its owner, `pool_depth`; `line_key` is then that of the share.
 /// `disclosed_to` is the last position that sees whose resource it is; null for all.
+///
+/// `contracted_cost` and `commitment` (`covered` by one, or `retained` because it bought one or left it unused) are what the root's
+/// edges are priced from besides; nobody else reads them.
 pub fn charges() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         let mut fields = vec![
@@ -194,7 +197,9 @@ pub fn charges() -> SchemaRef {
             Field::new("quantity", money(), true),
             text("unit"),
             Field::new("list_cost", money(), true),
+            Field::new("contracted_cost", money(), true),
             Field::new("effective_cost", money(), true),
+            text("commitment"),
             text("tags"),
             required_text("fate"),
             text("pool_id"),
@@ -256,29 +261,70 @@ pub const MONTHLY_DIMENSIONS: [&str; 11] = [
     "fate",
 ];
 
-fn rollup(dimensions: &[&str]) -> SchemaRef {
+/// Dimensions of `charges_by_terms`: what prices depend on besides amounts.
+pub const TERMS_DIMENSIONS: [&str; 21] = [
+    "origin",
+    "billing_period",
+    USAGE_MONTH,
+    "provider_name",
+    "billing_account_id",
+    "sub_account_id",
+    "node_id",
+    "node_path",
+    "service_category",
+    "service_name",
+    "sku_id",
+    "region_id",
+    "resource_type",
+    "charge_category",
+    "charge_class",
+    "pricing_category",
+    "marketplace",
+    "unit",
+    "rule_tags",
+    "commitment",
+    "pool_depth",
+];
+
+/// The first day of the UTC month in which a portion begins.
+const USAGE_MONTH: &str = "usage_month";
+
+fn rollup(dimensions: &[&str], costs: &[&str]) -> SchemaRef {
     let base = charges();
-    let mut fields: Vec<Field> =
-        dimensions.iter().map(|name| base.field_with_name(name).cloned().unwrap_or_else(|_| text(name))).collect();
-    fields.extend([
-        Field::new("quantity", money(), true),
-        Field::new("list_cost", money(), true),
-        Field::new("effective_cost", money(), true),
-        Field::new("usage_rows", DataType::Int64, false),
-    ]);
+    let mut fields: Vec<Field> = dimensions
+        .iter()
+        .map(|name| match *name {
+            USAGE_MONTH => Field::new(USAGE_MONTH, DataType::Date32, false),
+            name => base.field_with_name(name).cloned().unwrap_or_else(|_| text(name)),
+        })
+        .collect();
+    fields.push(Field::new("quantity", money(), true));
+    fields.extend(costs.iter().map(|name| Field::new(*name, money(), true)));
+    fields.push(Field::new("usage_rows", DataType::Int64, false));
     fields.extend(positions(false));
     Arc::new(Schema::new(fields))
 }
 
 /// `charges` by day and every dimension that rules and dashboards use; sums of quantity, costs, prices.
 pub fn charges_daily() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| rollup(&DAILY_DIMENSIONS));
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| rollup(&DAILY_DIMENSIONS, &["list_cost", "effective_cost"]));
     SCHEMA.clone()
 }
 
 /// `charges` by billing period, owner, account, service and category: what closes a month.
 pub fn charges_monthly() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| rollup(&MONTHLY_DIMENSIONS));
+    static SCHEMA: LazyLock<SchemaRef> =
+        LazyLock::new(|| rollup(&MONTHLY_DIMENSIONS, &["list_cost", "effective_cost"]));
+    SCHEMA.clone()
+}
+
+/// `charges` by what prices depend on: what the charges of a month are priced anew from.
+///
+/// A dimension that rules can look at is null where no rule of any card version, drafts included, looked at it when the charges
+/// were rated; so the table is as small as cards are plain. Sums are of rows that all have an amount, or all lack it.
+pub fn charges_by_terms() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> =
+        LazyLock::new(|| rollup(&TERMS_DIMENSIONS, &["list_cost", "contracted_cost", "effective_cost"]));
     SCHEMA.clone()
 }
 
@@ -327,12 +373,20 @@ pub enum LakeTable {
     ChargesMonthly,
     /// Charges by billing period and edge.
     EdgesMonthly,
+    /// Charges by what prices depend on.
+    ChargesByTerms,
 }
 
 impl LakeTable {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Usage, Self::Charges, Self::ChargesDaily, Self::ChargesMonthly, Self::EdgesMonthly];
+    pub const ALL: [Self; 6] = [
+        Self::Usage,
+        Self::Charges,
+        Self::ChargesDaily,
+        Self::ChargesMonthly,
+        Self::EdgesMonthly,
+        Self::ChargesByTerms,
+    ];
 
     /// The name in the catalog, in paths and in DuckLake.
     pub fn name(self) -> &'static str {
@@ -342,6 +396,7 @@ impl LakeTable {
             Self::ChargesDaily => "charges_daily",
             Self::ChargesMonthly => "charges_monthly",
             Self::EdgesMonthly => "edges_monthly",
+            Self::ChargesByTerms => "charges_by_terms",
         }
     }
 
@@ -353,6 +408,7 @@ impl LakeTable {
             Self::ChargesDaily => 3,
             Self::ChargesMonthly => 4,
             Self::EdgesMonthly => 5,
+            Self::ChargesByTerms => 6,
         }
     }
 
@@ -369,6 +425,7 @@ impl LakeTable {
             Self::ChargesDaily => charges_daily(),
             Self::ChargesMonthly => charges_monthly(),
             Self::EdgesMonthly => edges_monthly(),
+            Self::ChargesByTerms => charges_by_terms(),
         }
     }
 }

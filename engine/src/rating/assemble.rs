@@ -18,7 +18,7 @@ use super::division::salted;
 use super::error::RatingError;
 use super::lanes::Lane;
 use super::outcome::{Fate, Origin, Outcome};
-use super::portion::{Amounts, Step};
+use super::portion::{Amounts, Commitment, Portion, Step};
 use super::portions::{Continuity, Cut};
 use super::run::RatingRun;
 use super::span::DAY_US;
@@ -110,6 +110,7 @@ struct PositionColumns {
 #[derive(Debug)]
 pub(crate) struct Output {
     outcomes: [u32; 4],
+    commitments: [u32; Commitment::ALL.len()],
     fates: [u32; Fate::ALL.len()],
     dates: Vec<i32>,
     continues: Vec<Option<i32>>,
@@ -120,10 +121,11 @@ pub(crate) struct Output {
     node_ids: Vec<u32>,
     node_paths: Vec<u32>,
     row_fates: Vec<u32>,
+    row_commitments: Vec<u32>,
     first_outcomes: Vec<u32>,
     positions: Vec<PositionColumns>,
-    /// Filled only when some row was cut: billed, quantity, list, effective.
-    amounts: [MoneyColumn; 4],
+    /// Filled only when some row was cut: billed, quantity, list, contracted, effective.
+    amounts: [MoneyColumn; 5],
     is_split: bool,
 }
 
@@ -149,9 +151,10 @@ impl Output {
         &mut self,
         continuity: Continuity,
         (cut, lane): (&Cut, &Lane),
-        (amounts, steps): (&Amounts, &[Step]),
+        (portion, steps): (&Portion<'_>, &[Step]),
         mark: &Mark,
     ) {
+        let amounts = &portion.amounts;
         self.dates.push(continuity.date);
         if self.is_split {
             self.continues.push(continuity.continues);
@@ -163,10 +166,11 @@ impl Output {
         self.node_ids.push(lane.node_id);
         self.node_paths.push(lane.node_path);
         self.row_fates.push(self.fates[mark.fate as usize]);
+        self.row_commitments.push(self.commitments[portion.commitment as usize]);
         let first = mark.first_outcome(amounts);
         self.first_outcomes.push(first.map_or(NULL, |outcome| self.outcomes[outcome as usize]));
         if self.is_split {
-            let own = [amounts.billed, amounts.quantity, amounts.list, amounts.effective];
+            let own = [amounts.billed, amounts.quantity, amounts.list, amounts.contracted, amounts.effective];
             for (column, amount) in self.amounts.iter_mut().zip(own) {
                 column.push(amount);
             }
@@ -219,6 +223,7 @@ fn offset_us(at: i64, time_zone: Tz) -> i64 {
 pub(crate) struct Assembler {
     schema: SchemaRef,
     outcomes: [u32; 4],
+    commitments: [u32; Commitment::ALL.len()],
     fates: [u32; Fate::ALL.len()],
     terms: StringViewArray,
     /// The same without a null.
@@ -233,6 +238,8 @@ impl Assembler {
         Self {
             schema: schema::charges(),
             outcomes: Outcome::ALL.map(|outcome| run.terms.number(outcome.name())),
+            commitments: Commitment::ALL
+                .map(|commitment| commitment.name().map_or(NULL, |name| run.terms.number(name))),
             fates: Fate::ALL.map(|fate| run.terms.number(fate.name())),
             terms: StringViewArray::new_null(0),
             dense_terms: StringViewArray::new_null(0),
@@ -245,6 +252,7 @@ impl Assembler {
     pub(crate) fn output(&self, rows: usize) -> Output {
         Output {
             outcomes: self.outcomes,
+            commitments: self.commitments,
             fates: self.fates,
             dates: Vec::with_capacity(rows),
             continues: Vec::new(),
@@ -253,6 +261,7 @@ impl Assembler {
             node_ids: Vec::with_capacity(rows),
             node_paths: Vec::with_capacity(rows),
             row_fates: Vec::with_capacity(rows),
+            row_commitments: Vec::with_capacity(rows),
             first_outcomes: Vec::with_capacity(rows),
             positions: Vec::new(),
             amounts: Default::default(),
@@ -288,6 +297,7 @@ impl Assembler {
         put("node_id", self.terms_of(output.node_ids)?);
         put("node_path", self.terms_of(output.node_paths)?);
         put("fate", self.terms_of(output.row_fates)?);
+        put("commitment", self.terms_of(output.row_commitments)?);
         put("rated_snapshot", Arc::new(Int64Array::from_value(run.book.snapshot, rows)));
         if output.is_split {
             put("portion", Arc::new(Int32Array::from_iter_values(cuts.iter().map(|cut| cut.number))));
@@ -323,7 +333,7 @@ impl Assembler {
             put("charge_period_end", instants(cuts.iter().map(|cut| cut.end)));
         }
         if output.is_split {
-            let names = ["price_0", "quantity", "list_cost", "effective_cost"];
+            let names = ["price_0", "quantity", "list_cost", "contracted_cost", "effective_cost"];
             for (name, column) in names.into_iter().zip(output.amounts) {
                 put(name, column.finish()?);
             }

@@ -136,10 +136,14 @@ impl Cards {
         Vec::new()
     }
 
+    /// The rows of a version's rules, its own and inherited.
+    pub(crate) fn rule_rows(&self, version: usize) -> impl Iterator<Item = &RuleRow> {
+        self.versions[version].rows.iter().flatten().map(|at| &self.rules[*at])
+    }
+
     /// The row of a version's rule, its own or inherited.
     pub(crate) fn rule_row(&self, version: usize, rule_id: &str) -> Option<&RuleRow> {
-        let rows = self.versions[version].rows.as_ref()?;
-        rows.iter().map(|at| &self.rules[*at]).find(|row| row.rule_id == rule_id)
+        self.rule_rows(version).find(|row| row.rule_id == rule_id)
     }
 
     /// The rule's name on what it priced: `card/version/rule`.

@@ -278,7 +278,7 @@ impl Charging {
         let lane = self.lanes.get(cut.lane);
         let steps = &self.pricer.steps;
         let continuity = self.previous.followed_by(cut, mark.salt, &self.lanes, (steps, &self.pricer.runs));
-        output.push(continuity, (cut, lane), (&portion.amounts, steps), mark);
+        output.push(continuity, (cut, lane), (portion, steps), mark);
         let spot = RowPlace { slice: portion.slice, owner: lane.owner_place };
         self.tally.add(spot, mark, is_first, &portion.amounts, steps);
         sink.place.slice_of_row.push(portion.slice);

@@ -77,6 +77,16 @@ pub enum RatingError {
         /// The rule, `card/version/rule`, or what else was computed.
         rule: String,
     },
+    /// A simulated amount does not fit 38 digits.
+    #[error("the amount that {seller} would bill {buyer} is out of range; correct the rule {rule}")]
+    SimulatedOverflow {
+        /// Who sells.
+        seller: String,
+        /// Who buys.
+        buyer: String,
+        /// The rule, `card/version/rule`, or what else was computed.
+        rule: String,
+    },
     /// What a seller bills by itself is for a node that is not below it.
     #[error("{name}: node {node} is not below {seller} when it begins")]
     NotBelow {
@@ -123,7 +133,9 @@ impl RatingError {
     /// The SQLSTATE that names this failure to a client.
     pub fn sqlstate(&self) -> &'static str {
         match self {
-            Self::Overflow { .. } | Self::OwnOverflow { .. } | Self::Sum { .. } => "22003",
+            Self::Overflow { .. } | Self::OwnOverflow { .. } | Self::SimulatedOverflow { .. } | Self::Sum { .. } => {
+                "22003"
+            }
             Self::Reference { .. } | Self::Root { .. } | Self::Path { .. } | Self::NotBelow { .. } => "23514",
             Self::Incomplete { .. } => "22004",
             Self::Spill(_) => "58030",

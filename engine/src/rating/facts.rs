@@ -296,7 +296,15 @@ impl RuleRow {
     pub fn is_own(&self) -> bool {
         matches!(self.method.as_str(), FLAT | MINIMUM)
     }
+
+    /// Whether it has bands over the quantity of each single account.
+    pub(crate) fn counts_accounts(&self) -> bool {
+        self.bands.is_some() && self.scope == ACCOUNT
+    }
 }
+
+/// The scope of bands over the quantity of one account.
+pub(crate) const ACCOUNT: &str = "account";
 
 /// The method of a rule that bills its value each month.
 pub(crate) const FLAT: &str = "flat";

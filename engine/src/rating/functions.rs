@@ -6,11 +6,12 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, StringViewArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, TimeUnit, TimestampMicrosecondType};
-use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::book::RateBook;
 use super::tags::{self, TagKeys};
+use super::vocabulary::Dimension;
 use crate::lake::schema;
 
 /// `fx(amount, from, to, at, policy)`: an amount in another currency by the rate of a date.
@@ -42,6 +43,76 @@ pub fn rule_tags(book: &Arc<RateBook>) -> ScalarUDF {
 /// The same for these keys.
 pub(crate) fn tags_of(keys: TagKeys) -> ScalarUDF {
     ScalarUDF::from(RuleTags { keys, signature: Signature::exact(vec![DataType::Utf8View], Volatility::Immutable) })
+}
+
+/// `looked_at(column, value)`: the value where rules of some card look at that column, else null; of `tags` those that rules look
+/// at. What `charges_by_terms` keeps of a charge.
+///
+/// ```sql
+/// select looked_at('sku_id', 'M1');
+/// ```
+pub fn looked_at(book: &Arc<RateBook>) -> ScalarUDF {
+    let signature = Signature::exact(vec![DataType::Utf8, DataType::Utf8View], Volatility::Immutable);
+    ScalarUDF::from(LookedAt { book: Arc::clone(book), signature })
+}
+
+#[derive(Debug)]
+struct LookedAt {
+    book: Arc<RateBook>,
+    signature: Signature,
+}
+
+impl PartialEq for LookedAt {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.book, &other.book)
+    }
+}
+
+impl Eq for LookedAt {}
+
+impl Hash for LookedAt {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.book.snapshot().hash(state);
+    }
+}
+
+impl ScalarUDFImpl for LookedAt {
+    fn name(&self) -> &'static str {
+        "looked_at"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8View)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let column = match args.args.first() {
+            Some(ColumnarValue::Scalar(ScalarValue::Utf8(Some(column)))) => column.clone(),
+            _ => return exec_err!("looked_at takes the name of a column first"),
+        };
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let Some(values) = arrays.get(1).and_then(|array| array.as_string_view_opt()) else {
+            return exec_err!("looked_at takes a text second");
+        };
+        let vocabulary = &self.book.vocabulary;
+        if column == "tags" {
+            let keys = &vocabulary.rule_keys;
+            let kept: StringViewArray =
+                values.iter().map(|json| json.and_then(|json| tags::only(json, keys))).collect();
+            return Ok(ColumnarValue::Array(Arc::new(kept)));
+        }
+        let is_looked_at = match column.as_str() {
+            "sub_account_id" => vocabulary.counts_accounts,
+            "unit" => !vocabulary.units.is_empty(),
+            _ => Dimension::ALL.into_iter().any(|known| known.column() == column && vocabulary.uses(known)),
+        };
+        let kept = if is_looked_at { values.clone() } else { StringViewArray::new_null(values.len()) };
+        Ok(ColumnarValue::Array(Arc::new(kept)))
+    }
 }
 
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use ratehouse_udfs::decimal::{ArithmeticError, ONE, Rounding, mul_div_round};
 
 use super::facts::RefFacts;
-use super::span::DAY_US;
+use super::span::{DAY_US, Span};
 
 #[derive(Debug)]
 struct Rate {
@@ -135,6 +135,28 @@ impl FxRates {
         };
         let mut sources = pair.0.into_iter();
         sources.find_map(|source| latest(source.direct, false).or_else(|| latest(source.inverse, true)))
+    }
+
+    /// The stretch around an instant in which a node's policy converts one currency to the other by the same rates, whoever the
+    /// provider is: from midnight to midnight, UTC.
+    pub(crate) fn holds(&self, (policy, node_id): (&str, &str), (from, to): (&str, &str), at: i64) -> Span {
+        let date = at.div_euclid(DAY_US) * DAY_US;
+        let mut span = Span::ALWAYS;
+        let lists = self.index.iter().filter(|((source, base, quote), _)| {
+            let is_pair = (base == from && quote == to) || (base == to && quote == from);
+            is_pair && is_source_of(source, policy, node_id)
+        });
+        for rate in lists.flat_map(|(_, list)| &self.lists[*list]) {
+            // It applies on the first date that begins when it holds.
+            let first = rate.valid_from.div_euclid(DAY_US).saturating_mul(DAY_US);
+            let first = if first < rate.valid_from { first.saturating_add(DAY_US) } else { first };
+            if first <= date {
+                span.from = span.from.max(first);
+            } else {
+                span.until = span.until.min(first);
+            }
+        }
+        span
     }
 
     /// The rate of that name, scale 18: quote units for one base unit.

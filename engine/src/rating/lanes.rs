@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 
 use super::book::RateBook;
 use super::cards::Held;
+use super::facts::NodeRow;
 use super::fx::Particular;
 use super::places::Places;
 use super::policies::EdgePolicies;
@@ -110,6 +111,33 @@ impl Lanes {
     }
 }
 
+/// What holds between two nodes at an instant, and how long cards and policies stay the same.
+pub(crate) fn edge_at(
+    book: &RateBook,
+    texts: &Texts,
+    ((seller, seller_row), (buyer, buyer_row)): ((NodeIndex, &NodeRow), (NodeIndex, &NodeRow)),
+    at: i64,
+) -> (Edge, Span) {
+    let (cards, cards_span) = book.cards.at(seller, buyer, at);
+    let (policies, policies_span) = book.policies.at(seller, buyer, at);
+    let is_in_currency = |held: &Held| match held {
+        Held::Version(version) => book.cards.versions[*version].currency == buyer_row.currency,
+        Held::Nothing | Held::Several => true,
+    };
+    let edge = Edge {
+        seller,
+        buyer,
+        cards: cards.map(|held| (held, is_in_currency(&held))),
+        policies,
+        allocates: seller_row.kind.allocates(),
+        currency: texts.number(&buyer_row.currency),
+        seller_currency: texts.number(&seller_row.currency),
+        fx_policy: texts.number(&buyer_row.fx_policy),
+        fx_of: Particular::of(&buyer_row.fx_policy),
+    };
+    (edge, cards_span.intersect(policies_span))
+}
+
 fn build(book: &RateBook, texts: &Texts, places: &Places, owner: Option<NodeIndex>, at: i64) -> (Lane, Span) {
     let tree = &book.tree;
     let (stretch, mut span) = match owner {
@@ -136,28 +164,10 @@ fn build(book: &RateBook, texts: &Texts, places: &Places, owner: Option<NodeInde
     let nodes: Vec<NodeIndex> = stretch.rows.iter().map(|row| tree.node_of_row(*row)).collect();
     let mut edges = Vec::with_capacity(rows.len());
     for position in 1..rows.len() {
-        let (seller, buyer) = (nodes[position - 1], nodes[position]);
-        let (cards, cards_span) = book.cards.at(seller, buyer, at);
-        let (policies, policies_span) = book.policies.at(seller, buyer, at);
-        span = span.intersect(cards_span).intersect(policies_span);
-        let is_in_currency = |held: &Held| match held {
-            Held::Version(version) => book.cards.versions[*version].currency == rows[position].currency,
-            Held::Nothing | Held::Several => true,
-        };
-        edges.push(Edge {
-            seller,
-            buyer,
-            cards: cards.map(|held| (held, is_in_currency(&held))),
-            policies,
-            allocates: rows[position - 1].kind.allocates(),
-            currency: texts.number(&rows[position].currency),
-            seller_currency: match position {
-                1 => NULL,
-                _ => texts.number(&rows[position - 1].currency),
-            },
-            fx_policy: texts.number(&rows[position].fx_policy),
-            fx_of: Particular::of(&rows[position].fx_policy),
-        });
+        let [seller, buyer] = [position - 1, position].map(|at| (nodes[at], rows[at]));
+        let (edge, holds) = edge_at(book, texts, (seller, buyer), at);
+        span = span.intersect(holds);
+        edges.push(if position == 1 { Edge { seller_currency: NULL, ..edge } } else { edge });
     }
     let path = tree.path_text(&nodes);
     let (last, child) = (nodes.last().copied().unwrap_or(tree.root()), nodes.get(1));

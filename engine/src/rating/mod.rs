@@ -2,7 +2,7 @@
 //!
 //! [`RefFacts`] are typed reference rows; [`RateBook`] compiles them once per snapshot; a
 //! [`Rater`] turns batches of `usage` into batches of `charges`. `sql/rating/*.sql` say what the
-//! three tables are; `RateExec` is how the first of them is computed, each row priced once.
+//! tables are; `RateExec` is how the first of them is computed, each row priced once.
 //!
 //! Invariants: rating reads reference rows through `catalog` and columns by `lake::schema`, and
 //! knows nothing of files, sessions, invoices or the wire. It writes nothing. The same rows and
@@ -39,9 +39,11 @@ mod rater;
 mod reader;
 mod reading;
 mod rollup;
+mod row_tags;
 mod rules;
 mod run;
 mod scene;
+mod simulation;
 mod span;
 mod staleness;
 mod tags;
@@ -63,7 +65,7 @@ pub use facts::{
     ShareRow, TagPolicyRow, TimeEntryRow, VersionRow,
 };
 pub(crate) use functions::tags_of;
-pub use functions::{fx, rule_tags};
+pub use functions::{fx, looked_at, rule_tags};
 pub(crate) use fx::is_source_of;
 pub use fx::{Conversion, FxRates};
 pub(crate) use lookup::{AppliedRule, EdgeTerms, Question};
@@ -77,7 +79,9 @@ pub use places::{Placement, Places, SliceName};
 pub(crate) use precedence::{Precedence, Silenced};
 pub use rater::{Rated, Rater};
 pub use run::RatingRun;
+pub(crate) use simulation::{Columns as SimulationColumns, EdgeMonth, Fold, Looks, Simulation, Source};
 pub use span::Span;
+pub(crate) use span::month_around;
 pub use staleness::{RefChange, SliceFacts, affected};
 pub use tags::TagKeys;
 pub use tally::SliceOutcome;

@@ -40,7 +40,7 @@ impl Amounts {
 }
 
 /// How a row stands to a commitment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Commitment {
     /// Not at all.
     None,
@@ -48,6 +48,20 @@ pub(crate) enum Commitment {
     Covered,
     /// It bought one or left one unused: the root's, until a commitment policy assigns it.
     Retained,
+}
+
+impl Commitment {
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [Self; 3] = [Self::None, Self::Covered, Self::Retained];
+
+    /// Its name in `charges`.
+    pub(crate) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Covered => Some("covered"),
+            Self::Retained => Some("retained"),
+        }
+    }
 }
 
 /// What pricing looks at.

@@ -9,6 +9,7 @@ use super::bands::{Bands, Scope, TotalPrice};
 use super::book::RateBook;
 
 use super::counters::{BandTotals, Counted, Counter, CounterKey, name_of_pool};
+use super::error::RatingError;
 use super::fx::{Pair, Particular};
 use super::lanes::Lane;
 use super::method::{Base, Method};
@@ -151,6 +152,25 @@ impl Pricer {
         self.steps.extend_from_slice(steps);
         self.runs.clear();
         self.runs.resize(steps.len(), Run::default());
+    }
+
+    /// What was counted, by slice; empty unless this pass counts.
+    pub(crate) fn counted(&self) -> Result<HashMap<u32, BandTotals>, RatingError> {
+        let mut by_slice: HashMap<u32, BandTotals> = HashMap::new();
+        let Totals::Counting(counts) = &self.totals else { return Ok(by_slice) };
+        let book = &self.book;
+        for ((slice, counter), sum) in &counts.sums {
+            let name = match counter {
+                Counter::Band(key) => {
+                    let table = book.cards.table(key.version, &book.vocabulary);
+                    let Some(rule) = table.and_then(|table| table.rules.get(key.rule)) else { continue };
+                    key.text(&book.tree, &book.cards, &self.values, &rule.rule_id)
+                }
+                Counter::Pool(pool, period) => name_of_pool(book.pools.get(*pool), &book.tree, *period),
+            };
+            by_slice.entry(*slice).or_default().add(&name, *sum)?;
+        }
+        Ok(by_slice)
     }
 
     /// Prices a portion on every edge of its lane into `steps`, below those on which it has its steps already; ends after an edge

@@ -9,7 +9,7 @@ use super::assemble::{Assembler, Output};
 use super::attribution::{Account, Assigned, RowTexts};
 use super::charging::{Charging, Failure, Sink};
 use super::columns::{self, Facts, amount};
-use super::counters::{BandTotals, Counter, name_of_pool};
+use super::counters::BandTotals;
 use super::division::{Divider, Division, RowAt};
 use super::error::RatingError;
 use super::lanes::Lanes;
@@ -106,21 +106,7 @@ impl Rater {
 
     /// What was counted, by slice; empty unless this worker counts.
     pub fn counted(&self) -> Result<HashMap<u32, BandTotals>, RatingError> {
-        let mut by_slice: HashMap<u32, BandTotals> = HashMap::new();
-        let Totals::Counting(counts) = &self.charging.pricer.totals else { return Ok(by_slice) };
-        let book = &self.run.book;
-        for ((slice, counter), sum) in &counts.sums {
-            let name = match counter {
-                Counter::Band(key) => {
-                    let table = book.cards.table(key.version, &book.vocabulary);
-                    let Some(rule) = table.and_then(|table| table.rules.get(key.rule)) else { continue };
-                    key.text(&book.tree, &book.cards, &self.run.values, &rule.rule_id)
-                }
-                Counter::Pool(pool, period) => name_of_pool(book.pools.get(*pool), &book.tree, *period),
-            };
-            by_slice.entry(*slice).or_default().add(&name, *sum)?;
-        }
-        Ok(by_slice)
+        self.charging.pricer.counted()
     }
 
     /// Whether totals depend on what was counted only now, so that they must be counted again.

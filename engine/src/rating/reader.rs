@@ -1,15 +1,13 @@
 //! Reads a usage batch as numbers: everything pricing compares, one hash a value.
 
 use arrow::array::{Array, RecordBatch, StringViewArray};
-use hashbrown::HashMap;
 
 use super::columns::{self, ColumnWords, Facts, Word};
 use super::error::RatingError;
 use super::portion::Commitment;
+use super::row_tags::RowTags;
 use super::rules::Values;
 use super::run::RatingRun;
-use super::tags;
-use super::texts::NULL;
 use super::vocabulary::{Category, DIMENSIONS, Dimension, MARKETPLACE_NO, MARKETPLACE_YES, Vocabulary};
 
 /// A text column that pricing or roll-ups read.
@@ -61,15 +59,6 @@ pub(crate) enum Depth {
 
 const CORRECTION: u32 = 1;
 const UNUSED: u32 = 1;
-/// Sets of tags kept before the memory of them is cleared.
-const TAG_SETS_MAX: usize = 1 << 16;
-
-#[derive(Debug, Clone, Copy, Default)]
-struct TagSet {
-    from: usize,
-    until: usize,
-    text: u32,
-}
 
 /// The words of a batch, and of the batches before it.
 #[derive(Debug)]
@@ -80,9 +69,7 @@ pub(crate) struct Reader {
     numbers: Vec<[u32; DIMENSIONS]>,
     has_commitment: Vec<bool>,
     marketplace: Vec<u32>,
-    tag_sets: HashMap<Box<str>, TagSet>,
-    tag_pairs: Vec<(u32, u32)>,
-    tags_of_row: Vec<TagSet>,
+    tags: RowTags,
 }
 
 impl Reader {
@@ -93,9 +80,7 @@ impl Reader {
             numbers: Vec::new(),
             has_commitment: Vec::new(),
             marketplace: Vec::new(),
-            tag_sets: HashMap::new(),
-            tag_pairs: Vec::new(),
-            tags_of_row: Vec::new(),
+            tags: RowTags::default(),
         }
     }
 
@@ -132,7 +117,7 @@ impl Reader {
             }
         }
         self.read_flags(columns::text(batch, "commitment_discount_id")?, facts);
-        self.read_tags(columns::text(batch, "tags")?, run);
+        self.tags.read(columns::text(batch, "tags")?, run);
         Ok(())
     }
 
@@ -159,42 +144,6 @@ impl Reader {
         }
     }
 
-    fn read_tags(&mut self, tags: &StringViewArray, run: &RatingRun) {
-        self.tags_of_row.clear();
-        let vocabulary = &run.book.vocabulary;
-        if vocabulary.tag_keys.is_empty() {
-            return;
-        }
-        if self.tag_sets.len() > TAG_SETS_MAX {
-            self.tag_sets.clear();
-            self.tag_pairs.clear();
-        }
-        for row in tags {
-            let Some(json) = row else {
-                self.tags_of_row.push(TagSet::default());
-                continue;
-            };
-            if let Some(known) = self.tag_sets.get(json) {
-                self.tags_of_row.push(*known);
-                continue;
-            }
-            let from = self.tag_pairs.len();
-            let (keys, values) = (vocabulary.words(Dimension::TagKey), vocabulary.words(Dimension::TagValue));
-            let pairs = &mut self.tag_pairs;
-            tags::each_tag(json, &mut |key, value| {
-                let key = keys.number(key);
-                if key != 0 {
-                    pairs.push((key, values.number(value)));
-                }
-            });
-            let text = tags::only(json, &vocabulary.tag_keys);
-            let set =
-                TagSet { from, until: self.tag_pairs.len(), text: text.map_or(NULL, |text| run.values.number(&text)) };
-            self.tag_sets.insert(Box::from(json), set);
-            self.tags_of_row.push(set);
-        }
-    }
-
     /// The word of a column at a row.
     #[inline]
     pub(crate) fn word(&self, column: Column, row: usize) -> Word {
@@ -209,8 +158,14 @@ impl Reader {
 
     /// The number of the text of those tags that rules look at; null when there are none.
     #[inline]
+    pub(crate) fn price_tags(&self, row: usize) -> u32 {
+        self.tags.set(row).of_rules
+    }
+
+    /// The number of the text of those tags that rules look at or policies speak of; null when there are none.
+    #[inline]
     pub(crate) fn rule_tags(&self, row: usize) -> u32 {
-        self.tags_of_row.get(row).map_or(NULL, |set| set.text)
+        self.tags.set(row).text
     }
 
     #[inline]
@@ -243,10 +198,6 @@ impl Reader {
     /// A row's values as rules see them.
     #[inline]
     pub(crate) fn values(&self, row: usize) -> Values<'_> {
-        let tags = match self.tags_of_row.get(row) {
-            Some(set) => &self.tag_pairs[set.from..set.until],
-            None => &[],
-        };
-        Values { numbers: &self.numbers[row], category: self.category(row), tags }
+        Values { numbers: &self.numbers[row], category: self.category(row), tags: self.tags.pairs(row) }
     }
 }

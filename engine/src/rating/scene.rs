@@ -6,7 +6,7 @@ use super::lanes::{Edge, Lane};
 use super::method::Base;
 use super::outcome::Reason;
 use super::portion::Portion;
-use super::rules::Rule;
+use super::rules::{Rule, Values};
 
 /// An amount in a currency.
 #[derive(Clone, Copy)]
@@ -20,6 +20,28 @@ pub(crate) enum Found<'a> {
     Rule { version: usize, at: usize, rule: &'a Rule, is_in_currency: bool },
     Nothing,
     Faulty(Reason),
+}
+
+impl<'a> Found<'a> {
+    /// What an edge's cards say to some values: the buyer's, or else the seller's default card.
+    #[inline]
+    pub(crate) fn on(book: &'a RateBook, edge: &Edge, values: &Values<'_>) -> Self {
+        for (held, is_in_currency) in edge.cards {
+            match held {
+                Held::Nothing => {}
+                Held::Several => return Self::Faulty(Reason::SeveralVersions),
+                Held::Version(version) => {
+                    let table = book.cards.table(version, &book.vocabulary);
+                    let Some(table) = table else { return Self::Faulty(Reason::BrokenVersion) };
+                    if let Some(at) = table.find(values) {
+                        let rule = &table.rules[at];
+                        return Self::Rule { version, at, rule, is_in_currency };
+                    }
+                }
+            }
+        }
+        Self::Nothing
+    }
 }
 
 /// One edge of one portion.
@@ -37,21 +59,7 @@ impl<'a> Scene<'a> {
     /// The rule of the buyer's card, or else of the seller's default card.
     #[inline]
     pub(crate) fn find_rule(&self) -> Found<'a> {
-        for (held, is_in_currency) in self.edge.cards {
-            match held {
-                Held::Nothing => {}
-                Held::Several => return Found::Faulty(Reason::SeveralVersions),
-                Held::Version(version) => {
-                    let table = self.book.cards.table(version, &self.book.vocabulary);
-                    let Some(table) = table else { return Found::Faulty(Reason::BrokenVersion) };
-                    if let Some(at) = table.find(&self.portion.values) {
-                        let rule = &table.rules[at];
-                        return Found::Rule { version, at, rule, is_in_currency };
-                    }
-                }
-            }
-        }
-        Found::Nothing
+        Found::on(self.book, self.edge, &self.portion.values)
     }
 
     pub(crate) fn base(&self, base: Base) -> Result<Amount, Reason> {

@@ -1,6 +1,8 @@
 //! Half-open stretches of time in microseconds since 1970, UTC.
 
-use chrono::DateTime;
+use chrono::{DateTime, Datelike as _};
+
+use crate::period::BillingPeriod;
 
 /// Microseconds of a day.
 pub(crate) const DAY_US: i64 = 86_400_000_000;
@@ -55,6 +57,16 @@ impl Span {
     pub fn overlaps(self, other: Self) -> bool {
         !self.intersect(other).is_empty()
     }
+}
+
+/// The UTC month that an instant lies in: its first day, in days since 1970, and when it lasts.
+pub(crate) fn month_around(at: i64) -> (i32, Span) {
+    let day = i32::try_from(at.div_euclid(DAY_US)).unwrap_or_default();
+    let Some(month) = BillingPeriod::of_day(day) else { return (day, Span { from: at, until: at }) };
+    let first = month.first_day_number();
+    let length = i64::from(month.last_day().day());
+    let from = i64::from(first) * DAY_US;
+    (first, Span { from, until: from + length * DAY_US })
 }
 
 /// Reads RFC 3339 text as microseconds.

@@ -153,6 +153,14 @@ impl Tree {
         &self.rows[row]
     }
 
+    /// The row that says what a node is at an instant, wherever it stands; of a node that is not there then, its first.
+    pub(crate) fn row_at(&self, node: NodeIndex, at: i64) -> &NodeRow {
+        let first = self.node_of_row.partition_point(|other| *other < node);
+        let own = self.rows[first..].iter().zip(&self.node_of_row[first..]).take_while(|(_, other)| **other == node);
+        let mut rows = own.map(|(row, _)| row);
+        rows.find(|row| row.valid.contains(at)).unwrap_or(&self.rows[first])
+    }
+
     /// Where a node stands at an instant, and for how long that answer holds; none while it does
     /// not hang below the root.
     pub(crate) fn stretch(&self, node: NodeIndex, at: i64) -> (Option<&Stretch>, Span) {

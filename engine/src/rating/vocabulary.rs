@@ -6,7 +6,7 @@
 
 use hashbrown::HashMap;
 
-use super::facts::RefFacts;
+use super::facts::{RefFacts, RuleRow};
 use super::tags::TagKeys;
 
 /// What a rule can look at. The number is the bit in a rule's set of dimensions, so that comparing
@@ -150,15 +150,16 @@ impl Words {
         self.0.get(text).copied().unwrap_or(0)
     }
 
+    /// Whether no rule names any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn add(&mut self, text: &str) {
         if !self.0.contains_key(text) {
             let next = u32::try_from(self.0.len() + 1).unwrap_or(u32::MAX);
             self.0.insert(text.to_owned(), next);
         }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 
@@ -170,6 +171,10 @@ pub(crate) struct Vocabulary {
     pub(crate) units: Words,
     /// Keys of the tags that rules look at and policies speak of.
     pub(crate) tag_keys: TagKeys,
+    /// Keys of the tags that rules look at.
+    pub(crate) rule_keys: TagKeys,
+    /// Whether some rule counts the quantities of single accounts.
+    pub(crate) counts_accounts: bool,
     /// Those of rules with the seller on whose cards they are.
     pub(crate) keys_of_sellers: Vec<(String, String)>,
     /// Those of policies with their owner.
@@ -212,8 +217,10 @@ impl Vocabulary {
         for policy in &facts.tag_policies {
             own.keys_of_policies.extend(policy.keys.iter().map(|key| (policy.owner_node_id.clone(), key.clone())));
         }
-        let of_rules = facts.rate_rules.iter().filter_map(|rule| rule.tag_key.clone());
-        own.tag_keys = TagKeys::new(of_rules, own.keys_of_policies.iter().map(|(_, key)| key.clone()));
+        let of_rules = || facts.rate_rules.iter().filter_map(|rule| rule.tag_key.clone());
+        own.rule_keys = TagKeys::new(of_rules(), std::iter::empty());
+        own.counts_accounts = facts.rate_rules.iter().any(RuleRow::counts_accounts);
+        own.tag_keys = TagKeys::new(of_rules(), own.keys_of_policies.iter().map(|(_, key)| key.clone()));
         own
     }
 

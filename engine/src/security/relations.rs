@@ -75,7 +75,7 @@ pub fn schema_of(columns: &[Column]) -> SchemaRef {
 ///
 /// Texts compare byte by byte and `0` is the character after `/`: what lies between begins with the prefix and `/`. Said as
 /// comparisons, row groups can be skipped by it.
-fn under(prefix: &str) -> Expr {
+pub(crate) fn under(prefix: &str) -> Expr {
     let path = || col("node_path");
     let below = path().gt_eq(lit(format!("{prefix}/"))).and(path().lt(lit(format!("{prefix}0"))));
     path().eq(lit(prefix)).or(below)

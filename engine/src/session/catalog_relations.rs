@@ -245,7 +245,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 13] = [
             text("child", "The root's child all its rows belong to."),
             int("begin_snapshot", "The snapshot that listed it."),
         ],
-        sql: "select file_id, case table_id when 1 then 'usage' when 2 then 'charges' when 3 then 'charges_daily' when 4 then 'charges_monthly' else 'edges_monthly' end, path, rows, bytes, slice_id, child, begin_snapshot \
+        sql: "select file_id, case table_id when 1 then 'usage' when 2 then 'charges' when 3 then 'charges_daily' when 4 then 'charges_monthly' when 5 then 'edges_monthly' else 'charges_by_terms' end, path, rows, bytes, slice_id, child, begin_snapshot \
               from data_file where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by file_id",
         parties: None,
         detail: None,

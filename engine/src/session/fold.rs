@@ -76,7 +76,7 @@ fn folded(table: LakeTable, scope: &Scope, position: usize, files: FileList, mus
     let plain = |files| reading(files, None, None);
     let agree = |file: &DataFile| file.agreed_positions() >= position;
     match table {
-        LakeTable::Usage | LakeTable::EdgesMonthly => vec![plain(files)],
+        LakeTable::Usage | LakeTable::EdgesMonthly | LakeTable::ChargesByTerms => vec![plain(files)],
         _ if position == 0 => vec![plain(files)],
         LakeTable::Charges if files.iter().all(|file| agree(file)) => vec![plain(files)],
         LakeTable::Charges => {

@@ -34,6 +34,7 @@ mod relation_catalog;
 mod row_source;
 mod scope_rows;
 mod settings;
+mod simulate_rate_card;
 mod size;
 mod statement;
 mod table_function;
@@ -626,6 +627,7 @@ fn state_for(shared: &Arc<Shared>, relations: &Arc<Relations>, stop: &planning::
     // Refused only by builds without the SQL planner.
     let _ = rate_lookup::register(&mut state, shared);
     let _ = explain_charge::register(&mut state, shared);
+    let _ = simulate_rate_card::register(&mut state, shared);
     let state = Arc::new(parking::State(state));
     relations.plan_views_with(&state);
     state

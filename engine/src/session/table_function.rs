@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Int32Array, Int64Array, StringViewArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, StringViewArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field};
 use datafusion::error::Result;
@@ -37,6 +38,7 @@ pub(super) enum Value<T> {
     Text(fn(&T) -> Option<String>),
     Json(fn(&T) -> Option<String>),
     Count(fn(&T) -> Option<i32>),
+    Day(fn(&T) -> Option<i32>),
     Number(fn(&T) -> Option<i64>),
     Flag(fn(&T) -> Option<bool>),
     Instant(fn(&T) -> Option<i64>),
@@ -68,6 +70,7 @@ impl<T> Column<T> {
             Value::Text(_) => with(DataType::Utf8View),
             Value::Json(_) => and(with(DataType::Utf8View), PG_TYPE, "json"),
             Value::Count(_) => with(DataType::Int32),
+            Value::Day(_) => with(DataType::Date32),
             Value::Number(_) => with(DataType::Int64),
             Value::Flag(_) => with(DataType::Boolean),
             Value::Instant(_) => with(schema::instant()),
@@ -86,6 +89,7 @@ impl<T> Column<T> {
                 Arc::new(rows.map(|row| row.and_then(of)).collect::<StringViewArray>()) as ArrayRef
             }
             Value::Count(of) => Arc::new(rows.map(|row| row.and_then(of)).collect::<Int32Array>()),
+            Value::Day(of) => Arc::new(rows.map(|row| row.and_then(of)).collect::<Date32Array>()),
             Value::Number(of) => Arc::new(rows.map(|row| row.and_then(of)).collect::<Int64Array>()),
             Value::Flag(of) => Arc::new(rows.map(|row| row.and_then(of)).collect::<BooleanArray>()),
             Value::Instant(of) => {

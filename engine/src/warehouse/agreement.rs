@@ -48,7 +48,7 @@ impl Agreement {
                 Ok(())
             }
             LakeTable::ChargesMonthly => self.compare(rows, file_of_row),
-            LakeTable::Usage | LakeTable::ChargesDaily | LakeTable::EdgesMonthly => Ok(()),
+            LakeTable::Usage | LakeTable::ChargesDaily | LakeTable::EdgesMonthly | LakeTable::ChargesByTerms => Ok(()),
         }
     }
 

@@ -14,7 +14,7 @@ use super::{Core, Warehouse};
 use crate::catalog::{CatalogError, Commit, RefTable, SliceKey, SliceRow, SnapshotId, Value};
 use crate::error::Error;
 use crate::lake::schema::MAX_POSITIONS;
-use crate::lake::{FileList, LakeTable};
+use crate::lake::{FileList, LakeTable, RATED_SNAPSHOT};
 use crate::period::BillingPeriod;
 use crate::rating::{
     BandTotals, OWN_SOURCE, RateBook, RatingOptions, RatingOutcome, RatingRun, SliceName, count, rate,
@@ -191,7 +191,11 @@ impl RatedSlices {
         }
         commit.tx.execute("delete from slice_owner where slice_id = ?1", &[slice_id.into()])?;
         if let Some(number) = self.number_of(name) {
-            for file in self.files.of_slice(number, slice_id) {
+            for mut file in self.files.of_slice(number, slice_id) {
+                if file.table_id == LakeTable::ChargesByTerms.id() {
+                    let snapshot = Some(self.book.snapshot().to_string());
+                    file.stats.push((RATED_SNAPSHOT.to_owned(), snapshot.clone(), snapshot, 0));
+                }
                 commit.add_file(&file)?;
             }
             for owner in self.outcome.slices.get(number).into_iter().flat_map(|(_, outcome)| &outcome.owners) {

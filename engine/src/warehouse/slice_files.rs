@@ -18,16 +18,22 @@ use crate::period::BillingPeriod;
 use crate::rating::{ChargeSink, Placement, Places, SliceName};
 
 /// Tables that rating fills.
-pub(super) const RATED: [LakeTable; 4] =
-    [LakeTable::Charges, LakeTable::ChargesDaily, LakeTable::ChargesMonthly, LakeTable::EdgesMonthly];
+pub(super) const RATED: [LakeTable; 5] = [
+    LakeTable::Charges,
+    LakeTable::ChargesDaily,
+    LakeTable::ChargesMonthly,
+    LakeTable::EdgesMonthly,
+    LakeTable::ChargesByTerms,
+];
 
 /// How much of the landing's memory each table's writer may use, in percent.
-const SHARES: [(LakeTable, usize); 5] = [
+const SHARES: [(LakeTable, usize); 6] = [
     (LakeTable::Usage, 23),
-    (LakeTable::Charges, 32),
-    (LakeTable::ChargesDaily, 15),
-    (LakeTable::ChargesMonthly, 5),
-    (LakeTable::EdgesMonthly, 5),
+    (LakeTable::Charges, 30),
+    (LakeTable::ChargesDaily, 14),
+    (LakeTable::ChargesMonthly, 4),
+    (LakeTable::EdgesMonthly, 4),
+    (LakeTable::ChargesByTerms, 5),
 ];
 /// And how much the roll-ups may use before they go to disk.
 pub(super) const ROLL_UPS_SHARE: usize = 20;

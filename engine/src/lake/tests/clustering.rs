@@ -26,6 +26,7 @@ fn sort_columns(table: LakeTable) -> [&'static str; 2] {
         LakeTable::ChargesDaily => ["node_path", "charge_date"],
         LakeTable::ChargesMonthly => ["node_path", "service_name"],
         LakeTable::EdgesMonthly => ["payer_node_id", "service_name"],
+        LakeTable::ChargesByTerms => ["node_path", "service_name"],
     }
 }
 

@@ -74,7 +74,9 @@ fn key_column(table: LakeTable) -> &'static str {
     match table {
         LakeTable::Usage => "source_row",
         LakeTable::Charges => "line_key",
-        LakeTable::ChargesDaily | LakeTable::ChargesMonthly | LakeTable::EdgesMonthly => "usage_rows",
+        LakeTable::ChargesDaily | LakeTable::ChargesMonthly | LakeTable::EdgesMonthly | LakeTable::ChargesByTerms => {
+            "usage_rows"
+        }
     }
 }
 

@@ -14,8 +14,11 @@ use hashbrown::HashMap;
 
 use super::edges::{EdgeSums, EdgeTerms};
 use super::groups::{Groups, Record, Records};
-use super::log::{LOGS, Logs};
-use super::{DAILY_KEY, FIRST_PRICE, MONTHLY_KEY, RollUpShared, SUMS_MAX, TERMS_HEAD, TERMS_STEP, Terms, monthly_key};
+use super::log::LOGS;
+use super::terms::{COMMITMENT, FIRST_PRICE_BY_TERMS, MARKETPLACE, POOL_DEPTH, TERMS_KEY, commitment_name};
+use super::{
+    DAILY_KEY, FIRST_PRICE, MONTHLY_KEY, RollUpLogs, RollUpShared, SUMS_MAX, TERMS_HEAD, TERMS_STEP, Terms, monthly_key,
+};
 use crate::lake::schema::{LakeTable, MAX_POSITIONS, MONEY_PRECISION, MONEY_SCALE, money};
 use crate::rating::error::RatingError;
 use crate::rating::places::{Placement, SliceName};
@@ -50,6 +53,21 @@ const MONTHLY_TEXTS: [(&str, usize); 6] = [
     ("service_name", 4),
     ("charge_category", 5),
     ("charge_class", 6),
+];
+const BY_TERMS_TEXTS: [(&str, usize); 13] = [
+    ("provider_name", 2),
+    ("billing_account_id", 3),
+    ("sub_account_id", 4),
+    ("service_category", 5),
+    ("service_name", 6),
+    ("sku_id", 7),
+    ("region_id", 8),
+    ("resource_type", 9),
+    ("charge_category", 10),
+    ("charge_class", 11),
+    ("pricing_category", 12),
+    ("unit", 16),
+    ("rule_tags", 17),
 ];
 pub(super) const NODE: usize = 0;
 pub(super) const PATH: usize = 1;
@@ -98,10 +116,10 @@ impl Emitter {
     /// How many parts a roll-up has; each can be written by another thread.
     pub(crate) const PARTS: usize = LOGS;
 
-    /// Sums one part of the logs of all workers, writes its daily and monthly groups and adds them to the sums of edges.
+    /// Sums one part of the logs of all workers, writes its groups by day, month and terms and adds them to the sums of edges.
     pub(crate) fn part(
         &self,
-        logs: &[Logs],
+        logs: &[RollUpLogs],
         part: usize,
         edges: &mut EdgeSums,
         give: Give<'_>,
@@ -110,7 +128,7 @@ impl Emitter {
         let mut daily = Groups::<DAILY_KEY>::new();
         let mut sums = [0; SUMS_MAX];
         for log in logs {
-            log.read(part, &mut |bytes| {
+            log.days.read(part, &mut |bytes| {
                 let mut records = Records { bytes };
                 while let Some(record) = records.next::<DAILY_KEY>(&mut sums) {
                     daily.merge(hasher.hash_one(record.key), &record)?;
@@ -128,7 +146,19 @@ impl Emitter {
             edges.add(&monthly.get(at), &self.edges, hasher)?;
         }
         self.write(LakeTable::ChargesDaily, &daily, give)?;
-        self.write(LakeTable::ChargesMonthly, &monthly, give)
+        self.write(LakeTable::ChargesMonthly, &monthly, give)?;
+        drop((daily, monthly));
+        let mut by_terms = Groups::<TERMS_KEY>::new();
+        for log in logs {
+            log.terms.read(part, &mut |bytes| {
+                let mut records = Records { bytes };
+                while let Some(record) = records.next::<TERMS_KEY>(&mut sums) {
+                    by_terms.merge(hasher.hash_one(record.key), &record)?;
+                }
+                Ok(())
+            })?;
+        }
+        self.write(LakeTable::ChargesByTerms, &by_terms, give)
     }
 
     /// Merges the sums of edges of all workers and writes them: rows of a slice lie together, whoever owns the usage.
@@ -182,7 +212,7 @@ impl Emitter {
         rows: &[Record<'_, K>],
         slices: &mut HashMap<[u32; 3], u32>,
     ) -> Placement {
-        let (provider, billing) = if table == LakeTable::ChargesDaily { (2, 3) } else { (1, 2) };
+        let (provider, billing) = if table == LakeTable::ChargesMonthly { (1, 2) } else { (2, 3) };
         let mut place = Placement::default();
         for row in rows {
             let key = [row.key[0], row.key[provider], row.key[billing]];
@@ -196,9 +226,16 @@ impl Emitter {
 
     fn batch<const K: usize>(&self, table: LakeTable, rows: &[Record<'_, K>]) -> Result<RecordBatch, RatingError> {
         let schema = table.schema();
-        let is_daily = table == LakeTable::ChargesDaily;
-        let texts: &[(&str, usize)] = if is_daily { &DAILY_TEXTS } else { &MONTHLY_TEXTS };
-        let deepest = rows.iter().map(|row| row.sums.len()).max().unwrap_or(0) - FIRST_PRICE;
+        let (texts, first_price): (&[(&str, usize)], usize) = match table {
+            LakeTable::ChargesDaily => (&DAILY_TEXTS, FIRST_PRICE),
+            LakeTable::ChargesMonthly => (&MONTHLY_TEXTS, FIRST_PRICE),
+            LakeTable::ChargesByTerms => (&BY_TERMS_TEXTS, FIRST_PRICE_BY_TERMS),
+            LakeTable::Usage | LakeTable::Charges | LakeTable::EdgesMonthly => {
+                return Err(RatingError::Column("of a roll-up"));
+            }
+        };
+        let is_by_terms = table == LakeTable::ChargesByTerms;
+        let deepest = rows.iter().map(|row| row.sums.len()).max().unwrap_or(first_price) - first_price;
         let first_empty = schema.fields().len() - (MAX_POSITIONS - deepest) * POSITION_COLUMNS;
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
         for (at, field) in schema.fields().iter().enumerate() {
@@ -216,19 +253,26 @@ impl Emitter {
             } else {
                 match name {
                     "billing_period" => dates(rows.iter().map(|row| row.key[0])),
-                    "charge_date" => dates(rows.iter().map(|row| row.key[1])),
+                    "charge_date" | "usage_month" => dates(rows.iter().map(|row| row.key[1])),
                     "marketplace" => {
-                        Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.key[DAILY_MARKETPLACE] != 0))))
+                        let place = if is_by_terms { MARKETPLACE } else { DAILY_MARKETPLACE };
+                        Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.key[place] != 0))))
                     }
-                    "disclosed_to" => {
-                        let positions = rows.iter().map(|row| row.key[DAILY_DISCLOSED].cast_signed());
+                    "disclosed_to" | "pool_depth" => {
+                        let place = if is_by_terms { POOL_DEPTH } else { DAILY_DISCLOSED };
+                        let positions = rows.iter().map(|row| row.key[place].cast_signed());
                         Arc::new(Int32Array::from_iter(positions.map(|next| (next > 0).then(|| next - 1))))
+                    }
+                    "commitment" => {
+                        let names = rows.iter().map(|row| commitment_name(row.key[COMMITMENT]));
+                        Arc::new(StringViewArray::from_iter(names))
                     }
                     "quantity" => sums(rows, 0)?,
                     "list_cost" => sums(rows, 1)?,
                     "effective_cost" => sums(rows, 2)?,
+                    "contracted_cost" => sums(rows, 3)?,
                     "usage_rows" => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.rows))),
-                    _ => self.position(name, rows)?,
+                    _ => self.position(name, first_price, rows)?,
                 }
             };
             arrays.push(array);
@@ -237,11 +281,16 @@ impl Emitter {
     }
 
     /// A column of a position: `price_2`, `currency_2`, `outcome_2` or `fx_rate_2`.
-    fn position<const K: usize>(&self, name: &str, rows: &[Record<'_, K>]) -> Result<ArrayRef, RatingError> {
+    fn position<const K: usize>(
+        &self,
+        name: &str,
+        first_price: usize,
+        rows: &[Record<'_, K>],
+    ) -> Result<ArrayRef, RatingError> {
         let (what, k) = name.rsplit_once('_').unwrap_or((name, ""));
         let k: usize = k.parse().unwrap_or(MAX_POSITIONS);
         let place = match (what, k) {
-            ("price", _) => return sums(rows, FIRST_PRICE + k),
+            ("price", _) => return sums(rows, first_price + k),
             ("currency", 0) => FIRST_CURRENCY,
             ("outcome", 0) => FIRST_OUTCOME,
             (_, 0) => usize::MAX,

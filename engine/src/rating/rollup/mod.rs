@@ -1,18 +1,21 @@
-//! The three roll-ups of `charges`, computed while rows are priced.
+//! The four roll-ups of `charges`, computed while rows are priced.
 //!
-//! `charges_daily.sql`, `charges_monthly.sql` and `edges_monthly.sql` in `sql/rating/` define them; a test holds this code to
-//! those statements. A month of a large provider has almost as many daily groups as rows, which a
+//! `charges_daily.sql`, `charges_monthly.sql`, `edges_monthly.sql` and `charges_by_terms.sql` in `sql/rating/` define them; a test
+//! holds this code to those statements. A month of a large provider has almost as many daily groups as rows, which a
 //! hash table in memory cannot hold and a spilling one sorts. So rows become short records of
 //! numbers (texts are written once, at the end): a small table merges what comes close together,
 //! what it evicts goes to one of 512 logs, logs beyond the memory limit go to a temporary file,
 //! and at the end each log is summed by itself, in a table that fits. A log is chosen by the hash
 //! of the monthly group, so that each holds whole months as well as whole days. Edges are far fewer:
-//! each worker adds the monthly groups of its logs up in a table of its own, merged at the end.
+//! each worker adds the monthly groups of its logs up in a table of its own, merged at the end. What
+//! prices depend on is neither finer nor coarser than days and months: it has tables and logs of its own.
 
 mod edges;
 mod emit;
 mod groups;
 mod log;
+mod stage;
+mod terms;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,8 +25,10 @@ use ratehouse_udfs::decimal::POWERS_OF_TEN;
 
 pub(crate) use edges::EdgeSums;
 pub(crate) use emit::Emitter;
-use groups::{Groups, Record};
-use log::{LogWriter, Logs};
+use groups::Record;
+use log::Logs;
+use stage::Stage;
+use terms::{ByTerms, Kept, TERMS_KEY};
 
 use super::assemble::Mark;
 use super::error::RatingError;
@@ -41,10 +46,8 @@ pub(crate) const DAILY_KEY: usize = 18;
 pub(crate) const MONTHLY_KEY: usize = 8;
 /// Quantity, list cost, effective cost, then the prices.
 pub(crate) const FIRST_PRICE: usize = 3;
-/// Sums a group can have.
-pub(crate) const SUMS_MAX: usize = FIRST_PRICE + MAX_POSITIONS;
-/// Groups of one worker that are merged before they are logged.
-const GROUPS_MAX: usize = 1 << 12;
+/// Sums a group can have: those of terms have the contracted cost as well.
+pub(crate) const SUMS_MAX: usize = FIRST_PRICE + 1 + MAX_POSITIONS;
 
 /// What the positions of a charge say besides amounts, as numbers: node, path, fate, owner, child, origin,
 /// then currency and outcome of the root, then currency, outcome and rate of each buyer.
@@ -69,6 +72,7 @@ pub(crate) struct RollUpShared {
     outcomes: [u32; 4],
     fates: [u32; Fate::ALL.len()],
     origins: [u32; Origin::ALL.len()],
+    kept: Kept,
 }
 
 impl RollUpShared {
@@ -80,6 +84,7 @@ impl RollUpShared {
             outcomes: Outcome::ALL.map(|outcome| run.terms.number(outcome.name())),
             fates: Fate::ALL.map(|fate| run.terms.number(fate.name())),
             origins: Origin::ALL.map(|origin| run.terms.number(origin.name())),
+            kept: Kept::by(&run.book.vocabulary),
         })
     }
 
@@ -100,33 +105,32 @@ impl RollUpShared {
     }
 }
 
-/// Rows that go past a table that merges nothing, before it is tried again.
-const BYPASS_ROWS: usize = 1 << 18;
-
 /// One worker's part of the roll-ups.
 #[derive(Debug)]
 pub(crate) struct RollUps {
     shared: Arc<RollUpShared>,
     known_terms: HashMap<Box<Terms>, u32>,
     scratch: Vec<u32>,
-    groups: Groups<DAILY_KEY>,
-    logs: LogWriter,
-    /// Rows that came since the table was last emptied.
-    added: usize,
-    /// Rows that go past the table, because it merged too few of those before.
-    bypass: usize,
+    days: Stage<DAILY_KEY>,
+    by_terms: ByTerms,
+    terms: Stage<TERMS_KEY>,
+}
+
+/// One worker's logs, complete.
+pub(crate) struct RollUpLogs {
+    days: Logs,
+    terms: Logs,
 }
 
 impl RollUps {
     pub(crate) fn new(shared: &Arc<RollUpShared>) -> Self {
         Self {
-            logs: LogWriter::new(&shared.runtime),
+            days: Stage::new(&shared.runtime),
+            by_terms: ByTerms::new(&shared.kept),
+            terms: Stage::new(&shared.runtime),
             shared: Arc::clone(shared),
             known_terms: HashMap::new(),
             scratch: Vec::new(),
-            groups: Groups::new(),
-            added: 0,
-            bypass: 0,
         }
     }
 
@@ -140,9 +144,6 @@ impl RollUps {
         portion: &Portion<'_>,
         steps: &[Step],
     ) -> Result<(), RatingError> {
-        use std::hash::BuildHasher;
-
-        let (reader, at) = row;
         let terms = self.terms(mark, lane, portion, steps);
         let mut sums = [0; SUMS_MAX];
         let amounts = &portion.amounts;
@@ -156,37 +157,18 @@ impl RollUps {
             }
         }
         let sums = &sums[..first.len() + steps.len()];
-        let key = daily_key((reader, at), continuity.date, portion.period, mark.disclosed_to, terms);
-        let record = Record { key, mask, rows: i64::from(continuity.begins()), sums };
-        if self.bypass > 0 {
-            self.bypass -= 1;
-            let hash = self.shared.hasher.hash_one(monthly_key(&key));
-            return self.logs.append(hash, &record);
-        }
-        self.added += 1;
-        self.groups.merge(self.shared.hasher.hash_one(key), &record)?;
-        if self.groups.len() >= GROUPS_MAX {
-            // A table that merges less than one row in five only costs.
-            if self.added < self.groups.len() + self.groups.len() / 4 {
-                self.bypass = BYPASS_ROWS;
-            }
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), RatingError> {
-        use std::hash::BuildHasher;
-
-        self.added = 0;
-        let (logs, hasher) = (&mut self.logs, &self.shared.hasher);
-        self.groups.drain(|record| logs.append(hasher.hash_one(monthly_key(&record.key)), record))
+        let key = daily_key(row, continuity.date, portion.period, mark.disclosed_to, terms);
+        let rows = i64::from(continuity.begins());
+        let hasher = &self.shared.hasher;
+        self.days.add(&Record { key, mask, rows, sums }, hasher, monthly_key)?;
+        self.by_terms
+            .record(row, (mark, portion, steps), (terms, rows), |record| self.terms.add(record, hasher, |key| *key))
     }
 
     /// The logs of everything that was added.
-    pub(crate) fn finish(mut self) -> Result<Logs, RatingError> {
-        self.flush()?;
-        self.logs.finish()
+    pub(crate) fn finish(self) -> Result<RollUpLogs, RatingError> {
+        let hasher = &self.shared.hasher;
+        Ok(RollUpLogs { days: self.days.finish(hasher, monthly_key)?, terms: self.terms.finish(hasher, |key| *key)? })
     }
 
     fn terms(&mut self, mark: &Mark, lane: &Lane, portion: &Portion<'_>, steps: &[Step]) -> u32 {

@@ -170,22 +170,27 @@ impl World {
     }
 
     pub(crate) fn rate_batch(&self, lines: &[Line]) -> RecordBatch {
-        let book = self.book();
         let usage = usage(lines);
+        let run = RatingRun::new(self.book(), self.totals(&usage));
+        Rater::new(&run).rate(&usage).expect("rates").charges
+    }
+
+    /// What prices depend on in sum.
+    pub(crate) fn totals(&self, usage: &RecordBatch) -> BandTotals {
+        let book = self.book();
         let mut totals = BandTotals::default();
         let mut is_counted = !book.needs_counting(PERIOD);
         while !is_counted {
             let run = RatingRun::new(Arc::clone(&book), totals);
             let mut counter = Rater::counting(&run);
-            counter.count(&usage).expect("counts");
+            counter.count(usage).expect("counts");
             totals = BandTotals::default();
             for counted in counter.counted().expect("sums").values() {
                 totals.merge(counted).expect("sums");
             }
             is_counted = !counter.must_count_again();
         }
-        let run = RatingRun::new(book, totals);
-        Rater::new(&run).rate(&usage).expect("rates").charges
+        totals
     }
 }
 

@@ -16,5 +16,6 @@ mod pricing;
 mod rule_order;
 mod runs;
 mod sharing;
+mod simulation;
 mod sql;
 mod worlds;

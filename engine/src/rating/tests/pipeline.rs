@@ -15,18 +15,23 @@ use super::fixtures::{Line, World, chain, dec, usage};
 use crate::lake::schema::{self, LakeTable};
 use crate::rating::{
     BandTotals, ChargeSink, Outcome, Placement, PricedUsage, RatingError, RatingOptions, RatingOutcome, RatingRun,
-    Reason, Span, rate, rule_tags,
+    Reason, Span, looked_at, rate, rule_tags,
 };
 
 const CHARGES: &str = include_str!("../../../../sql/rating/charges.sql");
 const DAILY: &str = include_str!("../../../../sql/rating/charges_daily.sql");
 const MONTHLY: &str = include_str!("../../../../sql/rating/charges_monthly.sql");
 const EDGES: &str = include_str!("../../../../sql/rating/edges_monthly.sql");
-const ROLL_UPS: [(LakeTable, &str); 3] =
-    [(LakeTable::ChargesDaily, DAILY), (LakeTable::ChargesMonthly, MONTHLY), (LakeTable::EdgesMonthly, EDGES)];
+const BY_TERMS: &str = include_str!("../../../../sql/rating/charges_by_terms.sql");
+const ROLL_UPS: [(LakeTable, &str); 4] = [
+    (LakeTable::ChargesDaily, DAILY),
+    (LakeTable::ChargesMonthly, MONTHLY),
+    (LakeTable::EdgesMonthly, EDGES),
+    (LakeTable::ChargesByTerms, BY_TERMS),
+];
 
 #[derive(Default)]
-struct Collected(Mutex<Vec<(LakeTable, RecordBatch, Placement)>>);
+pub(super) struct Collected(pub(super) Mutex<Vec<(LakeTable, RecordBatch, Placement)>>);
 
 impl ChargeSink for Collected {
     fn put(
@@ -120,6 +125,7 @@ fn session(world: &World, batches: Vec<RecordBatch>) -> SessionContext {
     config.options_mut().sql_parser.parse_float_as_decimal = true;
     let context = SessionContext::new_with_config(config);
     context.register_udf(rule_tags(run.book()));
+    context.register_udf(looked_at(run.book()));
     let usage = MemTable::try_new(schema::usage(), vec![batches]).expect("usage");
     let priced = PricedUsage::new(Arc::new(usage), run);
     context.register_table("priced_usage", Arc::new(priced)).expect("registers");
@@ -196,7 +202,7 @@ async fn nothing_is_lost_on_the_way() {
         .sum::<i128>();
     assert_eq!(summed, whole);
     // Each table alone holds the whole too.
-    for table in [LakeTable::Charges, LakeTable::ChargesDaily, LakeTable::ChargesMonthly, LakeTable::EdgesMonthly] {
+    for table in LakeTable::ALL.into_iter().filter(|table| *table != LakeTable::Usage) {
         let total: i128 = of(&collected, table).iter().flat_map(|batch| root_pays(batch)).sum();
         assert_eq!(total, whole, "{}", table.name());
     }
