@@ -15,6 +15,7 @@ use crate::rating::outcome::Origin;
 use crate::rating::portion::Commitment;
 use crate::rating::row_tags::RowTags;
 use crate::rating::span::{DAY_US, Span};
+use crate::rating::texts::NULL;
 use crate::rating::vocabulary::{DIMENSIONS, Dimension, MARKETPLACE_NO, MARKETPLACE_YES};
 
 /// What charges are read from.
