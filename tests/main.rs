@@ -1,6 +1,7 @@
 //! All integration tests, in one binary.
 
 mod collection;
+mod corrections;
 mod crash;
 mod data_sets;
 mod demo;
@@ -19,6 +20,7 @@ mod python_checks;
 mod quarantine;
 mod rate_lookup;
 mod reference;
+mod restatement;
 mod scope;
 mod slt;
 mod tag_compliance;

@@ -41,7 +41,7 @@ pub use slices::{SliceKey, SliceRow};
 pub use tx::{Row, Tx, Value};
 
 /// The version of the catalog's tables; a catalog of another version is refused.
-pub const SCHEMA_VERSION: &str = "5";
+pub const SCHEMA_VERSION: &str = "6";
 const FILE_NAME: &str = "catalog.sqlite";
 
 /// A snapshot's number.

@@ -59,7 +59,7 @@ pub use error::RatingError;
 pub use facts::{
     AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, DriverRow, FxRow, LicenceRow,
     NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TagPolicyRow, TimeEntryRow,
-    VersionRow, is_own_method,
+    TrueUpRow, VersionRow, is_own_method,
 };
 pub(crate) use functions::tags_of;
 pub use functions::{fx, rule_tags};

@@ -210,7 +210,7 @@ fn reach<'a>(cells: &Cells<'_>, span: Span, facts: &'a RefFacts) -> Result<Vec<R
             own(entry.seller_node_id, Span { from: entry.worked_at, until: entry.worked_at + 1 })
         }
         "contracts" => own(reading::contract(cells)?.seller_node_id, span),
-        "approval_rules" | "sources" | "users" | "quotes" => Vec::new(),
+        "adjustment_policies" | "approval_rules" | "sources" | "users" | "quotes" => Vec::new(),
         _ => vec![Reach::All(Span::ALWAYS)],
     })
 }

@@ -99,7 +99,7 @@ impl Session {
     fn version(&self, kind: &str, object: &str) -> Result<Version, SessionError> {
         if kind != KIND {
             return Err(SessionError::new("22023", format!("there is no procedure for \"{kind}\""))
-                .hint("submit, approve and reject take 'rate_card_version'"));
+                .hint("submit, approve and reject take 'rate_card_version' or 'adjustment'"));
         }
         let absent = || {
             SessionError::new("42704", format!("rate card version \"{object}\" does not exist"))

@@ -175,6 +175,9 @@ fn comment_of(schema: &str, name: &str) -> Option<String> {
         "edges_monthly" => Some(
             "One row per month, account, service and edge: who pays whom how much, from the provider down. The root's only.",
         ),
+        "proposed_adjustments" => Some(
+            "One row per thing that is charged otherwise now than an issued invoice and what corrected it since say; for sellers.",
+        ),
         "usage" => Some("One row per line that a provider delivered, as FOCUS 1.4. The root's only."),
         "changes" => Some("One row per changed reference row: old and new values, who, when and why."),
         _ => None,

@@ -4,6 +4,7 @@
 //! takes one snapshot, passes the gates of [`crate::security::guard`], and runs over a catalog
 //! that holds nothing but what its principal may see.
 
+mod adjustments;
 mod approvals;
 mod bounded;
 mod catalog_relations;
@@ -29,6 +30,7 @@ mod procedures;
 mod query;
 mod rate_lookup;
 mod relation_catalog;
+mod restated;
 mod row_source;
 mod scope_rows;
 mod settings;

@@ -23,7 +23,7 @@ pub(crate) struct View {
     pub(crate) sql: &'static str,
 }
 
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     include_str!("../../../sql/marts/allocations.sql"),
     include_str!("../../../sql/marts/margins.sql"),
     include_str!("../../../sql/marts/margins.root.sql"),
@@ -38,6 +38,7 @@ const FILES: [&str; 14] = [
     include_str!("../../../sql/ops/close_blockers.sql"),
     include_str!("../../../sql/ops/invoice_reconciliation.sql"),
     include_str!("../../../sql/ops/reconciliation.sql"),
+    include_str!("../../../sql/ops/restatements.sql"),
 ];
 
 static VIEWS: LazyLock<Vec<View>> = LazyLock::new(|| FILES.iter().map(|text| parse(text)).collect());
