@@ -150,6 +150,11 @@ async fn a_reseller_cannot_tell_what_is_beside_or_above_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_can_tell_what_changed_after_the_invoices_of_others() {
+    compare(&worlds::restated().await, number("RATEHOUSE_PAIRS", PAIRS), number("RATEHOUSE_SEED", 3) as u64).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_customer_cannot_tell_what_is_beside_or_above_it() {
     compare(&worlds::above_a_customer().await, number("RATEHOUSE_PAIRS", PAIRS), number("RATEHOUSE_SEED", 2) as u64)
         .await;

@@ -2,6 +2,7 @@
 
 mod collection;
 mod conservation;
+mod corrections;
 mod crash;
 mod credits;
 mod data_sets;
@@ -21,6 +22,7 @@ mod python_checks;
 mod quarantine;
 mod rate_lookup;
 mod reference;
+mod restatement;
 mod scope;
 mod simulation;
 mod slt;

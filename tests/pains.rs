@@ -38,6 +38,53 @@ async fn p3_clock_changes_neither_lose_nor_repeat_an_hour() {
 }
 
 #[tokio::test]
+async fn p4_late_usage_is_billed_and_changes_no_issued_bill() {
+    let fixture = Fixture::chain_with_usage().await;
+    closed(&fixture, "2025-10").await;
+    let acme = "select billing_period, total from invoices order by 1";
+    let portal = fixture.session("portal@acme");
+    assert_eq!(rows(&portal, acme).await, ["2025-10|165"]);
+    // Usage of 5 October that the provider bills with November, at the terms of its time.
+    fixture.version("retail-north", "2,2025-11-01,", "all,markup_pct,100\n").await;
+    fixture.land("november.csv", &[Line { period: "2025-11", ..Line::usage("a-acme", "20") }]).await;
+    closed(&fixture, "2025-11").await;
+    // 20 x 1.1 x 1.5
+    assert_eq!(rows(&portal, acme).await, ["2025-10|165", "2025-11|33"]);
+    // What it adds to October itself is proposed, and billed once somebody else has approved it.
+    let lines = [Line::usage("a-acme", "100"), Line::usage("a-bolt", "200"), Line::usage("a-core", "400")];
+    let late = Line { resource: "late", ..Line::usage("a-acme", "6") };
+    fixture.land("october-2.csv", &[&lines[..], &[Line::usage("a-north", "10"), late]].concat()).await;
+    assert_eq!(rows(&portal, acme).await, ["2025-10|165", "2025-11|33"]);
+    run(&fixture.session("finance@north"), "call submit('adjustment', 'north/acme/2025-10', 'late usage')").await;
+    run(&fixture.session("finance"), "call approve('adjustment', 'north/acme/2025-10', 'seen')").await;
+    // 6 x 1.1 x 1.5
+    assert_eq!(
+        rows(&portal, "select total, document_type from invoices order by issued_at desc limit 1").await,
+        ["9.9|debit_note"]
+    );
+}
+
+#[tokio::test]
+async fn p5_a_restated_month_yields_the_difference_and_edits_nothing() {
+    let fixture = Fixture::chain_with_usage().await;
+    closed(&fixture, "2025-10").await;
+    let documents = "select number, total, content_hash from invoices order by 1";
+    let admin = fixture.admin();
+    let before = rows(&admin, documents).await;
+    let lines = ["100", "200", "390", "10"];
+    let accounts = ["a-acme", "a-bolt", "a-core", "a-north"];
+    let restated: Vec<Line<'_>> =
+        accounts.iter().zip(lines).map(|(account, cost)| Line::usage(account, cost)).collect();
+    fixture.land("october-2.csv", &restated).await;
+    assert_eq!(rows(&admin, documents).await, before);
+    // 10 less: 12 to south, 24 to core. Nobody else hears of it.
+    let proposed = "select seller_node_id, buyer_node_id, difference from proposed_adjustments order by 1";
+    assert_eq!(rows(&admin, proposed).await, ["dist|south|-12", "south|core|-24"]);
+    assert_eq!(rows(&fixture.session("finance@south"), proposed).await, ["south|core|-24"]);
+    assert!(rows(&fixture.session("finance@north"), proposed).await.is_empty());
+}
+
+#[tokio::test]
 async fn p9_a_price_that_changes_within_the_month_holds_from_its_instant() {
     let fixture = Fixture::chain().await;
     // The new version ends the one that held.
@@ -89,6 +136,38 @@ async fn p11_tiers_count_all_accounts_and_take_reversals_back() {
     // 40 of them are taken back: 100 hours at 1.
     fixture.land("october.csv", &[hours("a-1", "80"), hours("a-2", "60"), hours("a-2", "-40")]).await;
     assert_eq!(rows(&portal, total).await, ["100"]);
+}
+
+#[tokio::test]
+async fn p13_an_issued_invoice_is_corrected_by_notes_only() {
+    let fixture = Fixture::chain_with_usage().await;
+    closed(&fixture, "2025-10").await;
+    let admin = fixture.admin();
+    let invoice = "select total, status, content_hash, issued_at from invoices where number = 'north/acme/0001'";
+    let before = rows(&admin, invoice).await;
+    for statement in
+        ["update invoices set status = 'draft'", "delete from invoices", "update invoice_lines set amount = 0"]
+    {
+        assert_eq!(refused(&admin, statement).await.sqlstate, "42501", "{statement}");
+    }
+    fixture.land("october-2.csv", &[Line::usage("a-bolt", "200")]).await;
+    run(&admin, "call close_period('2025-10')").await;
+    run(&admin, "call credit_note('north/acme/0001/1', 65, 'goodwill')").await;
+    run(&fixture.session("finance"), "call approve('adjustment', 'north/acme/0001/1', 'agreed')").await;
+    run(&admin, "call submit('adjustment', 'north/acme/2025-10', 'acme was never there')").await;
+    run(&fixture.session("finance"), "call approve('adjustment', 'north/acme/2025-10', 'agreed')").await;
+    assert_eq!(rows(&admin, invoice).await, before);
+    let notes =
+        "select number, document_type, total, corrects_number from invoices where buyer_node_id = 'acme' order by 1";
+    assert_eq!(
+        rows(&fixture.session("portal@acme"), notes).await,
+        [
+            "north/acme/0001|invoice|165|null",
+            "north/acme/0002|credit_note|-65|north/acme/0001",
+            "north/acme/0003|credit_note|-165|north/acme/0001"
+        ]
+    );
+    assert!(fixture.warehouse.verify().await.expect("it can be read").problems.is_empty());
 }
 
 #[tokio::test]

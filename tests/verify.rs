@@ -32,6 +32,12 @@ async fn lived_in() -> Fixture {
     fixture
         .copy("approval_rules", "rule_id,kind,seller_node_id,role\nr1,invoice,acme,finance\nr2,invoice,bolt,finance\n")
         .await;
+    fixture
+        .copy(
+            "adjustment_policies",
+            "policy_id,seller_node_id,buyer_node_id,method\na,north,,note\nb,south,core,wait\n",
+        )
+        .await;
     fixture.copy("attribution_rules", "rule_id,owner_node_id,tag_key,node_id\nt,north,team,acme\n").await;
     fixture.copy("sources", "name,kind,location\na,folder,/a\nb,folder,/b\n").await;
     fixture.copy("pools", "owner_node_id,pool_id,method\nnorth,net,even\n").await;
@@ -88,6 +94,7 @@ async fn lived_in() -> Fixture {
         "delete from ref.nodes where node_id = 'later'",
         "delete from ref.fx_rates where fx_rate_id = 'a'",
         "delete from ref.approval_rules where rule_id = 'r2'",
+        "delete from ref.adjustment_policies where policy_id = 'b'",
         "delete from ref.sources where name = 'a'",
         "create user \"gone\" password 'long enough' node 'north' role portal",
         "alter user \"gone\" password 'longer than that'",
@@ -124,6 +131,10 @@ async fn lived_in() -> Fixture {
     let path = fixture.file("november.csv", &focus(&[Line { billed: "1", ..november }, november]));
     fixture.land_path(&path).await.expect("it lands");
     assert_sound(&fixture, "issuing").await;
+    fixture.land("october-4.csv", &[Line::usage("a-bolt", "13"), Line::usage("a-core", "4")]).await;
+    run(&admin, "call submit('adjustment', 'north/bolt/2025-10', 'restated')").await;
+    run(&fixture.session("finance"), "call approve('adjustment', 'north/bolt/2025-10', 'seen')").await;
+    assert_sound(&fixture, "correcting").await;
     say(&fixture).await;
     assert_sound(&fixture, "what providers say").await;
     collect(&fixture).await;
@@ -247,7 +258,7 @@ async fn any_edit_of_any_row_is_noticed() {
     let fixture = lived_in().await;
     let hands = Tampered::new(&fixture);
     let tables = hands.tables();
-    assert_eq!(tables.len(), 44, "{tables:?}");
+    assert_eq!(tables.len(), 46, "{tables:?}");
     for table in &tables {
         // What is of no snapshot: the version of the tables and where the directory is.
         let covered = if table == "setting" { "where begin_snapshot is not null" } else { "" };

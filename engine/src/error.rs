@@ -61,7 +61,8 @@ impl Error {
             Self::Refused(text) => SessionError::new("55000", text),
             Self::Conservation(_) => SessionError::new("XX001", self.to_string()),
             Self::Landing(error) => SessionError::new("22000", error.to_string()),
-            Self::Billing(error) => SessionError::new("55000", error.to_string()),
+            Self::Billing(BillingError::Catalog(error)) => error.into(),
+            Self::Billing(error) => SessionError::new(error.sqlstate(), error.to_string()),
             Self::Rating(error) => SessionError::new("22000", error.to_string()),
             Self::Lake(_) | Self::Io { .. } => {
                 tracing::error!(error = %self, "storage");

@@ -10,7 +10,7 @@
 -- column expected: the amount that should be
 -- column actual: the amount that is
 -- column difference: actual less expected
--- column status: ok; rounding (less than one minor unit of the currency on a document); draft_outdated (charges changed since the draft); to_correct (charges changed since issue: credit or debit note); broken; of a provider's invoice also open, not_landed, not_invoiced or differs (see ops.invoice_reconciliation)
+-- column status: ok; rounding (less than one minor unit of the currency on a document); draft_outdated (charges changed since the draft); to_correct (charges changed since issue by what proposed_adjustments comes to); adjusted (by what was credited, or is billed with a later period); broken; of a provider's invoice also open, not_landed, not_invoiced or differs (see ops.invoice_reconciliation)
 -- law 1: what a delivery said of a slice is what usage holds; law 2: and what its charges cost the root; law 3 is checked by allocate(), which returns
 -- parts that add up; law 4: what a node pays is what it sells on and what it keeps; law 5: lines add up to the invoice, invoices to the charges
 with slices as (
@@ -132,33 +132,70 @@ with slices as (
     max(case when status in ('draft', 'approved') then 0 else 1 end) as is_issued
   from documents
   group by billing_period, seller_node_id, buyer_node_id, currency
-), invoiced as (
+), named as (
+  -- what documents differ from charges by, as far as somebody decided on it or can
+  select billing_period, seller_node_id, buyer_node_id, currency,
+    sum(credited) as credited,
+    sum(trued_up) as trued_up,
+    sum(proposed) as proposed
+  from (
+    select
+      cast(billing_period || '-01' as date) as billing_period, seller_node_id, buyer_node_id, currency,
+      case when kind = 'credit' then amount else 0 end as credited,
+      case when method = 'true_up' then amount else 0 end as trued_up,
+      cast(0 as decimal(38, 18)) as proposed
+    from adjustments
+    where status = 'settled'
+    union all
+    select
+      billing_period, seller_node_id, buyer_node_id, currency,
+      cast(0 as decimal(38, 18)) as credited,
+      cast(0 as decimal(38, 18)) as trued_up,
+      difference as proposed
+    from proposed_adjustments
+  ) as differences
+  group by billing_period, seller_node_id, buyer_node_id, currency
+), edge_totals as (
   select
-    'invoiced' as "check",
-    edge_documents.billing_period,
-    edge_documents.number as scope,
-    edge_documents.currency,
-    coalesce(billed.amount, 0) as expected,
-    edge_documents.amount as actual,
-    case
-      -- one rounding of the total, by any mode, is less than one minor unit a document
-      when abs(edge_documents.amount - coalesce(billed.amount, 0)) < cast(edge_documents.documents * case
-        when edge_documents.currency in ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') then 0.001
-        when edge_documents.currency in ('CLF', 'UYW') then 0.0001
-        when edge_documents.currency in (
-          'BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF'
-        ) then 1
-        else 0.01
-      end as decimal(38, 18)) then 'rounding'
-      when edge_documents.is_issued = 1 then 'to_correct'
-      else 'draft_outdated'
-    end as otherwise
+    edge_documents.*,
+    coalesce(billed.amount, 0) as charged,
+    coalesce(named.credited, 0) as credited,
+    coalesce(named.trued_up, 0) as trued_up,
+    coalesce(named.proposed, 0) as proposed
   from edge_documents
   left join billed
     on billed.billing_period = edge_documents.billing_period
     and billed.seller_node_id = edge_documents.seller_node_id
     and billed.payer_node_id = edge_documents.buyer_node_id
     and billed.currency = edge_documents.currency
+  left join named
+    on named.billing_period = edge_documents.billing_period
+    and named.seller_node_id = edge_documents.seller_node_id
+    and named.buyer_node_id = edge_documents.buyer_node_id
+    and named.currency = edge_documents.currency
+), invoiced as (
+  select
+    'invoiced' as "check",
+    billing_period,
+    number as scope,
+    currency,
+    charged as expected,
+    amount as actual,
+    case
+      -- one rounding of the total, by any mode, is less than one minor unit a document
+      when abs(amount - charged - credited + trued_up + proposed) >= cast(documents * case
+        when currency in ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') then 0.001
+        when currency in ('CLF', 'UYW') then 0.0001
+        when currency in (
+          'BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF'
+        ) then 1
+        else 0.01
+      end as decimal(38, 18)) then case when is_issued = 1 then 'broken' else 'draft_outdated' end
+      when proposed <> 0 then 'to_correct'
+      when credited <> 0 or trued_up <> 0 then 'adjusted'
+      else 'rounding'
+    end as otherwise
+  from edge_totals
 ), provider_invoices as (
   select
     'provider_invoice' as "check",

@@ -343,3 +343,50 @@ pub(super) async fn above_a_customer() -> Pair {
         other,
     }
 }
+
+/// October was issued and restated: below `north` in the same way, beside it in others, of which some are submitted and settled.
+pub(super) async fn restated() -> Pair {
+    let base = base("plain").await;
+    price(&base, &ABOVE, "10").await;
+    for terms in &BESIDE {
+        price(&base, terms, "20").await;
+    }
+    shares(&base, "north,network,acme,33.3\nnorth,network,bolt,66.7\ndist,SECRET-backbone,north,40\ndist,SECRET-backbone,south,60\n")
+        .await;
+    base.user("checker", "dist", "finance").await;
+    let of_north = |cost, list| {
+        let mut lines = [acme(COSTS), shared(["plain-north", "nat"])].concat();
+        lines.push(Line { list, resource: "vm-1", ..Line::usage("a-acme", cost) });
+        lines.push(Line::usage("a-bolt", "200"));
+        lines
+    };
+    let before = of_north("12", "15");
+    land(&base, "october.csv", &[before, vec![Line::usage("a-core", "400")]].concat()).await;
+    run(&base.admin(), "call close_period('2025-10')").await;
+    run(&base.admin(), "call issue_invoices('2025-10')").await;
+    let (one, other) = (base.copy_of(), base.copy_of());
+    // What acme has of vm-1 comes to more, and the reseller's own hours are others.
+    let now = of_north("13.5", "17.25");
+    land(&one, "october-2.csv", &[now.clone(), vec![Line::usage("a-core", "400")]].concat()).await;
+    run(&one.admin(), "call refresh()").await;
+
+    let names: Vec<String> = (0..20).map(|number| format!("{CANARY}-{number}")).collect();
+    let mut rows = now;
+    rows.extend(names.iter().map(|name| hidden("a-core", "7", name)));
+    land(&other, "october-2.csv", &rows).await;
+    run(&other.admin(), "call refresh()").await;
+    other
+        .copy("adjustment_policies", "policy_id,seller_node_id,buyer_node_id,method\nSECRET,dist,south,true_up\n")
+        .await;
+    for edge in ["dist/south/2025-10", "south/core/2025-10"] {
+        run(&other.admin(), &format!("call submit('adjustment', '{edge}', 'SECRET')")).await;
+    }
+    run(&other.session("checker"), "call approve('adjustment', 'dist/south/2025-10', 'SECRET')").await;
+    run(&other.admin(), "call refresh()").await;
+    Pair {
+        name: "after invoices were restated",
+        logins: &["admin@north", "finance@north", "auditor@north", "accounting@north", "portal@acme", "admin@acme"],
+        one,
+        other,
+    }
+}

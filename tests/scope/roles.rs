@@ -31,6 +31,8 @@ const MATRIX: &str = "
     credits_received_vs_passed    seller  r r - - - - r r -
     invoices                      any     r r - r - - r r r
     invoice_lines                 any     r r - r - - r r r
+    proposed_adjustments          seller  r r - - - - r r -
+    adjustments                   seller  r r - - - - r r -
     usage                         root    r r - - - - r r -
     focus.cost_and_usage_1_2      any     r r r - r - r r r
     focus.cost_and_usage_1_3      any     r r r - r - r r r
@@ -49,6 +51,7 @@ const MATRIX: &str = "
     ops.edges_monthly             root    r r r - - r r r -
     ops.close_blockers            root    r r - - - - r r -
     ops.reconciliation            root    r r - - - - r r -
+    ops.restatements              root    r r - - - - r r -
     ops.approvals                 any     r r r - - - r - -
     ops.snapshots                 root    r - - - - - r - -
     ops.changes                   root    r - - - - - r - -
@@ -72,6 +75,7 @@ const MATRIX: &str = "
     ref.credit_policies           any     w w r - - - r r -
     ref.fx_rates                  any     w w r - - r r r -
     ref.approval_rules            any     w r r - - - r - -
+    ref.adjustment_policies       any     w w - - - - r r -
     ref.sources                   root    w - - - - - - - -
     ref.users                     any     r - - - - - r - -
 ";
@@ -88,6 +92,10 @@ const ACTIONS: &str = "
     call approve('credit', 'none', 'why')                        | any  | x x x - - x - - -
     call approve('rate_card_version', 'none/1', 'why')           | any  | x x x - - x - - -
     call reject('rate_card_version', 'none/1', 'why')            | any  | x x x - - x - - -
+    call submit('adjustment', 'none/none/2025-10', 'why')        | any  | x x - - - - - - -
+    call approve('adjustment', 'none/none/2025-10', 'why')       | any  | x x x - - x - - -
+    call reject('adjustment', 'none/none/2025-10', 'why')        | any  | x x x - - x - - -
+    call credit_note('none/none/0001/1', 1, 'why')               | any  | x x - - - - - - -
     create user \"new@{node}\" password 'short' node '{node}' role portal | any  | x - - - - - - - -
     set ratehouse.snapshot = 'default'                           | root | x x - - - - x - -
     explain analyze select 1                                     | root | x - - - - - - - -

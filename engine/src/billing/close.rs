@@ -2,13 +2,14 @@
 //!
 //! The work is two grouped queries over `ops.edges_monthly`, one pass over their rows, and one catalog transaction. Closing again
 //! replaces drafts whose content changed and leaves the others alone, so a close that changes nothing writes no document. What was
-//! issued is never touched: [`BillingError::AlreadyIssued`].
+//! issued is never touched: where its charges changed since, the close says what is proposed.
 
 use std::collections::{BTreeMap, HashMap};
 
 use ratehouse_udfs::decimal::{Rounding, format_decimal};
 use serde::Serialize;
 
+use super::adjustment::billed_charges;
 use super::currency::minor_digits;
 use super::draft::{Draft, draft, invoice_id};
 use super::edges::{self, EdgeKey, Edges};
@@ -18,7 +19,7 @@ use super::number::Numbers;
 use super::query::Query;
 use super::store::{self, NewInvoice, Stored};
 use super::{keep_until, nodes};
-use crate::catalog::{Catalog, Change, Commit, SnapshotId};
+use crate::catalog::{Catalog, Change, Commit, SnapshotId, Tx};
 use crate::period::BillingPeriod;
 
 /// Whether a close writes.
@@ -84,14 +85,33 @@ pub struct DraftSummary {
     pub state: DraftState,
 }
 
-/// A seller's documents against its charges: law 5 of conservation with its one named difference.
+/// An issued invoice whose charges are others now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProposedSummary {
+    /// The invoice's number.
+    pub number: String,
+    /// Who sells.
+    pub seller_node_id: String,
+    /// Who buys.
+    pub buyer_node_id: String,
+    /// The currency.
+    pub currency: String,
+    /// The unrounded charges that are billed.
+    pub billed: String,
+    /// The unrounded charges as they are.
+    pub charged: String,
+    /// What is proposed: charged less billed.
+    pub difference: String,
+}
+
+/// A seller's drafts against its charges: law 5 of conservation with its one named difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SellerTotal {
     /// Who sells.
     pub seller_node_id: String,
     /// The currency.
     pub currency: String,
-    /// Number of documents.
+    /// Number of drafts.
     pub invoices: usize,
     /// Unrounded charges billed.
     pub charges: String,
@@ -114,7 +134,9 @@ pub struct CloseReport {
     pub invoices: Vec<DraftSummary>,
     /// Numbers of drafts whose edge has no charges any more.
     pub withdrawn: Vec<String>,
-    /// Documents against charges, by seller and currency.
+    /// What changed under issued invoices, by seller and buyer: see `proposed_adjustments`.
+    pub proposed: Vec<ProposedSummary>,
+    /// Drafts against charges, by seller and currency.
     pub sellers: Vec<SellerTotal>,
 }
 
@@ -123,8 +145,7 @@ pub struct CloseReport {
 /// The caller refreshes stale slices first and hands a root session at the snapshot that results.
 ///
 /// # Errors
-/// [`BillingError::Blocked`] with the rows of the gate, [`BillingError::AlreadyIssued`], [`BillingError::Changed`] when charges moved
-/// between the session's snapshot and the commit, [`BillingError::NotConserved`] when drafts and charges differ. Nothing is written then.
+/// [`BillingError::Blocked`] with the rows of the gate, [`BillingError::Changed`] when charges moved between the session's snapshot and the commit, [`BillingError::NotConserved`] when drafts and charges differ. Nothing is written then.
 pub async fn close_period(
     query: &dyn Query,
     catalog: &Catalog,
@@ -140,8 +161,13 @@ pub async fn close_period(
     }
     let (edges, charged) = (edges?, charged?);
     let modes = catalog.read(|tx| nodes::rounding_modes(tx, query.snapshot(), period))?;
-    let drafts = drafts(edges, &modes, period)?;
-    let sellers = seller_totals(&drafts, &charged)?;
+    let all = drafts(edges, &modes, period)?;
+    seller_totals(&all, &charged)?;
+    let stored = catalog.read(|tx| store::of_period(tx, period))?;
+    let is_issued = |key: &EdgeKey| stored.iter().any(|invoice| invoice.is_issued() && invoice.key == *key);
+    let (issued, drafts): (Vec<Draft>, Vec<Draft>) = all.into_iter().partition(|draft| is_issued(&draft.key));
+    let proposed = catalog.read(|tx| proposed(tx, &stored, &issued))?;
+    let sellers = seller_totals(&drafts, &BTreeMap::new())?;
     let report = |snapshot_id, plan: Plan| CloseReport {
         period: period.to_string(),
         snapshot_id,
@@ -152,20 +178,23 @@ pub async fn close_period(
             .map(|(draft, (number, state))| summary(draft, number, state))
             .collect(),
         withdrawn: plan.withdrawn,
+        proposed,
         sellers,
     };
     match request.mode {
         CloseMode::DryRun => {
-            let plan = catalog.read(|tx| preview(&store::of_period(tx, period)?, &drafts, period))?;
+            let plan = preview(&stored, &drafts, period);
             Ok(report(None, plan))
         }
         CloseMode::Commit => {
             let change = Change::new(&request.actor, "close", format!("close {period}"));
             let write = |commit: &Commit<'_>| {
-                if store::changed_since(commit.tx, period, query.snapshot())? {
+                let is_changed = store::changed_since(commit.tx, period, query.snapshot())?;
+                // Or somebody issued them meanwhile.
+                if is_changed || store::of_period(commit.tx, period)? != stored {
                     return Err(BillingError::Changed { period, since: "they were read" });
                 }
-                write(commit, &drafts, request)
+                write(commit, &stored, &drafts, request)
             };
             let (snapshot, plan) = catalog.commit(&change, write)?;
             Ok(report(Some(snapshot), plan))
@@ -231,25 +260,47 @@ struct Plan {
     withdrawn: Vec<String>,
 }
 
-/// The open documents by edge; refuses when one was issued.
-fn open_documents(stored: &[Stored], period: BillingPeriod) -> Result<HashMap<&EdgeKey, &Stored>, BillingError> {
-    let issued: Vec<&Stored> = stored.iter().filter(|invoice| !invoice.is_open()).collect();
-    match issued.first() {
-        Some(first) => Err(BillingError::AlreadyIssued { period, count: issued.len(), first: first.number.clone() }),
-        None => Ok(stored.iter().map(|invoice| (&invoice.key, invoice)).collect()),
+/// The open documents by edge.
+fn open_documents(stored: &[Stored]) -> HashMap<&EdgeKey, &Stored> {
+    stored.iter().filter(|invoice| invoice.is_open()).map(|invoice| (&invoice.key, invoice)).collect()
+}
+
+/// The issued invoices whose charges are not those that they and what was settled since account for.
+fn proposed(tx: &dyn Tx, stored: &[Stored], now: &[Draft]) -> Result<Vec<ProposedSummary>, BillingError> {
+    let mut found = Vec::new();
+    for invoice in stored.iter().filter(|invoice| invoice.is_issued()) {
+        let billed = billed_charges(tx, &invoice.number, &invoice.charges_total)?;
+        let charged = now.iter().find(|draft| draft.key == invoice.key).map_or(0, |draft| draft.charges);
+        let difference = charged.checked_sub(billed).ok_or(BillingError::Overflow)?;
+        if difference == 0 {
+            continue;
+        }
+        let digits = minor_digits(&invoice.key.currency);
+        found.push(ProposedSummary {
+            number: invoice.number.clone(),
+            seller_node_id: invoice.key.seller.clone(),
+            buyer_node_id: invoice.key.buyer.clone(),
+            currency: invoice.key.currency.clone(),
+            billed: super::draft::unrounded(billed, digits),
+            charged: super::draft::unrounded(charged, digits),
+            difference: super::draft::unrounded(difference, digits),
+        });
     }
+    Ok(found)
 }
 
 fn state(draft: &Draft, before: Option<&&Stored>, period: BillingPeriod) -> DraftState {
     match before {
         None => DraftState::New,
-        Some(before) if draft.content_hash(&before.number, period) == before.content_hash => DraftState::Unchanged,
+        Some(before) if draft.content_hash(&before.number, period, None) == before.content_hash => {
+            DraftState::Unchanged
+        }
         Some(_) => DraftState::Replaced,
     }
 }
 
-fn preview(stored: &[Stored], drafts: &[Draft], period: BillingPeriod) -> Result<Plan, BillingError> {
-    let mut open = open_documents(stored, period)?;
+fn preview(stored: &[Stored], drafts: &[Draft], period: BillingPeriod) -> Plan {
+    let mut open = open_documents(stored);
     let states = drafts
         .iter()
         .map(|draft| {
@@ -259,13 +310,17 @@ fn preview(stored: &[Stored], drafts: &[Draft], period: BillingPeriod) -> Result
         .collect();
     let mut withdrawn: Vec<String> = open.into_values().map(|invoice| invoice.number.clone()).collect();
     withdrawn.sort_unstable();
-    Ok(Plan { states, withdrawn })
+    Plan { states, withdrawn }
 }
 
-fn write(commit: &Commit<'_>, drafts: &[Draft], request: &CloseRequest) -> Result<Plan, BillingError> {
+fn write(
+    commit: &Commit<'_>,
+    stored: &[Stored],
+    drafts: &[Draft],
+    request: &CloseRequest,
+) -> Result<Plan, BillingError> {
     let period = request.period;
-    let stored = store::of_period(commit.tx, period)?;
-    let mut open = open_documents(&stored, period)?;
+    let mut open = open_documents(stored);
     let revisions = store::revisions(commit.tx, period)?;
     let mut numbers = Numbers::default();
     let mut states = Vec::with_capacity(drafts.len());
@@ -283,7 +338,7 @@ fn write(commit: &Commit<'_>, drafts: &[Draft], request: &CloseRequest) -> Resul
             }
             let revision = revisions.get(&draft.key).copied().unwrap_or_default();
             let invoice_id = invoice_id(&request.secret, &draft.key, period, revision);
-            new.push(NewInvoice { draft, invoice_id, number: number.clone(), period });
+            new.push(NewInvoice { draft, invoice_id, number: number.clone(), period, note: None });
         }
         states.push((Some(number), state));
     }

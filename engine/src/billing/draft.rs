@@ -9,6 +9,8 @@ use sha2::{Digest as _, Sha256};
 use super::currency::minor_digits;
 use super::edges::{EdgeCharge, EdgeKey};
 use super::error::BillingError;
+use super::lines::LineFields;
+use super::store::Note;
 use crate::period::BillingPeriod;
 
 /// What a line of a document is; the order of the variants is the order on the document.
@@ -77,6 +79,8 @@ pub(super) struct Line {
     pub(super) amount: String,
     /// Unrounded.
     pub(super) charges_amount: String,
+    /// Of a note: which line of the invoice it corrects, from 1.
+    pub(super) corrects_line: Option<i64>,
 }
 
 impl Line {
@@ -137,6 +141,54 @@ pub(super) fn unrounded(amount: i128, digits: u8) -> String {
 
 /// Makes the draft of one edge; `mode` is the buyer's.
 pub(super) fn draft(key: EdgeKey, charges: Vec<EdgeCharge>, mode: Rounding) -> Result<Draft, BillingError> {
+    document(key, charges, mode, None)
+}
+
+/// Makes the note of what the charges of an invoice's edge changed by.
+pub(super) fn note(
+    key: EdgeKey,
+    differences: Vec<EdgeCharge>,
+    mode: Rounding,
+    corrected: &Corrected<'_>,
+) -> Result<Draft, BillingError> {
+    document(key, differences, mode, Some(corrected))
+}
+
+/// An invoice that a note corrects.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Corrected<'a> {
+    /// Its number.
+    pub(super) number: &'a str,
+    /// Its lines.
+    pub(super) lines: &'a [LineFields],
+}
+
+impl Corrected<'_> {
+    /// Which of its lines is of a charge that is described so.
+    fn line_of(&self, charge: &EdgeCharge, description: &str) -> Option<i64> {
+        let is_of = |[_, service, category, text, ..]: &LineFields| {
+            *service == charge.service_name
+                && category.as_deref() == Some(&charge.charge_category)
+                && text.as_deref() == Some(description)
+        };
+        (1..).zip(self.lines).find(|(_, line)| is_of(line)).map(|(number, _)| number)
+    }
+
+    /// What the buyer reads on a line of the note.
+    fn describe(&self, line: Option<i64>, what: &str) -> String {
+        match line {
+            Some(line) => format!("Line {line} of {} corrected: {what}", self.number),
+            None => format!("On no line of {}: {what}", self.number),
+        }
+    }
+}
+
+fn document(
+    key: EdgeKey,
+    charges: Vec<EdgeCharge>,
+    mode: Rounding,
+    corrected: Option<&Corrected<'_>>,
+) -> Result<Draft, BillingError> {
     let digits = minor_digits(&key.currency);
     let round = |amount| div_round(amount, unit(digits), mode).map_err(|_| BillingError::Overflow);
     let charged = charges.into_iter().filter(|charge| charge.amount != 0);
@@ -161,9 +213,18 @@ pub(super) fn draft(key: EdgeKey, charges: Vec<EdgeCharge>, mode: Rounding) -> R
                 add(&mut sums.subtotal, amount)?;
             }
         }
+        let what = describe(&charge, digits, round(charge.amount)?);
+        let corrects_line = corrected.and_then(|corrected| corrected.line_of(&charge, &what));
         lines.push(Line {
-            kind: kind.name(),
-            description: describe(&charge, digits, round(charge.amount)?),
+            // Taxes and credits that a note corrects stay what they are: its sums are those of an invoice.
+            kind: match kind {
+                LineKind::Tax | LineKind::Credit => kind,
+                _ if corrected.is_some() => LineKind::Adjustment,
+                _ => kind,
+            }
+            .name(),
+            description: corrected.map_or_else(|| what.clone(), |corrected| corrected.describe(corrects_line, &what)),
+            corrects_line,
             amount: format_decimal(amount, digits),
             charges_amount: unrounded(billed, digits),
             service_name: charge.service_name,
@@ -179,6 +240,7 @@ pub(super) fn draft(key: EdgeKey, charges: Vec<EdgeCharge>, mode: Rounding) -> R
             service_name: None,
             charge_category: None,
             description: "Rounding of the lines to the total".to_owned(),
+            corrects_line: None,
             amount: format_decimal(rounding, digits),
             charges_amount: unrounded(0, digits),
         });
@@ -246,9 +308,10 @@ pub(super) struct Heading<'a> {
     pub(super) period: &'a str,
     pub(super) total: &'a str,
     pub(super) charges_total: &'a str,
+    pub(super) note: Option<&'a Note>,
 }
 
-/// Hashes a document as `ratehouse-invoice-1`: every text with its length before it, absent ones as a length of their own, so that
+/// Hashes a document as `ratehouse-invoice-1`, a note as `ratehouse-note-1` with what makes it one: every text with its length before it, absent ones as a length of their own, so that
 /// no two documents have the same bytes.
 pub(super) struct ContentHash(Sha256);
 
@@ -257,7 +320,7 @@ impl ContentHash {
         let mut hash = Self(Sha256::new());
         let key = heading.key;
         for text in [
-            "ratehouse-invoice-1",
+            if heading.note.is_some() { "ratehouse-note-1" } else { "ratehouse-invoice-1" },
             heading.number,
             &key.seller,
             &key.buyer,
@@ -267,6 +330,11 @@ impl ContentHash {
             heading.charges_total,
         ] {
             hash.text(Some(text));
+        }
+        if let Some(Note { document_type, corrects, reason }) = heading.note {
+            for text in [document_type, corrects, reason] {
+                hash.text(Some(text));
+            }
         }
         hash
     }
@@ -295,10 +363,10 @@ impl ContentHash {
 
 impl Draft {
     /// The hash of the document under a number.
-    pub(super) fn content_hash(&self, number: &str, period: BillingPeriod) -> String {
+    pub(super) fn content_hash(&self, number: &str, period: BillingPeriod, note: Option<&Note>) -> String {
         let period = period.to_string();
-        let heading =
-            Heading { number, key: &self.key, period: &period, total: &self.total, charges_total: &self.charges_total };
+        let (total, charges_total) = (self.total.as_str(), self.charges_total.as_str());
+        let heading = Heading { number, key: &self.key, period: &period, total, charges_total, note };
         let mut hash = ContentHash::new(&heading);
         for line in &self.lines {
             hash.line(line.fields());

@@ -21,18 +21,6 @@ pub enum BillingError {
         /// Why.
         blockers: Vec<Blocker>,
     },
-    /// Documents of the period were issued and cannot be replaced.
-    #[error(
-        "{period} has {count} issued invoice(s), the first is {first}: issued documents stay as they are; bill what changed with credit_note()"
-    )]
-    AlreadyIssued {
-        /// The period.
-        period: BillingPeriod,
-        /// How many.
-        count: usize,
-        /// The number of the first.
-        first: String,
-    },
     /// Charges or reference data changed while or after the drafts were computed.
     #[error("charges of {period} changed since {since}: call refresh(), then close the period again")]
     Changed {
@@ -74,6 +62,67 @@ pub enum BillingError {
         status: String,
         /// What can be done.
         remedy: &'static str,
+    },
+    /// No invoice of an edge and period was issued: there is nothing to correct.
+    #[error("{object} has no issued invoice to correct: write it as SELLER/BUYER/PERIOD, such as north/acme/2025-10")]
+    NotIssued {
+        /// What was submitted.
+        object: String,
+    },
+    /// An edge has invoices in several currencies.
+    #[error("{object} has invoices in several currencies: add /CURRENCY")]
+    SeveralCurrencies {
+        /// What was submitted.
+        object: String,
+    },
+    /// The charges of an invoice are what was billed, to the minor unit.
+    #[error("{object} is billed as it is charged: proposed_adjustments has nothing that comes to a minor unit")]
+    NothingToAdjust {
+        /// What was submitted.
+        object: String,
+    },
+    /// The seller's policy is to wait.
+    #[error("differences of {buyer}'s invoices wait: {seller} has method 'wait' in ref.adjustment_policies")]
+    Waits {
+        /// The seller.
+        seller: String,
+        /// The buyer.
+        buyer: String,
+    },
+    /// It was submitted before and nobody has decided yet.
+    #[error("{object} was submitted and waits: approve or reject it first")]
+    Submitted {
+        /// What was submitted.
+        object: String,
+    },
+    /// No adjustment of that name waits for approval, or not for this caller.
+    #[error("no adjustment {object} waits for approval")]
+    NoAdjustment {
+        /// What was asked for.
+        object: String,
+    },
+    /// Whoever proposes does not approve, and nobody approves twice.
+    #[error("permission denied for your own proposal, or one that you approved already: another person approves it")]
+    OwnProposal,
+    /// The caller's role need not approve.
+    #[error("permission denied for this approval: it waits for {roles}")]
+    NotAsked {
+        /// The roles that must.
+        roles: String,
+    },
+    /// The document has no such line.
+    #[error("{number} has no line {line}: write it as NUMBER/LINE, such as north/acme/0001/2")]
+    NoLine {
+        /// The document.
+        number: String,
+        /// The line asked for.
+        line: i64,
+    },
+    /// What is to be credited cannot be.
+    #[error("cannot be credited: {what}")]
+    Credit {
+        /// Why.
+        what: String,
     },
     /// A stored document is not what its hash says.
     #[error("invoice {number} does not match its content hash: the catalog was altered; run ratehouse verify")]
@@ -145,8 +194,13 @@ impl BillingError {
     pub fn sqlstate(&self) -> &'static str {
         match self {
             Self::Period { .. } => "22007",
+            Self::OwnProposal | Self::NotAsked { .. } => "42501",
+            Self::NoAdjustment { .. } | Self::NotIssued { .. } | Self::NoLine { .. } => "42704",
+            Self::Credit { .. } | Self::SeveralCurrencies { .. } => "22023",
             Self::Blocked { .. }
-            | Self::AlreadyIssued { .. }
+            | Self::NothingToAdjust { .. }
+            | Self::Waits { .. }
+            | Self::Submitted { .. }
             | Self::NotClosed { .. }
             | Self::NeedsApproval { .. }
             | Self::State { .. } => "55000",

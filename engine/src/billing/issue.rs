@@ -70,7 +70,7 @@ pub fn issue_invoices(catalog: &Catalog, request: &IssueRequest) -> Result<Issue
 }
 
 /// Net days of the contracts that hold at an instant, by seller and buyer; of several on one edge the shortest.
-fn net_days_of_contracts(
+pub(super) fn net_days_of_contracts(
     commit: &Commit<'_>,
     at: &DateTime<Utc>,
 ) -> Result<HashMap<(String, String), u64>, BillingError> {

@@ -4,8 +4,10 @@
 //! currency in one catalog commit; issuing freezes them; documents render what is stored.
 //!
 //! Invariants: billing prices nothing (amounts come from the edges as they are); it knows nothing of the wire and reads no Parquet;
-//! every amount is an integer until it is text; nothing here touches an issued document; no document says what its seller pays.
+//! every amount is an integer until it is text; nothing here touches an issued document, what changes later is a document of its own;
+//! no document says what its seller pays.
 
+mod adjustment;
 mod close;
 mod currency;
 mod document;
@@ -25,7 +27,14 @@ mod query;
 mod store;
 
 pub use crate::period::BillingPeriod;
-pub use close::{CloseMode, CloseReport, CloseRequest, DraftState, DraftSummary, SellerTotal, close_period};
+pub use adjustment::{
+    ADJUSTMENT, Adjusted, Approver, Credit, Progress, Submission, approve_adjustment, charges_of, must_be_open,
+    reject_adjustment, submit_credit, submit_restatement,
+};
+pub(crate) use adjustment::{Billed, billed};
+pub use close::{
+    CloseMode, CloseReport, CloseRequest, DraftState, DraftSummary, ProposedSummary, SellerTotal, close_period,
+};
 pub use currency::minor_digits;
 pub use document::{Document, DocumentFormat, DocumentLine, Party, Renderer, ServiceTotal, write_document};
 pub use draft::LineKind;

@@ -20,6 +20,19 @@ pub(super) struct Stored {
     pub(super) total: String,
     pub(super) charges_total: String,
     pub(super) content_hash: String,
+    /// Of a note.
+    pub(super) note: Option<Note>,
+}
+
+/// What a credit or debit note has beside what an invoice has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Note {
+    /// `credit_note` or `debit_note`.
+    pub(super) document_type: String,
+    /// The number of the invoice.
+    pub(super) corrects: String,
+    /// Why.
+    pub(super) reason: String,
 }
 
 impl Stored {
@@ -27,13 +40,26 @@ impl Stored {
     pub(super) fn is_open(&self) -> bool {
         matches!(self.status.as_str(), "draft" | "approved")
     }
+
+    /// Whether it is an invoice that was issued.
+    pub(super) fn is_issued(&self) -> bool {
+        self.note.is_none() && !self.is_open()
+    }
 }
 
-const HEADING: &str = "invoice_id, number, seller_node_id, buyer_node_id, currency, billing_period, status, total, charges_total, content_hash";
+/// What the documents are called that correct nothing.
+const INVOICE: &str = "invoice";
+
+const HEADING: &str = "invoice_id, number, seller_node_id, buyer_node_id, currency, billing_period, status, total, charges_total, content_hash, \
+    document_type, corrects_number, reason";
 
 fn stored(row: &Row) -> Result<Stored, BillingError> {
     let text = |at| row.text(at).map(str::to_owned);
+    let note = |document_type| -> Result<Note, CatalogError> {
+        Ok(Note { document_type, corrects: text(11)?, reason: text(12)? })
+    };
     Ok(Stored {
+        note: Some(text(10)?).filter(|kind| kind != INVOICE).map(note).transpose()?,
         invoice_id: text(0)?,
         number: text(1)?,
         key: EdgeKey { seller: text(2)?, buyer: text(3)?, currency: text(4)? },
@@ -61,6 +87,12 @@ pub(crate) fn issued_by(tx: &dyn Tx, seller: &str) -> Result<BTreeSet<(String, S
     rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned(), row.text(2)?.to_owned()))).collect()
 }
 
+/// The live document of a number.
+pub(super) fn by_number(tx: &dyn Tx, number: &str) -> Result<Option<Stored>, BillingError> {
+    let sql = format!("select {HEADING} from invoice where number = ?1 and end_snapshot is null");
+    tx.row(&sql, &[number.into()])?.as_ref().map(stored).transpose()
+}
+
 /// How many revisions each edge's document of the period has had: the number of its next one.
 pub(super) fn revisions(tx: &dyn Tx, period: BillingPeriod) -> Result<HashMap<EdgeKey, i64>, BillingError> {
     let rows = tx.rows(
@@ -82,20 +114,30 @@ pub(super) struct NewInvoice<'a> {
     pub(super) invoice_id: String,
     pub(super) number: String,
     pub(super) period: BillingPeriod,
+    /// Of a note, which is issued as it is written, and when: RFC 3339 UTC, and the due date if there is something to pay.
+    pub(super) note: Option<(Note, String, Option<String>)>,
 }
 
-/// Writes a draft and its lines.
+/// Writes a document and its lines: an invoice as a draft, a note as issued.
 pub(super) fn insert(commit: &Commit<'_>, invoice: &NewInvoice<'_>) -> Result<(), BillingError> {
     let draft = invoice.draft;
-    let content_hash = draft.content_hash(&invoice.number, invoice.period);
-    let values: [Value; 18] = [
+    let note = invoice.note.as_ref().map(|(note, ..)| note);
+    let content_hash = draft.content_hash(&invoice.number, invoice.period, note);
+    let (issued_at, due_date) = match &invoice.note {
+        Some((_, issued_at, due_date)) => (issued_at.as_str().into(), due_date.clone().into()),
+        None => (Value::Null, Value::Null),
+    };
+    let values: [Value; 21] = [
         invoice.invoice_id.as_str().into(),
         invoice.number.as_str().into(),
         draft.key.seller.as_str().into(),
         draft.key.buyer.as_str().into(),
         invoice.period.to_string().into(),
         draft.key.currency.as_str().into(),
-        "draft".into(),
+        if note.is_some() { "issued" } else { "draft" }.into(),
+        note.map_or(INVOICE, |note| note.document_type.as_str()).into(),
+        note.map(|note| note.corrects.as_str()).into(),
+        note.map(|note| note.reason.as_str()).into(),
         draft.subtotal.as_str().into(),
         draft.tax.as_str().into(),
         draft.credits.as_str().into(),
@@ -103,15 +145,15 @@ pub(super) fn insert(commit: &Commit<'_>, invoice: &NewInvoice<'_>) -> Result<()
         draft.charges_total.as_str().into(),
         commit.snapshot.into(),
         content_hash.into(),
-        Value::Null,
-        Value::Null,
+        issued_at,
+        due_date,
         commit.snapshot.into(),
         Value::Null,
     ];
     commit.tx.execute(
-        "insert into invoice (invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, subtotal, tax, credits, total, \
-         charges_total, snapshot_id, content_hash, issued_at, due_date, begin_snapshot, end_snapshot) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        "insert into invoice (invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, document_type, corrects_number, reason, \
+         subtotal, tax, credits, total, charges_total, snapshot_id, content_hash, issued_at, due_date, begin_snapshot, end_snapshot) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
         &values,
     )?;
     let lines = lines::to_text(&draft.lines)?;
@@ -157,10 +199,10 @@ pub(super) fn advance(commit: &Commit<'_>, invoice_id: &str, next: NextState) ->
         }
     };
     commit.tx.execute(
-        "insert into invoice (invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, subtotal, tax, credits, total, \
-         charges_total, snapshot_id, content_hash, issued_at, due_date, begin_snapshot) \
-         select invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, ?3, subtotal, tax, credits, total, \
-         charges_total, coalesce(?4, snapshot_id), content_hash, ?5, ?6, ?2 from invoice where invoice_id = ?1 and end_snapshot = ?2",
+        "insert into invoice (invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, document_type, corrects_number, reason, \
+         subtotal, tax, credits, total, charges_total, snapshot_id, content_hash, issued_at, due_date, begin_snapshot) \
+         select invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, ?3, document_type, corrects_number, reason, \
+         subtotal, tax, credits, total, charges_total, coalesce(?4, snapshot_id), content_hash, ?5, ?6, ?2 from invoice where invoice_id = ?1 and end_snapshot = ?2",
         &[invoice_id.into(), commit.snapshot.into(), status.into(), snapshot, issued_at, due_date],
     )?;
     Ok(())
@@ -187,6 +229,7 @@ pub(super) fn is_unaltered(tx: &dyn Tx, invoice: &Stored) -> Result<bool, Billin
         period: &invoice.period,
         total: &invoice.total,
         charges_total: &invoice.charges_total,
+        note: invoice.note.as_ref(),
     };
     let lines = match lines::of_document(tx, &invoice.invoice_id) {
         Err(CatalogError::Malformed { .. }) => return Ok(false),

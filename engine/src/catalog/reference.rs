@@ -506,18 +506,33 @@ static APPROVAL_RULES: RefTable = RefTable {
     name: "approval_rules",
     columns: &[
         required("rule_id", "The rule's name."),
-        required("kind", "What needs approval: rate_card_version, credit or invoice."),
+        required("kind", "What needs approval: rate_card_version, credit, invoice or adjustment."),
         required("seller_node_id", "At which node, with its subtree."),
         required("role", "The role that must approve."),
         column(
             "min_amount",
             RefType::Decimal,
             true,
-            "For credits: from this amount on, in the credit's currency; null: any.",
+            "Of credits and adjustments: those that come to this much or more, up or down, in their currency; null: all.",
         ),
     ],
     key: &["rule_id"],
-    comment: "Which approvals a submitted object needs; where none applies, submitting activates it.",
+    comment: "Which approvals a submitted object needs; where none applies, submitting activates it. Adjustments of a seller without any rule for them need one of finance.",
+};
+
+static ADJUSTMENT_POLICIES: RefTable = RefTable {
+    name: "adjustment_policies",
+    columns: &[
+        required("policy_id", "The policy's name."),
+        required("seller_node_id", "Whose invoices it is about."),
+        optional("buyer_node_id", "To which buyer; null: to all of which no other policy speaks."),
+        required(
+            "method",
+            "What becomes of a difference once it is approved: note (a credit or debit note), true_up (a line of the next invoice), or wait (it stays proposed).",
+        ),
+    ],
+    key: &["policy_id"],
+    comment: "How what changes after an invoice was issued is billed; without a policy by a note.",
 };
 
 static SOURCES: RefTable = RefTable {
@@ -577,7 +592,7 @@ static USERS: RefTable = RefTable {
 
 impl RefTable {
     /// All of them, in the order in which they can be filled.
-    pub fn all() -> [&'static Self; 21] {
+    pub fn all() -> [&'static Self; 22] {
         [
             &NODES,
             &ACCOUNTS,
@@ -598,6 +613,7 @@ impl RefTable {
             &CREDIT_POLICIES,
             &FX_RATES,
             &APPROVAL_RULES,
+            &ADJUSTMENT_POLICIES,
             &SOURCES,
             &USERS,
         ]

@@ -217,6 +217,9 @@ create table invoice (
   billing_period text not null,
   currency text not null,
   status text not null,              -- draft | approved | issued | paid | disputed
+  document_type text not null,       -- invoice | credit_note | debit_note
+  corrects_number text,              -- the invoice that a note corrects
+  reason text,                       -- of a note
   subtotal text not null,
   tax text not null,
   credits text not null,
@@ -243,6 +246,31 @@ create table invoice_content (
   begin_snapshot bigint not null
 );
 create index invoice_content_by_begin on invoice_content (begin_snapshot);
+
+-- A correction of an issued invoice: what charges changed, or what somebody credits. Its state is a row as a document's is.
+create table adjustment (
+  adjustment_id bigint not null,
+  object_id text not null,           -- as submit and approve name it
+  kind text not null,                -- restatement | credit
+  invoice_number text not null,
+  seller_node_id text not null,
+  buyer_node_id text not null,
+  billing_period text not null,
+  currency text not null,
+  method text not null,              -- note | true_up
+  status text not null,              -- submitted | settled | rejected
+  amount text not null,              -- unrounded
+  parts text not null,               -- what of it corrects which line: a JSON array of [line or null, amount as text]
+  reason text not null,
+  charges_snapshot bigint,           -- whose charges it brings the invoice to; null for a credit
+  settled_by text,                   -- the number of its note, or the billing period on whose invoice it is
+  begin_snapshot bigint not null,
+  end_snapshot bigint,
+  primary key (adjustment_id, begin_snapshot)
+);
+create index adjustment_by_invoice on adjustment (invoice_number);
+create index adjustment_by_begin on adjustment (begin_snapshot);
+create index adjustment_by_end on adjustment (end_snapshot);
 
 -- One row a close; the newest one counts.
 create table closed_period (billing_period text not null, snapshot_id bigint not null, closed_at text not null,
@@ -271,7 +299,7 @@ create table approval (
   justification text not null,
   at text not null,
   snapshot_id bigint not null,
-  revision bigint not null
+  revision bigint not null           -- which of several objects of that id: of an adjustment its number
 );
 create index approval_by_object on approval (kind, object_id);
 create index approval_by_snapshot on approval (snapshot_id);

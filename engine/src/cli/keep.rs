@@ -124,8 +124,14 @@ pub(super) async fn simulate(
 
 /// The drafted invoices as a table.
 pub(super) fn print_invoices(report: &ratehouse::billing::CloseReport) -> Result<(), Error> {
+    for changed in &report.proposed {
+        println!(
+            "{} is issued and its charges changed: {} {} to {} proposed, see proposed_adjustments",
+            changed.number, changed.difference, changed.currency, changed.buyer_node_id
+        );
+    }
     if report.invoices.is_empty() {
-        println!("{}: nothing was sold on any edge; no invoice was drafted", report.period);
+        println!("{}: no invoice was drafted, none is to be issued on any edge", report.period);
         return Ok(());
     }
     let rows: Vec<Vec<String>> = report

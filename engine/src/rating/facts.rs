@@ -501,6 +501,25 @@ pub struct CreditPolicyRow {
     pub valid: Span,
 }
 
+/// A difference that a seller bills with a later period: a settled adjustment.
+#[derive(Debug, Clone)]
+pub struct TrueUpRow {
+    /// Its number.
+    pub adjustment_id: i64,
+    /// Who sells.
+    pub seller_node_id: String,
+    /// Who buys.
+    pub buyer_node_id: String,
+    /// The invoice that it corrects.
+    pub invoice_number: String,
+    /// Of the amount.
+    pub currency: String,
+    /// Unrounded, scale 18.
+    pub amount: i128,
+    /// First day of the billing period that it is billed with, days since 1970.
+    pub billed_with: i32,
+}
+
 /// All reference rows that decide prices, as known at one snapshot.
 #[derive(Debug, Clone, Default)]
 pub struct RefFacts {
@@ -538,4 +557,6 @@ pub struct RefFacts {
     pub credits: Vec<CreditRow>,
     /// `ref.credit_policies`.
     pub credit_policies: Vec<CreditPolicyRow>,
+    /// Adjustments that are billed with a later period.
+    pub true_ups: Vec<TrueUpRow>,
 }

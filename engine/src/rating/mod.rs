@@ -62,7 +62,7 @@ pub use error::RatingError;
 pub use facts::{
     AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, CreditPolicy, CreditPolicyRow,
     CreditRow, DriverRow, FxRow, LicenceRow, NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow,
-    ShareRow, TagPolicyRow, TimeEntryRow, VersionRow,
+    ShareRow, TagPolicyRow, TimeEntryRow, TrueUpRow, VersionRow,
 };
 pub(crate) use functions::tags_of;
 pub use functions::{fx, looked_at, rule_tags};

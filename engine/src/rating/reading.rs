@@ -7,10 +7,11 @@ use super::error::RatingError;
 use super::facts::{
     AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, CreditPolicy, CreditPolicyRow,
     CreditRow, DriverRow, FxRow, LicenceRow, NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow,
-    ShareRow, TagPolicyRow, TimeEntryRow, VersionRow,
+    ShareRow, TagPolicyRow, TimeEntryRow, TrueUpRow, VersionRow,
 };
 use super::span::{Span, parse_instant};
-use crate::catalog::{RefRow, RefTable, SnapshotId, Tx, Value};
+use crate::catalog::{CatalogError, RefRow, RefTable, SnapshotId, Tx, Value};
+use crate::period::BillingPeriod;
 
 impl RefFacts {
     /// Reads them as they were at a snapshot.
@@ -36,6 +37,7 @@ impl RefFacts {
             contracts: read_table(tx, snapshot, "contracts", contract)?,
             credits: read_table(tx, snapshot, "credits", credit)?,
             credit_policies: read_table(tx, snapshot, "credit_policies", credit_policy)?,
+            true_ups: true_ups(tx, snapshot)?,
         })
     }
 }
@@ -53,6 +55,31 @@ fn read_table<T>(
         wanted: "a known table",
     })?;
     table.rows_at(tx, snapshot)?.iter().map(|row| parse(&Cells { table, row })).collect()
+}
+
+/// The settled adjustments that are billed with a later period.
+fn true_ups(tx: &dyn Tx, snapshot: SnapshotId) -> Result<Vec<TrueUpRow>, RatingError> {
+    let rows = tx.rows(
+        "select adjustment_id, seller_node_id, buyer_node_id, invoice_number, currency, amount, settled_by from adjustment \
+         where method = 'true_up' and status = 'settled' and begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) \
+         order by adjustment_id",
+        &[snapshot.into()],
+    )?;
+    let row = |row: &crate::catalog::Row| -> Result<TrueUpRow, RatingError> {
+        let malformed = || CatalogError::Malformed { what: "adjustment" };
+        let text = |at| row.text(at).map(str::to_owned);
+        let period: BillingPeriod = row.text(6)?.parse().map_err(|_| malformed())?;
+        Ok(TrueUpRow {
+            adjustment_id: row.int(0)?,
+            seller_node_id: text(1)?,
+            buyer_node_id: text(2)?,
+            invoice_number: text(3)?,
+            currency: text(4)?,
+            amount: parse_decimal(row.text(5)?).map_err(|_| malformed())?.value,
+            billed_with: period.first_day_number(),
+        })
+    };
+    rows.iter().map(row).collect()
 }
 
 /// One row, addressed by column names.

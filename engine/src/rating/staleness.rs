@@ -242,7 +242,7 @@ fn reach<'a>(cells: &Cells<'_>, span: Span, facts: &'a RefFacts) -> Result<Vec<R
             let sellers = below(facts, reading::credit_policy(cells)?.node_id);
             sellers.into_iter().flat_map(|seller| own(seller.into_owned(), span)).collect()
         }
-        "approval_rules" | "sources" | "users" | "quotes" => Vec::new(),
+        "adjustment_policies" | "approval_rules" | "sources" | "users" | "quotes" => Vec::new(),
         _ => vec![Reach::All(Span::ALWAYS)],
     })
 }

@@ -145,6 +145,7 @@ impl Authority<'_> {
             "tag_policies" => reaches(text("owner_node_id")),
             "rate_cards" => reaches(text("seller_node_id")) && reaches_any(text("buyer_node_id")),
             "approval_rules" => reaches(text("seller_node_id")),
+            "adjustment_policies" => reaches(text("seller_node_id")) && reaches_any(text("buyer_node_id")),
             "licences" | "time_entries" | "quotes" => reaches(text("seller_node_id")) && reaches(text("node_id")),
             "contracts" => reaches(text("seller_node_id")) && reaches(text("buyer_node_id")),
             "credits" => reaches(text("seller_node_id")) && reaches(text("node_id")),
@@ -284,6 +285,7 @@ fn named_by(table: &RefTable) -> Option<&'static str> {
         "rate_cards" => Some("card_id"),
         "approval_rules" => Some("rule_id"),
         "credits" => Some("credit_id"),
+        "adjustment_policies" => Some("policy_id"),
         _ => None,
     }
 }

@@ -32,6 +32,7 @@ const METHODS: [&str; 11] = [
     "minimum",
 ];
 const CONVENTIONS: [&str; 4] = ["actual", "30", "full_month", "none"];
+const ADJUSTMENT_METHODS: [&str; 3] = ["note", "true_up", "wait"];
 const COMMIT_PERIODS: [&str; 4] = ["month", "quarter", "year", "term"];
 /// What a seat, an hour or a month may cost at most, and how many seats or hours a row has, so that their products fit 38 digits.
 pub(super) const PRICE_MAX: i128 = 1_000_000_000 * ratehouse_udfs::decimal::ONE;
@@ -773,16 +774,33 @@ fn users(state: &State, tree: &Tree) -> Result<(), SessionError> {
     }
     for row in &records(state, "approval_rules") {
         node_exists(tree, row, "seller_node_id")?;
-        row.one_of("kind", &["rate_card_version", "credit", "invoice"])?;
-        match row.number("min_amount") {
-            Some(amount) if amount < 0 => return Err(row.refuse("min_amount is not negative")),
-            Some(_) if row.need("kind") != "credit" => {
-                return Err(row.refuse("only rules of kind credit have a min_amount"));
-            }
-            Some(_) | None => {}
-        }
+        row.one_of("kind", &["rate_card_version", "credit", "invoice", "adjustment"])?;
         if let Err(message) = row.need("role").parse::<Role>() {
             return Err(row.refuse(&message));
+        }
+        if row.text("min_amount").is_some() && !matches!(row.need("kind"), "credit" | "adjustment") {
+            return Err(row.refuse("min_amount is for rules of kind credit or adjustment"));
+        }
+        if row.number("min_amount").is_some_and(|amount| amount < 0) {
+            return Err(row.refuse("min_amount must not be negative: it counts for credits and debits alike"));
+        }
+    }
+    adjustments(state, tree)
+}
+
+fn adjustments(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let mut edges = BTreeSet::new();
+    for row in &records(state, "adjustment_policies") {
+        row.id("policy_id")?;
+        node_exists(tree, row, "seller_node_id")?;
+        node_exists(tree, row, "buyer_node_id")?;
+        row.one_of("method", &ADJUSTMENT_METHODS)?;
+        let (seller, buyer) = (row.need("seller_node_id"), row.text("buyer_node_id"));
+        if buyer.is_some_and(|buyer| !is_child(tree, buyer, seller)) {
+            return Err(row.refuse("buyer_node_id must be a child of seller_node_id"));
+        }
+        if !edges.insert((seller, buyer)) {
+            return Err(row.refuse("another policy speaks of the same seller and buyer"));
         }
     }
     Ok(())

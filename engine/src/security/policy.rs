@@ -150,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 59] = [
+pub const RELATIONS: [Relation; 63] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -167,6 +167,8 @@ pub const RELATIONS: [Relation; 59] = [
     shown("public", "credits_received_vs_passed", Reach::Seller, OPERATIONS),
     shown("public", "invoices", Reach::Any, DOCUMENTS),
     shown("public", "invoice_lines", Reach::Any, DOCUMENTS),
+    shown("public", "proposed_adjustments", Reach::Seller, OPERATIONS),
+    shown("public", "adjustments", Reach::Seller, OPERATIONS),
     shown("public", "usage", Reach::Root, OPERATIONS),
     shown("focus", "cost_and_usage_1_2", Reach::Any, LINES),
     shown("focus", "cost_and_usage_1_3", Reach::Any, LINES),
@@ -186,6 +188,7 @@ pub const RELATIONS: [Relation; 59] = [
     shown("ops", "edges_monthly", Reach::Root, MARGINS),
     shown("ops", "close_blockers", Reach::Root, OPERATIONS),
     shown("ops", "reconciliation", Reach::Root, OPERATIONS),
+    shown("ops", "restatements", Reach::Root, OPERATIONS),
     shown("ops", "approvals", Reach::Any, CARDS),
     shown("ops", "snapshots", Reach::Root, AUDIT),
     shown("ops", "changes", Reach::Root, AUDIT),
@@ -214,6 +217,7 @@ pub const RELATIONS: [Relation; 59] = [
     kept("credit_policies", Reach::Any, MONEY, Roles::of(&[Admin, Finance])),
     kept("fx_rates", Reach::Any, RATES, Roles::of(&[Admin, Finance])),
     kept("approval_rules", Reach::Any, CARDS, Roles::of(&[Admin])),
+    kept("adjustment_policies", Reach::Any, OPERATIONS, Roles::of(&[Admin, Finance])),
     // Where files come from and whose secret fetches them.
     kept("sources", Reach::Root, Roles::of(&[Admin]), Roles::of(&[Admin])),
     kept("users", Reach::Any, AUDIT, NOBODY),
@@ -238,6 +242,8 @@ pub enum Action {
     Refresh,
     /// `call submit`.
     Submit,
+    /// `call submit` of an adjustment, and `call credit_note`.
+    Adjust,
     /// `call approve` and `call reject`; the approval rules say who for what.
     Approve,
     /// `create user`, `alter user`, `drop user` of others.
@@ -256,6 +262,7 @@ pub const fn allowed(action: Action) -> (Roles, Reach) {
         Action::Land => (Roles::of(&[Admin]), Reach::Root),
         Action::Close | Action::Issue | Action::Refresh => (Roles::of(&[Admin, Finance, BillingJob]), Reach::Root),
         Action::Submit => (Roles::of(&[Admin, Finance, SalesOps]), Reach::Any),
+        Action::Adjust => (Roles::of(&[Admin, Finance]), Reach::Any),
         Action::Approve => (Roles::of(&[Admin, Finance, SalesOps, Executive]), Reach::Any),
         Action::Users => (Roles::of(&[Admin]), Reach::Any),
         Action::TimeTravel => (Roles::of(&[Admin, Finance, Auditor]), Reach::Root),
@@ -263,6 +270,9 @@ pub const fn allowed(action: Action) -> (Roles, Reach) {
         Action::VerifyAudit => (AUDIT, Reach::Root),
     }
 }
+
+/// Who must approve an adjustment of a seller for which no approval rule says anything.
+pub const ADJUSTMENT_APPROVER: Role = Finance;
 
 /// Which money columns of its own edges a role's session has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -505,6 +505,36 @@ impl Caller {
         columns
     }
 
+    /// What one edge bills, charge by charge, for rows in which the caller stands at `k`: what the charge is, as `charges` says it,
+    /// then who pays whom how much.
+    pub fn billed(&self, edge: &Edge<'_>, has_shares: bool) -> Vec<Column> {
+        const CHARGE: [&str; 17] = [
+            "charge_id",
+            "origin",
+            "billing_period",
+            "charge_period_start",
+            "charge_period_end",
+            "provider_name",
+            "billing_account_id",
+            "sub_account_id",
+            "node_id",
+            "service_name",
+            "sku_id",
+            "region_id",
+            "resource_id",
+            "charge_category",
+            "charge_class",
+            "description",
+            "unit",
+        ];
+        const EDGE: [&str; 4] = ["seller_node_id", "payer_node_id", "amount", "currency"];
+        let is_one = |names: &[&str], column: &Column| names.contains(&column.field.name().as_str());
+        let charge = self.own(LakeTable::Charges, has_shares);
+        let charge = charge.into_iter().filter(|column| is_one(&CHARGE, column));
+        let edge = self.tier(edge, false);
+        charge.chain(edge.into_iter().filter(|column| is_one(&EDGE, column))).collect()
+    }
+
     /// Which rows have an edge at `depth` that the caller may see.
     pub fn tier_filter(&self, edge: &Edge<'_>, begins_at_seller: bool) -> Expr {
         let (k, depth) = (edge.caller, edge.depth);

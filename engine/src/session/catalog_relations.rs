@@ -43,11 +43,11 @@ fn freshness_of(tx: &dyn Tx, source: &[Value]) -> Result<Vec<Vec<Value>>, Catalo
 }
 
 /// All of them.
-pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 13] = [
+pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 14] = [
     CatalogRelation {
         schema: "public",
         name: "invoices",
-        comment: "One row per invoice: a seller, a buyer, a billing period, a currency.",
+        comment: "One row per invoice (a seller, a buyer, a billing period, a currency), and per credit or debit note that corrects one.",
         columns: &[
             text("invoice_id", "Identifies the invoice."),
             text("number", "Its number in the series of its seller and buyer."),
@@ -63,10 +63,13 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 13] = [
             int("snapshot_id", "The state of the warehouse that it was made from."),
             text("content_hash", "SHA-256 of its content."),
             instant("issued_at", "When it was issued."),
-            instant("due_date", "When it is due."),
+            instant("due_date", "When it is due; null for credit notes."),
+            text("document_type", "invoice, credit_note or debit_note."),
+            text("corrects_number", "The invoice that a note corrects."),
+            text("reason", "Why a note corrects it."),
         ],
-        sql: "select invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, subtotal, tax, credits, total, snapshot_id, content_hash, issued_at, due_date \
-              from invoice where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by billing_period, seller_node_id, buyer_node_id, number",
+        sql: "select invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, subtotal, tax, credits, total, snapshot_id, content_hash, issued_at, due_date, \
+              document_type, corrects_number, reason from invoice where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by billing_period, seller_node_id, buyer_node_id, number",
         parties: Some(Parties { seller: 2, buyer: 3, period: Some(4) }),
         detail: None,
     },
@@ -93,6 +96,30 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 13] = [
               from invoice where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by billing_period, seller_node_id, buyer_node_id, number",
         parties: Some(Parties { seller: 10, buyer: 11, period: Some(12) }),
         detail: Some(lines_of),
+    },
+    CatalogRelation {
+        schema: "public",
+        name: "adjustments",
+        comment: "One row per correction of an issued invoice that was submitted: what charges changed by, or what somebody credits. For sellers.",
+        columns: &[
+            text("object_id", "What submit, approve and reject call it: SELLER/BUYER/PERIOD or NUMBER/LINE."),
+            text("kind", "restatement (what charges changed by) or credit (of one line)."),
+            text("invoice_number", "The invoice that it corrects."),
+            text("seller_node_id", "Who issued that."),
+            text("buyer_node_id", "Who got it."),
+            text("billing_period", "Its period."),
+            text("currency", "Currency of amount."),
+            amount("amount", "What the buyer is to be billed in addition, unrounded; negative for credits."),
+            text("method", "note, or true_up: billed with a later period."),
+            text("status", "submitted (somebody must approve), settled or rejected."),
+            text("settled_by", "The number of the note that bills it, or the billing period that it is billed with."),
+            text("reason", "Why it was submitted."),
+        ],
+        sql: "select object_id, kind, invoice_number, seller_node_id, buyer_node_id, billing_period, currency, amount, method, status, settled_by, reason \
+              from adjustment where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by adjustment_id",
+        // Its buyer knows the note, not that there was talk of one.
+        parties: Some(Parties { seller: 3, buyer: 3, period: Some(5) }),
+        detail: None,
     },
     CatalogRelation {
         schema: "ops",
@@ -281,9 +308,11 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 13] = [
             text("justification", "Why."),
             instant("at", "When."),
             int("snapshot_id", "The commit."),
-            text("seller_node_id", "Whose card or credit it is."),
+            text("seller_node_id", "Whose card, credit or invoice it is."),
         ],
-        sql: "select a.kind, a.object_id, a.action, a.login, a.role, a.justification, a.at, a.snapshot_id, coalesce(c.seller_node_id, g.seller_node_id) from approval a \
+        sql: "select a.kind, a.object_id, a.action, a.login, a.role, a.justification, a.at, a.snapshot_id, \
+              case a.kind when 'adjustment' then substr(a.object_id, 1, instr(a.object_id || '/', '/') - 1) \
+              else coalesce(c.seller_node_id, g.seller_node_id) end from approval a \
               left join ref_rate_cards c on a.kind = 'rate_card_version' and c.card_id = substr(a.object_id, 1, instr(a.object_id || '/', '/') - 1) and c.end_snapshot is null \
               left join ref_credits g on a.kind = 'credit' and g.credit_id = a.object_id and g.end_snapshot is null \
               where a.snapshot_id <= ?1 order by a.snapshot_id",

@@ -178,6 +178,9 @@ fn comment_of(schema: &str, name: &str) -> Option<String> {
         "credits_ledger" => Some(
             "Credits in double entry: the rows of an entry, and so of a credit at any time, add up to zero. Of what a credit is further up nothing is shown.",
         ),
+        "proposed_adjustments" => Some(
+            "One row per thing that is charged otherwise now than an issued invoice and what corrected it since say; for sellers.",
+        ),
         "usage" => Some("One row per line that a provider delivered, as FOCUS 1.4. The root's only."),
         "changes" => Some("One row per changed reference row: old and new values, who, when and why."),
         _ => None,

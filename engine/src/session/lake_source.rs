@@ -25,6 +25,8 @@ pub(crate) enum Shape {
     Tiers(LakeTable),
     /// What charges are explained from; no relation of a session.
     Explained,
+    /// What the caller and those below it bill, charge by charge; what restatements are found in, no relation of a session.
+    Billed,
     /// The edges of every month as they are stored; the root's.
     Edges,
     /// What providers said, as it is; the root's.
@@ -52,6 +54,10 @@ impl LakeSource {
                 let edge = Edge { prefix: "", caller: 0, depth: 0, undisclosed: &[], invoicing: &[] };
                 self.caller.tier(&edge, table == LakeTable::ChargesMonthly)
             }
+            Shape::Billed => {
+                let edge = Edge { prefix: "", caller: 0, depth: 1, undisclosed: &[], invoicing: &[] };
+                self.caller.billed(&edge, false)
+            }
             Shape::Edges => edges(&[]),
             Shape::Provider => crate::security::relations::usage(),
         }
@@ -71,14 +77,22 @@ impl LakeSource {
                 Some(columns)
             }
             Shape::Explained => Some(self.caller.explained(has_shares)),
-            Shape::Tiers(_) | Shape::Edges | Shape::Provider => None,
+            Shape::Tiers(_) | Shape::Billed | Shape::Edges | Shape::Provider => None,
+        }
+    }
+
+    /// The columns of one edge of a relation of edges.
+    fn edge_columns(&self, edge: &Edge<'_>, has_shares: bool) -> Vec<Column> {
+        match self.shape {
+            Shape::Billed => self.caller.billed(edge, has_shares),
+            _ => self.caller.tier(edge, self.table() == LakeTable::ChargesMonthly),
         }
     }
 
     fn table(&self) -> LakeTable {
         match self.shape {
             Shape::Own(table) | Shape::Tiers(table) => table,
-            Shape::Explained => LakeTable::Charges,
+            Shape::Explained | Shape::Billed => LakeTable::Charges,
             Shape::Edges => LakeTable::EdgesMonthly,
             Shape::Provider => LakeTable::Usage,
         }
@@ -122,9 +136,8 @@ impl LakeSource {
     }
 
     /// What the relation is read from: each part is a union of branches.
-    fn parts(&self, moment: &Moment) -> Result<Vec<(Option<Fold>, Vec<Branch>)>> {
+    fn parts(&self, moment: &Moment, files: FileList) -> Result<Vec<Part>> {
         let table = self.table();
-        let files = self.files(moment)?;
         let scan = |files: FileList| self.shared.core.private.read_table(self.shared.core.scan(table, files));
         let invoicing: Vec<&str> = moment.tree.invoicing().into_iter().collect();
         if matches!(self.shape, Shape::Provider) {
@@ -148,13 +161,17 @@ impl LakeSource {
             if let Some(columns) = self.own_columns(has_shares, tag_keys.as_ref()) {
                 branches.push(Branch { rows, columns });
             } else {
+                let is_billed = matches!(self.shape, Shape::Billed);
                 for (prefix, caller) in &moment.scope.prefixes {
-                    for depth in *caller..=moment.tree.deepest() {
+                    // What the caller pays is its seller's to bill.
+                    for depth in *caller + usize::from(is_billed)..=moment.tree.deepest() {
                         let edge =
                             Edge { prefix, caller: *caller, depth, undisclosed: &undisclosed, invoicing: &invoicing };
-                        let rows = rows.clone().filter(self.caller.tier_filter(&edge, begins_at_seller))?;
-                        let columns = self.caller.tier(&edge, table == LakeTable::ChargesMonthly);
-                        branches.push(Branch { rows, columns });
+                        let mut rows = rows.clone().filter(self.caller.tier_filter(&edge, begins_at_seller))?;
+                        if is_billed {
+                            rows = rows.filter(col(format!("outcome_{depth}")).eq(lit("billed")))?;
+                        }
+                        branches.push(Branch { rows, columns: self.edge_columns(&edge, has_shares) });
                     }
                 }
             }
@@ -163,6 +180,9 @@ impl LakeSource {
         Ok(parts)
     }
 }
+
+/// Branches of one relation, and how their rows are added up.
+type Part = (Option<Fold>, Vec<Branch>);
 
 fn kept(rows: DataFrame, filter: Option<Expr>) -> Result<DataFrame> {
     match filter {
@@ -208,6 +228,39 @@ fn union(frames: impl Iterator<Item = Result<DataFrame>>) -> Result<Option<DataF
     Ok(all)
 }
 
+/// The rows of all parts; none where there are no parts.
+fn united(
+    parts: Vec<Part>,
+    projection: Option<&[usize]>,
+    filters: &[Expr],
+    limit: Option<usize>,
+) -> Result<Option<DataFrame>> {
+    let limited = |rows: DataFrame| match limit {
+        Some(_) => rows.limit(0, limit),
+        None => Ok(rows),
+    };
+    union(parts.into_iter().filter_map(|(fold, branches)| match fold {
+        None => union(branches.into_iter().map(|branch| limited(branch.select(projection, filters)?))).transpose(),
+        Some(fold) => {
+            let columns = branches.first()?.columns.clone();
+            let rows = union(branches.into_iter().map(|branch| fold.shown(branch.rows, &branch.columns, filters)));
+            let folded = rows.transpose()?.and_then(|rows| {
+                let rows = fold.added_up(rows, &columns, filters)?;
+                let shown = projected(&columns, projection).into_iter().map(|column| col(column.field.name()));
+                limited(rows.select(shown.collect::<Vec<_>>())?)
+            });
+            Some(folded)
+        }
+    }))
+}
+
+impl LakeSource {
+    /// The relation's rows in these files, whatever the moment's snapshot lists; none where the caller has no place in the tree.
+    pub(super) fn rows_of(&self, moment: &Moment, files: FileList) -> Result<Option<DataFrame>> {
+        united(self.parts(moment, files)?, None, &[], None)
+    }
+}
+
 #[async_trait]
 impl ScopedSource for LakeSource {
     async fn plan(
@@ -217,24 +270,7 @@ impl ScopedSource for LakeSource {
         limit: Option<usize>,
     ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
         let moment = self.shared.moment();
-        let limited = |rows: DataFrame| match limit {
-            Some(_) => rows.limit(0, limit),
-            None => Ok(rows),
-        };
-        let parts = self.parts(&moment)?.into_iter().filter_map(|(fold, branches)| match fold {
-            None => union(branches.into_iter().map(|branch| limited(branch.select(projection, filters)?))).transpose(),
-            Some(fold) => {
-                let columns = branches.first()?.columns.clone();
-                let rows = union(branches.into_iter().map(|branch| fold.shown(branch.rows, &branch.columns, filters)));
-                let folded = rows.transpose()?.and_then(|rows| {
-                    let rows = fold.added_up(rows, &columns, filters)?;
-                    let shown = projected(&columns, projection).into_iter().map(|column| col(column.field.name()));
-                    limited(rows.select(shown.collect::<Vec<_>>())?)
-                });
-                Some(folded)
-            }
-        });
-        let rows = union(parts)?;
+        let rows = united(self.parts(&moment, self.files(&moment)?)?, projection, filters, limit)?;
         let private = &self.shared.core.private;
         let rows = match rows {
             Some(rows) => rows,

@@ -4,6 +4,7 @@
 //! takes one snapshot, passes the gates of [`crate::security::guard`], and runs over a catalog
 //! that holds nothing but what its principal may see.
 
+mod adjustments;
 mod approvals;
 mod bounded;
 mod catalog_relations;
@@ -31,6 +32,7 @@ mod provider_credits;
 mod query;
 mod rate_lookup;
 mod relation_catalog;
+mod restated;
 mod row_source;
 mod scope_rows;
 mod settings;

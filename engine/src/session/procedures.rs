@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{Answer, Session, Statement, lock};
+use crate::billing::ADJUSTMENT;
 use crate::catalog::{CatalogError, RefTable, SnapshotId, Tx};
 use crate::reference::Rows;
 use crate::security::SessionError;
@@ -32,7 +33,8 @@ pub(super) fn parameters(statement: &Statement, declared: &[Option<DataType>]) -
     (0..count).map(|at| declared.get(at).cloned().flatten().unwrap_or(DataType::Utf8)).collect()
 }
 
-const PROCEDURES: &str = "close_period, issue_invoices, refresh, apply_credits, land, submit, approve, reject";
+const PROCEDURES: &str =
+    "close_period, issue_invoices, refresh, apply_credits, land, submit, approve, reject, credit_note";
 
 impl Session {
     pub(super) async fn run_procedure(
@@ -63,6 +65,12 @@ impl Session {
                         .hint("ops.close_blockers has what to do about each"));
                 }
                 self.notice(format!("{} invoices drafted", report.invoices.len()));
+                for changed in &report.proposed {
+                    self.notice(format!(
+                        "{} is issued and its charges changed: {} {} proposed",
+                        changed.number, changed.difference, changed.currency
+                    ));
+                }
             }
             ("issue_invoices", [Some(period)]) => {
                 self.may(Action::Issue, "procedure issue_invoices")?;
@@ -91,6 +99,25 @@ impl Session {
             }
             ("land", [Some(location)]) => self.run_land(location, None, &actor).await?,
             ("land", [Some(location), source]) => self.run_land(location, *source, &actor).await?,
+            ("submit", [Some(ADJUSTMENT), Some(object), Some(why)]) => {
+                self.may(Action::Adjust, "procedure submit")?;
+                let text = self.submit_adjustment(object, why).await?;
+                self.notice(text);
+            }
+            ("approve", [Some(ADJUSTMENT), Some(object), Some(why)]) => {
+                self.may(Action::Approve, "procedure approve")?;
+                let text = self.approve_adjustment(object, why).await?;
+                self.notice(text);
+            }
+            ("reject", [Some(ADJUSTMENT), Some(object), Some(why)]) => {
+                self.may(Action::Approve, "procedure reject")?;
+                self.reject_adjustment(object, why)?;
+            }
+            ("credit_note", [Some(line), Some(amount), Some(reason)]) => {
+                self.may(Action::Adjust, "procedure credit_note")?;
+                let text = self.credit_note(line, amount, reason)?;
+                self.notice(text);
+            }
             ("submit", [Some(kind), Some(object), Some(why)]) => {
                 self.may(Action::Submit, "procedure submit")?;
                 let text = self.submit(kind, object, why).await?;
@@ -107,7 +134,7 @@ impl Session {
             }
             (known, _) if PROCEDURES.split(", ").any(|name| name == known) => {
                 return Err(SessionError::new("42883", format!("procedure {known} takes other arguments")).hint(
-                    "for example: call close_period('2026-10'); call submit('rate_card_version', 'CARD/1', 'why'); call submit('credit', 'ID', 'why')",
+                    "for example: call close_period('2026-10'); call submit('rate_card_version', 'CARD/1', 'why'); call submit('credit', 'ID', 'why'); call credit_note('NUMBER/1', 12.50, 'why')",
                 ));
             }
             (unknown, _) => {

@@ -128,6 +128,11 @@ impl Relations {
             ("public", "tiers_monthly") => return lake(Shape::Tiers(LakeTable::ChargesMonthly)),
             ("public", "usage") => return lake(Shape::Provider),
             ("ops", "edges_monthly") => return lake(Shape::Edges),
+            ("public", "proposed_adjustments") => {
+                let source = super::restated::Restated::new(Arc::clone(&self.shared));
+                let schema = super::restated::schema();
+                return Ok(Some(Arc::new(ScopedTable::new(granted.name, schema, Arc::new(source)))));
+            }
             _ => {}
         }
         let kind = if schema == "ref" {

@@ -48,9 +48,14 @@ pub(super) fn is_visible(
         is_shown && (moment.scope.is_root || within(seller))
     };
     match table.name {
-        "rate_cards" | "approval_rules" | "licences" | "time_entries" | "quotes" | "contracts" | "credits" => {
-            sells(text("seller_node_id"))
-        }
+        "rate_cards"
+        | "approval_rules"
+        | "adjustment_policies"
+        | "licences"
+        | "time_entries"
+        | "quotes"
+        | "contracts"
+        | "credits" => sells(text("seller_node_id")),
         "credit_policies" => sells(text("node_id")),
         "rate_card_versions" | "rate_rules" => {
             sells(text("card_id").and_then(|card| cards.get(card)).map(String::as_str))

@@ -23,7 +23,7 @@ pub(crate) struct View {
     pub(crate) sql: &'static str,
 }
 
-const FILES: [&str; 17] = [
+const FILES: [&str; 18] = [
     include_str!("../../../sql/marts/allocations.sql"),
     include_str!("../../../sql/marts/margins.sql"),
     include_str!("../../../sql/marts/margins.root.sql"),
@@ -41,6 +41,7 @@ const FILES: [&str; 17] = [
     include_str!("../../../sql/ops/invoice_reconciliation.sql"),
     include_str!("../../../sql/ops/provider_credits.sql"),
     include_str!("../../../sql/ops/reconciliation.sql"),
+    include_str!("../../../sql/ops/restatements.sql"),
 ];
 
 static VIEWS: LazyLock<Vec<View>> = LazyLock::new(|| FILES.iter().map(|text| parse(text)).collect());

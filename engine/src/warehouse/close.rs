@@ -14,9 +14,15 @@ use crate::error::Error;
 use crate::session::{Answer, Session};
 
 /// A session of the warehouse itself as billing reads it.
-struct Reader {
+pub(super) struct Reader {
     session: Session,
     snapshot: SnapshotId,
+}
+
+impl Reader {
+    pub(super) fn at(warehouse: &Warehouse, snapshot: SnapshotId) -> Self {
+        Self { session: warehouse.own_session(snapshot), snapshot }
+    }
 }
 
 #[async_trait]
@@ -44,7 +50,7 @@ impl Warehouse {
         let period: BillingPeriod = period.parse().map_err(BillingError::from)?;
         self.refresh_period(&period.to_string(), actor).await?;
         let snapshot = self.core.catalog.head()?;
-        let reader = Reader { session: self.own_session(snapshot), snapshot };
+        let reader = Reader::at(self, snapshot);
         let request = CloseRequest {
             period,
             actor: actor.to_owned(),

@@ -1,6 +1,7 @@
 //! A warehouse: its catalog, its lake and the engine that reads them, opened from a directory.
 
 mod account_names;
+mod adjust;
 mod agreement;
 mod close;
 mod credits;

@@ -207,7 +207,10 @@ impl RatedSlices {
         }
         self.commit_counters(commit, name, slice_id)?;
         commit.set_rated(slice_id, self.book.snapshot())?;
-        if reference_changed_since(commit, self.book.snapshot())? {
+        let is_own = name.provider_name == OWN_SOURCE;
+        if reference_changed_since(commit, self.book.snapshot())?
+            || is_own && true_ups_since(commit, self.book.snapshot())?
+        {
             commit.set_stale(slice_id, "reference data changed while it was rated")?;
         }
         self.mark_dependent(commit, name)
@@ -286,7 +289,7 @@ impl RatedSlices {
 /// Whether reference rows that rating reads began or ended after a snapshot.
 fn reference_changed_since(commit: &Commit<'_>, snapshot: SnapshotId) -> Result<bool, CatalogError> {
     for table in RefTable::all() {
-        if matches!(table.name, "users" | "approval_rules" | "sources" | "quotes") {
+        if matches!(table.name, "users" | "approval_rules" | "adjustment_policies" | "sources" | "quotes") {
             continue;
         }
         let sql = format!(
@@ -299,6 +302,13 @@ fn reference_changed_since(commit: &Commit<'_>, snapshot: SnapshotId) -> Result<
         }
     }
     Ok(false)
+}
+
+/// Whether a difference came to be billed with a later period after a snapshot.
+fn true_ups_since(commit: &Commit<'_>, snapshot: SnapshotId) -> Result<bool, CatalogError> {
+    let sql =
+        "select 1 from adjustment where method = 'true_up' and status = 'settled' and begin_snapshot > ?1 limit 1";
+    Ok(commit.tx.row(sql, &[snapshot.into()])?.is_some())
 }
 
 /// A slice's key as rating names it.

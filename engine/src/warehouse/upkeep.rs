@@ -1,6 +1,6 @@
 //! Keeping a warehouse in order: removing files that nobody needs, verifying, backing up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 
@@ -132,7 +132,7 @@ impl Warehouse {
         Ok(usize::try_from(count).unwrap_or_default())
     }
 
-    /// Copies the catalog and every live data file to a directory, consistent while others work.
+    /// Copies the catalog, every live data file and those that documents were made of to a directory, consistent while others work.
     ///
     /// # Errors
     /// When the directory holds a warehouse already, or a file cannot be copied.
@@ -151,17 +151,30 @@ impl Warehouse {
         let head = self.core.catalog.head()?;
         let store = self.core.lake.object_store();
         let storage = |error| Error::Engine(datafusion::error::DataFusionError::ObjectStore(Box::new(error)));
-        let mut copied = 0;
-        for table in LakeTable::ALL {
-            for file in self.core.files(table, head, |_| true)?.iter() {
-                let bytes =
-                    store.get(&file.path.as_str().into()).await.map_err(storage)?.bytes().await.map_err(storage)?;
-                write_durably(&to.join(&file.path), &bytes)?;
-                copied += 1;
-            }
+        let paths = self.kept_files(head)?;
+        for path in &paths {
+            let bytes = store.get(&path.as_str().into()).await.map_err(storage)?.bytes().await.map_err(storage)?;
+            write_durably(&to.join(path), &bytes)?;
         }
         std::fs::rename(&unfinished, &catalog).map_err(io)?;
-        Ok(copied)
+        Ok(paths.len())
+    }
+
+    /// The files that are alive at a snapshot, and those that pins keep.
+    fn kept_files(&self, head: i64) -> Result<BTreeSet<String>, Error> {
+        let mut pinned: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+        for row in self.core.read_rows("select snapshot_id, slice_id from pin where end_snapshot is null", &[])? {
+            pinned.entry(row.int(0)?).or_default().insert(row.int(1)?);
+        }
+        let mut paths = BTreeSet::new();
+        for table in LakeTable::ALL {
+            paths.extend(self.core.files(table, head, |_| true)?.iter().map(|file| file.path.clone()));
+            for (snapshot, slices) in &pinned {
+                let files = self.core.files(table, *snapshot, |file| slices.contains(&file.slice_id))?;
+                paths.extend(files.iter().map(|file| file.path.clone()));
+            }
+        }
+        Ok(paths)
     }
 
     /// Makes a warehouse directory of a backup.

@@ -28,6 +28,9 @@ pub(super) fn csv(document: &Document) -> Result<String, BillingError> {
             "quantity",
             "unit",
             "amount",
+            "document_type",
+            "corrects_number",
+            "reason",
         ])
         .map_err(failed)?;
     for line in &document.lines {
@@ -52,6 +55,9 @@ pub(super) fn csv(document: &Document) -> Result<String, BillingError> {
                 line.quantity.as_deref().unwrap_or_default(),
                 &text(line.unit.as_deref().unwrap_or_default()),
                 &line.amount,
+                &document.document_type,
+                &text(document.corrects_number.as_deref().unwrap_or_default()),
+                &text(document.reason.as_deref().unwrap_or_default()),
             ])
             .map_err(failed)?;
     }

@@ -81,11 +81,19 @@ pub struct ServiceTotal {
     pub amount_text: String,
 }
 
-/// An invoice as a reader gets it. It holds what the buyer pays and nothing of what the seller does.
+/// An invoice or note as a reader gets it. It holds what the buyer pays and nothing of what the seller does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Document {
     /// Its number.
     pub number: String,
+    /// `invoice`, `credit_note` or `debit_note`.
+    pub document_type: String,
+    /// What people call that: Invoice, Credit note or Debit note.
+    pub title: &'static str,
+    /// Of a note: the number of the invoice that it corrects.
+    pub corrects_number: Option<String>,
+    /// Of a note: why.
+    pub reason: Option<String>,
     /// `draft`, `approved`, `issued`, `paid` or `disputed`.
     pub status: String,
     /// Who sells.
@@ -125,7 +133,7 @@ pub struct Document {
 }
 
 const HEADING: &str = "i.invoice_id, i.number, i.status, i.seller_node_id, i.buyer_node_id, i.billing_period, i.currency, \
-    i.issued_at, i.due_date, i.subtotal, i.credits, i.tax, i.total, i.content_hash";
+    i.issued_at, i.due_date, i.subtotal, i.credits, i.tax, i.total, i.content_hash, i.document_type, i.corrects_number, i.reason";
 
 impl Document {
     /// The document of a number, read at the catalog's newest snapshot.
@@ -169,6 +177,10 @@ fn load(tx: &dyn Tx, heading: &Row, snapshot: SnapshotId) -> Result<Document, Bi
     let lines = load_lines(tx, heading.text(0)?, digits)?;
     let mut document = Document {
         number: text(1)?,
+        title: title(heading.text(14)?),
+        document_type: text(14)?,
+        corrects_number: heading.opt_text(15)?.map(str::to_owned),
+        reason: heading.opt_text(16)?.map(str::to_owned),
         status: text(2)?,
         seller: party(text(3)?),
         buyer: party(text(4)?),
@@ -202,6 +214,15 @@ fn load(tx: &dyn Tx, heading: &Row, snapshot: SnapshotId) -> Result<Document, Bi
     }
     check(&document, digits)?;
     Ok(document)
+}
+
+/// What people call a type of document.
+fn title(document_type: &str) -> &'static str {
+    match document_type {
+        "credit_note" => "Credit note",
+        "debit_note" => "Debit note",
+        _ => "Invoice",
+    }
 }
 
 /// The day of an RFC 3339 instant.

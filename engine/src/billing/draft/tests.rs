@@ -114,8 +114,8 @@ fn lines_do_not_depend_on_the_order_of_charges() {
     let kinds: Vec<&str> = forward.lines.iter().map(|line| line.kind).collect();
     assert_eq!(kinds, ["usage", "usage", "adjustment", "credit", "tax"]);
     let period = "2026-10".parse().expect("a period");
-    assert_eq!(forward.content_hash("n", period), backward.content_hash("n", period));
-    assert_ne!(forward.content_hash("n", period), forward.content_hash("m", period));
+    assert_eq!(forward.content_hash("n", period, None), backward.content_hash("n", period, None));
+    assert_ne!(forward.content_hash("n", period, None), forward.content_hash("m", period, None));
 }
 
 #[test]
@@ -125,6 +125,44 @@ fn a_correction_is_an_adjustment() {
     assert_eq!(amounts(&draft), [("adjustment", "-7.10")]);
     assert_eq!(draft.lines[0].description, "AWS usage, correction");
     assert_eq!(draft.total, "-7.10");
+}
+
+#[test]
+fn a_note_names_the_lines_that_it_corrects() {
+    let charges = vec![charge("a", "Usage", "10"), charge("b", "Usage", "5"), charge("b", "Tax", "2")];
+    let invoice = make("USD", Rounding::HalfEven, charges);
+    let lines: Vec<LineFields> =
+        invoice.lines.iter().map(|line| line.fields().map(|field| field.map(str::to_owned))).collect();
+    let corrected = Corrected { number: "reseller/acme/0001", lines: &lines };
+    let differences = vec![charge("b", "Usage", "-1.005"), charge("b", "Tax", "-0.4"), charge("c", "Usage", "0.501")];
+    let note = note(edge("USD"), differences, Rounding::HalfEven, &corrected).expect("a note");
+    // -1.005 to even is -1.00, 0.501 is 0.50; the sum -0.904 is -0.90.
+    let shown: Vec<_> = note.lines.iter().map(|line| (line.kind, line.corrects_line, line.amount.as_str())).collect();
+    assert_eq!(shown, [("adjustment", Some(2), "-1.00"), ("adjustment", None, "0.50"), ("tax", Some(3), "-0.40")]);
+    assert_eq!(note.lines[0].description, "Line 2 of reseller/acme/0001 corrected: AWS usage");
+    assert_eq!(note.lines[1].description, "On no line of reseller/acme/0001: AWS usage");
+    assert_eq!((note.subtotal.as_str(), note.tax.as_str(), note.total.as_str()), ("-0.50", "-0.40", "-0.90"));
+    assert_eq!(note.charges_total, "-0.904");
+}
+
+#[test]
+fn a_note_is_hashed_with_all_that_makes_it_one() {
+    let draft = make("USD", Rounding::HalfEven, vec![charge("a", "Usage", "1")]);
+    let period = "2026-10".parse().expect("a period");
+    let note = |document_type: &str, corrects: &str, reason: &str| {
+        let [document_type, corrects, reason] = [document_type, corrects, reason].map(str::to_owned);
+        draft.content_hash("n", period, Some(&Note { document_type, corrects, reason }))
+    };
+    let hashes = [
+        draft.content_hash("n", period, None),
+        note("credit_note", "i", "why"),
+        note("debit_note", "i", "why"),
+        note("credit_note", "j", "why"),
+        note("credit_note", "i", "how"),
+    ];
+    for (at, hash) in hashes.iter().enumerate() {
+        assert!(!hashes[at + 1..].contains(hash), "{at}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
 
 use super::tables::{filled, month, register, relation, root_charges, rows, session, slice, view};
-use crate::billing::fixture::{Tier, amounts, texts, usage};
+use crate::billing::fixture::{Tier, amounts, october, periods, texts, usage};
 
 const ACME: &str = super::tables::ACME;
 
@@ -149,8 +149,8 @@ async fn unrated_edges_missing_rates_and_lost_rows_block() {
     );
 }
 
-#[tokio::test]
-async fn reconciliation_names_every_difference() {
+/// What `ops.reconciliation` says of a draft and of an issued invoice whose charges are 0.30 more, with these tables beside.
+async fn reconciled(named: &[(&'static str, RecordBatch)], sql: &str) -> Vec<String> {
     let (_warehouse, session) = session(&month());
     let ids = || texts([Some("a"), Some("b")].into_iter());
     let one = |text| texts([Some(text), Some(text)].into_iter());
@@ -175,22 +175,73 @@ async fn reconciliation_names_every_difference() {
         ("amount", amounts([Some("11.105"), Some("15.99")].into_iter()), true),
     ])
     .expect("a batch");
-    let tables = [
+    let mut tables = vec![
         ("ops.slices", slice("9", None)),
         ("charges_monthly", root_charges("9")),
         ("charges_daily", root_charges("8.5")),
         ("invoices", invoices),
         ("invoice_lines", lines),
     ];
+    tables.extend(named.iter().cloned());
     register(&session, "dist", &tables);
     view(&session, "ops", "reconciliation", false).await;
-    let found = rows(
-        &session,
-        "select \"check\", scope, expected, actual, difference, status from ops.reconciliation order by 1, 2",
-    )
-    .await;
+    rows(&session, sql).await
+}
+
+/// What is proposed to acme.
+fn proposed(amount: &'static str) -> (&'static str, RecordBatch) {
+    let schema = relation("seller_node_id buyer_node_id currency", "difference", "billing_period", "");
+    let one = |text| texts([Some(text)].into_iter());
+    let values = [
+        ("seller_node_id", one("reseller")),
+        ("buyer_node_id", one("acme")),
+        ("currency", one("USD")),
+        ("difference", amounts([Some(amount)].into_iter())),
+        ("billing_period", periods(october(), 1)),
+    ];
+    ("proposed_adjustments", filled(&schema, &values))
+}
+
+/// What acme's invoice was adjusted by.
+fn adjusted(kind: &'static str, method: &'static str, amount: &'static str) -> (&'static str, RecordBatch) {
+    let schema = relation("seller_node_id buyer_node_id currency billing_period kind method status", "amount", "", "");
+    let one = |text| texts([Some(text)].into_iter());
+    let values = [
+        ("seller_node_id", one("reseller")),
+        ("buyer_node_id", one("acme")),
+        ("currency", one("USD")),
+        ("billing_period", one("2026-10")),
+        ("kind", one(kind)),
+        ("method", one(method)),
+        ("status", one("settled")),
+        ("amount", amounts([Some(amount)].into_iter())),
+    ];
+    ("adjustments", filled(&schema, &values))
+}
+
+#[tokio::test]
+async fn what_an_issued_document_differs_by_has_a_name_or_is_broken() {
+    // 16.00 were billed, 16.30 are charged.
+    let sql = "select difference, status from ops.reconciliation where scope = 'reseller/acme/0001' and \"check\" = 'invoiced'";
+    for (named, status) in [
+        (vec![], "broken"),
+        (vec![proposed("0.30")], "to_correct"),
+        (vec![proposed("0.28")], "broken"),
+        (vec![adjusted("credit", "note", "-0.30")], "adjusted"),
+        (vec![adjusted("restatement", "true_up", "0.30")], "adjusted"),
+        // A note is a document: it is in the sum already.
+        (vec![adjusted("restatement", "note", "0.30")], "broken"),
+        (vec![adjusted("restatement", "true_up", "0.20"), proposed("0.10")], "to_correct"),
+    ] {
+        assert_eq!(reconciled(&named, sql).await, [format!("-0.30 | {status}")], "{named:?}");
+    }
+}
+
+#[tokio::test]
+async fn reconciliation_names_every_difference() {
+    let sql = "select \"check\", scope, expected, actual, difference, status from ops.reconciliation order by 1, 2";
     assert_eq!(
-        found,
+        reconciled(&[proposed("0.30")], sql).await,
         [
             "invoice_lines | dist/reseller/0001 | 11.105 | 11.105 | 0.00 | ok",
             "invoice_lines | reseller/acme/0001 | 16.00 | 15.99 | -0.01 | broken",

@@ -125,6 +125,11 @@ pub(super) fn register(session: &Session, caller: &'static str, filled: &[(&'sta
             relation("invoice_id number seller_node_id buyer_node_id billing_period currency status", "total", "", ""),
         ),
         ("invoice_lines", relation("invoice_id", "amount", "", "")),
+        ("proposed_adjustments", relation("seller_node_id buyer_node_id currency", "difference", "billing_period", "")),
+        (
+            "adjustments",
+            relation("seller_node_id buyer_node_id currency billing_period kind method status", "amount", "", ""),
+        ),
         (
             "ops.provider_billing_periods",
             relation("invoice_issuer_name billing_period billing_period_status", "", "", ""),

@@ -39,7 +39,13 @@ const fn ended(name: &'static str, begin: &'static str, key: &'static str, colum
 }
 
 /// All but the reference tables, which [`RefTable`] describes, those of [`ProviderTable`], and `data_file`, whose rows move to `removed_file`.
-const TABLES: [Recorded; 14] = [
+const TABLES: [Recorded; 15] = [
+    ended(
+        "adjustment",
+        "begin_snapshot",
+        "adjustment_id, begin_snapshot",
+        "adjustment_id, object_id, kind, invoice_number, seller_node_id, buyer_node_id, billing_period, currency, method, status, amount, parts, reason, charges_snapshot, settled_by",
+    ),
     kept(
         "approval",
         "snapshot_id",
@@ -70,7 +76,7 @@ const TABLES: [Recorded; 14] = [
         "invoice",
         "begin_snapshot",
         "invoice_id, begin_snapshot",
-        "invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, subtotal, tax, credits, total, charges_total, snapshot_id, content_hash, issued_at, due_date",
+        "invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, document_type, corrects_number, reason, subtotal, tax, credits, total, charges_total, snapshot_id, content_hash, issued_at, due_date",
     ),
     kept("invoice_content", "begin_snapshot", "invoice_id", "invoice_id, lines"),
     ended("pin", "snapshot_id", "snapshot_id, slice_id, reference", "slice_id, reference, keep_until"),

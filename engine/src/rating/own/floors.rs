@@ -169,9 +169,10 @@ impl Floor {
             .map(|(path, position)| {
                 let mut filter = billed_on(path, *position, &self.row.currency);
                 // What a minimum adds is charged, too, as far as a commitment goes.
+                // What corrects earlier months counted there.
                 let floors: &[Origin] = match self.rule {
-                    Some(_) => &[Origin::Minimum, Origin::Shortfall],
-                    None => &[Origin::Shortfall],
+                    Some(_) => &[Origin::Minimum, Origin::Shortfall, Origin::Adjustment],
+                    None => &[Origin::Shortfall, Origin::Adjustment],
                 };
                 let floors = floors.iter().map(|origin| lit(origin.name())).collect();
                 filter = filter.and(col("origin").in_list(floors, true));
@@ -218,7 +219,11 @@ impl Floor {
             let is_of_time =
                 self.days.0.is_none_or(|from| from <= day) && self.days.1.is_none_or(|before| day < before);
             let is_money = row.currency == self.row.currency;
-            is_of_edge && is_of_time && is_money && self.rule.as_ref().is_none_or(|rule| matches(rule, row))
+            is_of_edge
+                && is_of_time
+                && is_money
+                && row.origin != Origin::Adjustment
+                && self.rule.as_ref().is_none_or(|rule| matches(rule, row))
         });
         counts.into_iter().try_fold(0_i128, |sum, row| sum.checked_add(row.amount))
     }

@@ -1,4 +1,5 @@
-//! What sellers bill by themselves: seats, hours worked, flat fees, minimums, missed commitments, and the credits that they grant.
+//! What sellers bill by themselves: seats, hours worked, flat fees, minimums, missed commitments, the credits that they grant, and
+//! differences of earlier invoices.
 //!
 //! No provider sends these. They are made of reference rows, a month of the seller's at a time, and lie in slices of their own
 //! (source `ratehouse`, the seller for an account). A row begins at its seller's edge: above it does not exist, and further down
@@ -12,6 +13,7 @@ mod labour;
 mod licences;
 mod month;
 mod rate;
+mod true_ups;
 
 use hashbrown::HashMap;
 
@@ -21,7 +23,7 @@ pub(crate) use month::Month;
 pub use rate::rate_own;
 
 use super::book::RateBook;
-use super::facts::{ContractRow, LicenceRow, RefFacts, TimeEntryRow};
+use super::facts::{ContractRow, LicenceRow, RefFacts, TimeEntryRow, TrueUpRow};
 use super::outcome::Origin;
 use super::span::{DAY_US, Span};
 use super::tree::{NodeIndex, Tree};
@@ -75,6 +77,7 @@ pub(crate) struct OwnTerms {
     contracts: HashMap<NodeIndex, Vec<ContractRow>>,
     /// By the node that passes on.
     credits: HashMap<NodeIndex, Vec<CreditFlow>>,
+    true_ups: HashMap<NodeIndex, Vec<TrueUpRow>>,
 }
 
 impl OwnTerms {
@@ -108,6 +111,11 @@ impl OwnTerms {
                 terms.contracts.entry(seller).or_default().push(ContractRow { valid, ..row.clone() });
             }
         }
+        for row in &facts.true_ups {
+            if let Some(seller) = tree.node(&row.seller_node_id) {
+                terms.true_ups.entry(seller).or_default().push(row.clone());
+            }
+        }
         terms
     }
 }
@@ -134,6 +142,8 @@ impl RateBook {
         sellers.extend(entries.map(|(seller, _)| *seller));
         sellers.extend(contracts.map(|(seller, _)| *seller));
         sellers.extend(own.credits.keys().filter(|seller| self.grants(**seller, around)));
+        let true_ups = own.true_ups.iter().filter(|(_, rows)| rows.iter().any(|row| row.billed_with == period));
+        sellers.extend(true_ups.map(|(seller, _)| *seller));
         sellers.extend(self.cards.with_own_rules(around));
         let depth = |seller: &NodeIndex| self.tree.path(*seller, around.from).map_or(usize::MAX, |path| path.len());
         sellers.sort_by_key(|seller| (depth(seller), *seller));
@@ -153,6 +163,7 @@ impl RateBook {
         let mut rows = licences::rows(self, seller, &month);
         rows.extend(labour::rows(self, seller, &month));
         rows.extend(fees::rows(self, seller, &month));
+        rows.extend(true_ups::rows(self, seller, &month));
         rows
     }
 
