@@ -152,6 +152,7 @@ LAYERS = {
     "charges": f"count(*), sum(price_0), sum(effective_cost), sum(list_cost), {RESELLER_PAYS}",
     "charges_daily": f"sum(usage_rows), sum(price_0), sum(effective_cost), sum(list_cost), {RESELLER_PAYS}",
     "charges_monthly": f"sum(usage_rows), sum(price_0), sum(effective_cost), sum(list_cost), {RESELLER_PAYS}",
+    "charges_by_terms": f"sum(usage_rows), sum(price_0), sum(effective_cost), sum(list_cost), {RESELLER_PAYS}",
 }
 
 
