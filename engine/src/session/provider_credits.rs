@@ -3,11 +3,12 @@
 use arrow::array::AsArray;
 use arrow::datatypes::Decimal128Type;
 use arrow::util::display::array_value_to_string;
-use futures::TryStreamExt;
 use ratehouse_udfs::decimal::format_trimmed;
 
+use super::Session;
 use super::approvals::Proposal;
-use super::{Answer, Session};
+use crate::billing::BillingError;
+use crate::error::Error;
 use crate::security::SessionError;
 
 impl Session {
@@ -19,9 +20,8 @@ impl Session {
             charge.replace('\'', "''")
         );
         // Whoever may submit the root's credits need not have the relation.
-        let own = self.warehouse.own_session(self.shared.moment().snapshot);
-        let Answer::Rows { stream, .. } = Box::pin(own.sql(&sql)).await? else { return Ok(()) };
-        let batches: Vec<_> = stream.try_collect().await?;
+        let own = self.warehouse.own_query(self.shared.moment().snapshot);
+        let batches = own.sql(&sql).await.map_err(|error| Error::from(BillingError::Query(error)).shown())?;
         let Some(found) = batches.iter().find(|batch| batch.num_rows() > 0) else {
             return Err(SessionError::new("42704", format!("charge \"{charge}\" is no credit of a provider"))
                 .hint("ops.provider_credits lists them"));

@@ -34,6 +34,11 @@ impl Query for Reader {
 }
 
 impl Warehouse {
+    /// Queries of the warehouse itself at a snapshot; nothing is withheld from them.
+    pub(crate) fn own_query(&self, snapshot: SnapshotId) -> Box<dyn Query> {
+        Box::new(Reader { session: self.own_session(snapshot), snapshot })
+    }
+
     /// Closes a period (`2026-10`): rates what is stale, checks, and drafts its invoices.
     ///
     /// With `dry_run` nothing is drafted and the report has what blocks it.
