@@ -201,7 +201,7 @@ async fn a_second_restatement_yields_only_what_is_new() {
     );
     assert_eq!(reconciled(&fixture, "north/acme/0001").await, ["264|264|ok"]);
     // All of it was a mistake: 140 again, 231 to acme.
-    land_october(&fixture, "october-4.csv", &[machine("vm-1", "100"), machine("vm-2", "40")]).await;
+    land_october(&fixture, "october-4.csv", &[machine("vm-2", "40"), machine("vm-1", "100")]).await;
     settle(&fixture, "north/acme/2025-10").await;
     let last = "select document_type, total, due_date from invoices where number = 'north/acme/0004'";
     assert_eq!(rows(&north, last).await, ["credit_note|-33|null"]);
@@ -387,7 +387,7 @@ async fn a_note_is_written_as_a_document() {
         fixture.warehouse.catalog().read(|tx| Document::by_number(tx, "north/acme/0002")).expect("a document");
     let renderer = Renderer::new(None);
     let written = |format| renderer.render(&document, format).expect("it renders");
-    let page = written(DocumentFormat::Html);
+    let page = written(DocumentFormat::Html).replace("&#x2f;", "/");
     for text in
         ["<h1>Debit note</h1>", "Corrects invoice", "north/acme/0001", "Charges of 2025-10 changed after", "USD 28.05"]
     {
