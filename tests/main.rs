@@ -12,6 +12,7 @@ mod interference;
 mod invoices;
 mod landing;
 mod landing_samples;
+mod opencost;
 mod own_charges;
 mod pains;
 mod pools;

@@ -33,7 +33,8 @@ pub use error::CatalogError;
 pub use files::{LiveFile, NewFile};
 pub use garbage::{Orphans, is_listed};
 pub use provider_tables::{
-    CONTRACT_COMMITMENTS, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES, ProviderTable, UnitCounts,
+    CONTRACT_COMMITMENTS, KUBERNETES_ALLOCATIONS, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES, ProviderTable,
+    UnitCounts,
 };
 pub use quarantine::RejectRow;
 pub use reference::{RefColumn, RefRow, RefTable, RefType};
@@ -41,7 +42,7 @@ pub use slices::{SliceKey, SliceRow};
 pub use tx::{Row, Tx, Value};
 
 /// The version of the catalog's tables; a catalog of another version is refused.
-pub const SCHEMA_VERSION: &str = "5";
+pub const SCHEMA_VERSION: &str = "6";
 const FILE_NAME: &str = "catalog.sqlite";
 
 /// A snapshot's number.

@@ -161,7 +161,10 @@ static POOLS: RefTable = RefTable {
             "method",
             "percentage, usage (in proportion to a driver), even, or fixed (amounts of a billing period).",
         ),
-        optional("driver", "For usage: the driver in ref.drivers whose quantities are the weights."),
+        optional(
+            "driver",
+            "For usage: the driver whose quantities are the weights: one of ref.drivers, or, for resources without such, of what OpenCost measured: cpu_core_hours, ram_byte_hours, gpu_hours, allocation_cost, cpu_core_request_hours, ram_byte_request_hours.",
+        ),
         optional(
             "fallback_node_id",
             "Who takes what has no weights, or a share whose node is not below the owner; null: it stays with the owner, unallocated.",
@@ -171,6 +174,12 @@ static POOLS: RefTable = RefTable {
             RefType::Bool,
             "false",
             "Whether those who get a share see the sub account, resource, description and tags of what they share.",
+        ),
+        defaulted(
+            "idle",
+            RefType::Text,
+            "keep",
+            "What becomes of what was measured as idle, for usage: keep (the fallback's, or the owner's, unallocated) or spread (over those who used the resource).",
         ),
         VALID_FROM,
         VALID_TO,
@@ -211,6 +220,25 @@ static DRIVERS: RefTable = RefTable {
     ],
     key: &["owner_node_id", "driver", "node_id", "resource_id", "valid_from"],
     comment: "How much of something shared a node used in a time: the weights of pools of method usage.",
+};
+
+static DRIVER_RULES: RefTable = RefTable {
+    name: "driver_rules",
+    columns: &[
+        required("owner_node_id", "Whose pools use it."),
+        required("rule_id", "The rule's name, unique for its owner."),
+        defaulted("priority", RefType::Int, "0", "The higher is tried first, then the rule_id that sorts first."),
+        optional("cluster", "The cluster; null means any."),
+        optional("namespace", "A pattern of the namespace, `%` and `_` as in LIKE; null means any."),
+        optional("controller", "A pattern of the controller's name; null means any."),
+        optional("label_key", "A label that the pod must have, written as the export does; null means any."),
+        optional("label_value", "The value that the label must have; null means any."),
+        required("node_id", "Whose use it is: the owner or a node below it."),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["owner_node_id", "rule_id", "valid_from"],
+    comment: "Whose use it is that OpenCost measured on the owner's machines; what no rule takes, and what is idle, stays with the owner of a pool or goes to its fallback. The rule that holds when a window begins counts.",
 };
 
 static TAG_POLICIES: RefTable = RefTable {
@@ -494,13 +522,14 @@ static USERS: RefTable = RefTable {
 
 impl RefTable {
     /// All of them, in the order in which they can be filled.
-    pub fn all() -> [&'static Self; 19] {
+    pub fn all() -> [&'static Self; 20] {
         [
             &NODES,
             &ACCOUNTS,
             &POOLS,
             &POOL_SHARES,
             &DRIVERS,
+            &DRIVER_RULES,
             &ATTRIBUTION_RULES,
             &TAG_POLICIES,
             &RATE_CARDS,

@@ -1,8 +1,11 @@
 //! Reference rows as types: parsed once, never checked again.
 
+use std::sync::Arc;
+
 use chrono_tz::Tz;
 use ratehouse_udfs::money::Convention;
 
+use super::measured::Measured;
 use super::span::Span;
 
 /// What a place in the tree is; decides whether its sales are invoiced.
@@ -168,6 +171,8 @@ pub struct PoolRow {
     pub fallback_node_id: Option<String>,
     /// Whether those who get a share see whose resource it is.
     pub disclose: bool,
+    /// Whether what was measured as idle is spread over those who used the resource.
+    pub spread_idle: bool,
     /// When the row applies.
     pub valid: Span,
 }
@@ -201,6 +206,31 @@ pub struct DriverRow {
     /// Scale 18.
     pub quantity: i128,
     /// When it was used.
+    pub valid: Span,
+}
+
+/// A row of `ref.driver_rules`.
+#[derive(Debug, Clone)]
+pub struct DriverRuleRow {
+    /// Whose pools use it.
+    pub owner_node_id: String,
+    /// The rule.
+    pub rule_id: String,
+    /// The higher is tried first.
+    pub priority: i64,
+    /// Conditions; none means any.
+    pub cluster: Option<String>,
+    /// A pattern, as in `LIKE`.
+    pub namespace: Option<String>,
+    /// A pattern, as in `LIKE`.
+    pub controller: Option<String>,
+    /// A label the pod must have.
+    pub label_key: Option<String>,
+    /// The value the label must have.
+    pub label_value: Option<String>,
+    /// Whose use it is.
+    pub node_id: String,
+    /// When the row applies.
     pub valid: Span,
 }
 
@@ -463,6 +493,10 @@ pub struct RefFacts {
     pub pool_shares: Vec<ShareRow>,
     /// `ref.drivers`.
     pub drivers: Vec<DriverRow>,
+    /// `ref.driver_rules`.
+    pub driver_rules: Vec<DriverRuleRow>,
+    /// What OpenCost measured; no reference rows, and left empty where nothing needs them.
+    pub measured: Arc<[Measured]>,
     /// `ref.tag_policies`.
     pub tag_policies: Vec<TagPolicyRow>,
     /// `ref.rate_cards`.

@@ -23,6 +23,7 @@ mod functions;
 mod fx;
 mod lanes;
 mod lookup;
+mod measured;
 mod method;
 mod operator;
 mod outcome;
@@ -34,6 +35,7 @@ mod pools;
 mod portion;
 mod portions;
 mod price;
+mod quantities;
 mod rater;
 mod reader;
 mod reading;
@@ -57,14 +59,15 @@ pub use book::RateBook;
 pub use counters::BandTotals;
 pub use error::RatingError;
 pub use facts::{
-    AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, DriverRow, FxRow, LicenceRow,
-    NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TagPolicyRow, TimeEntryRow,
-    VersionRow, is_own_method,
+    AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, DriverRow, DriverRuleRow, FxRow,
+    LicenceRow, NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TagPolicyRow,
+    TimeEntryRow, VersionRow, is_own_method,
 };
 pub(crate) use functions::tags_of;
 pub use functions::{fx, rule_tags};
 pub use fx::{Conversion, FxRates};
 pub(crate) use lookup::{AppliedRule, EdgeTerms, Question};
+pub use measured::{Measured, MeasuredUse, needs_measurements, read_measurements, state_of_measurements};
 pub use operator::{PricedUsage, RateExec};
 pub use outcome::{Origin, Outcome, Reason};
 pub use own::{Floor, OWN_SOURCE, OwnRow, rate_own};
@@ -73,7 +76,7 @@ pub use places::{Placement, Places, SliceName};
 pub use rater::{Rated, Rater};
 pub use run::RatingRun;
 pub use span::Span;
-pub use staleness::{RefChange, SliceFacts, affected};
+pub use staleness::{RefChange, SliceFacts, affected, affected_by_measurements};
 pub use tags::TagKeys;
 pub use tally::SliceOutcome;
 pub(crate) use trace::{Cause, Traced};

@@ -1,19 +1,21 @@
 //! Reads reference rows from the catalog into the types of `facts`.
 
+use std::sync::Arc;
+
 use ratehouse_udfs::decimal::parse_decimal;
 use ratehouse_udfs::tags::TagPolicy;
 
 use super::error::RatingError;
 use super::facts::{
-    AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, DriverRow, FxRow, LicenceRow,
-    NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TagPolicyRow, TimeEntryRow,
-    VersionRow,
+    AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, DriverRow, DriverRuleRow, FxRow,
+    LicenceRow, NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TagPolicyRow,
+    TimeEntryRow, VersionRow,
 };
 use super::span::{Span, parse_instant};
 use crate::catalog::{RefRow, RefTable, SnapshotId, Tx, Value};
 
 impl RefFacts {
-    /// Reads them as they were at a snapshot.
+    /// Reads them as they were at a snapshot, without measurements.
     ///
     /// # Errors
     /// [`RatingError::Reference`] names the row and column that hold what they cannot mean.
@@ -25,6 +27,8 @@ impl RefFacts {
             pools: read_table(tx, snapshot, "pools", pool)?,
             pool_shares: read_table(tx, snapshot, "pool_shares", share)?,
             drivers: read_table(tx, snapshot, "drivers", driver)?,
+            driver_rules: read_table(tx, snapshot, "driver_rules", driver_rule)?,
+            measured: Arc::default(),
             tag_policies: read_table(tx, snapshot, "tag_policies", tag_policy)?,
             rate_cards: read_table(tx, snapshot, "rate_cards", card)?,
             rate_card_versions: read_table(tx, snapshot, "rate_card_versions", version)?,
@@ -173,6 +177,7 @@ pub(super) fn pool(cells: &Cells<'_>) -> Result<PoolRow, RatingError> {
         driver: cells.optional("driver"),
         fallback_node_id: cells.optional("fallback_node_id"),
         disclose: cells.optional_int("disclose").is_some_and(|truth| truth != 0),
+        spread_idle: cells.text("idle")? == "spread",
         valid: cells.span()?,
     })
 }
@@ -194,6 +199,21 @@ pub(super) fn driver(cells: &Cells<'_>) -> Result<DriverRow, RatingError> {
         node_id: cells.text("node_id")?,
         resource_id: cells.optional("resource_id"),
         quantity: cells.amount("quantity")?,
+        valid: cells.span()?,
+    })
+}
+
+pub(super) fn driver_rule(cells: &Cells<'_>) -> Result<DriverRuleRow, RatingError> {
+    Ok(DriverRuleRow {
+        owner_node_id: cells.text("owner_node_id")?,
+        rule_id: cells.text("rule_id")?,
+        priority: cells.int("priority")?,
+        cluster: cells.optional("cluster"),
+        namespace: cells.optional("namespace"),
+        controller: cells.optional("controller"),
+        label_key: cells.optional("label_key"),
+        label_value: cells.optional("label_value"),
+        node_id: cells.text("node_id")?,
         valid: cells.span()?,
     })
 }

@@ -141,6 +141,7 @@ pub fn check(state: &State, root: &str) -> Result<(), SessionError> {
     accounts(state, &tree)?;
     pools(state, &tree)?;
     drivers(state, &tree)?;
+    driver_rules(state, &tree)?;
     attribution_rules(state, &tree)?;
     tag_policies(state, &tree)?;
     cards(state, &tree)?;
@@ -299,6 +300,7 @@ fn pools(state: &State, tree: &Tree) -> Result<(), SessionError> {
         row.id("pool_id")?;
         node_exists(tree, row, "owner_node_id")?;
         row.one_of("method", &POOL_METHODS)?;
+        row.one_of("idle", &["keep", "spread"])?;
         is_below(tree, row, "fallback_node_id")?;
         match (row.need("method") == "usage", row.text("driver")) {
             (true, None) => return Err(row.refuse("a pool by usage needs a driver of ref.drivers")),
@@ -385,6 +387,19 @@ fn drivers(state: &State, tree: &Tree) -> Result<(), SessionError> {
     no_overlap(&rows, |row| {
         vec![row.text("owner_node_id"), row.text("driver"), row.text("node_id"), row.text("resource_id")]
     })
+}
+
+fn driver_rules(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let rows = records(state, "driver_rules");
+    for row in &rows {
+        row.id("rule_id")?;
+        node_exists(tree, row, "owner_node_id")?;
+        is_below(tree, row, "node_id")?;
+        if row.text("label_value").is_some() && row.text("label_key").is_none() {
+            return Err(row.refuse("label_value needs a label_key"));
+        }
+    }
+    no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("rule_id")])
 }
 
 /// The node of that column is the owner, or stands below it at some time.

@@ -35,7 +35,7 @@ use crate::catalog::{Catalog, CatalogError, Change, LiveFile, RefTable, Snapshot
 use crate::config::Config;
 use crate::error::Error;
 use crate::lake::{ColumnStats, DataFile, FileIndex, FileList, IndexedFile, Lake, LakeTable, Tier, scan_runtime};
-use crate::rating::{RateBook, RefFacts};
+use crate::rating::{Measured, RateBook, RefFacts, needs_measurements, read_measurements, state_of_measurements};
 use crate::security::{Principal, Role, Tree};
 use crate::session::{LateralRows, Session, SessionMemory, Shared};
 use temporary::Temporary;
@@ -69,6 +69,8 @@ pub(crate) struct Core {
     index: FileIndex,
     tree: Mutex<Option<(SnapshotId, Arc<Tree>)>>,
     book: Mutex<Option<(SnapshotId, Arc<RateBook>)>>,
+    /// The measurements last read, and which state of them that is.
+    measured: Mutex<Option<((i64, i64), Arc<[Measured]>)>>,
 }
 
 /// What a new warehouse begins with.
@@ -170,6 +172,7 @@ impl Warehouse {
             index: FileIndex::new(0, []),
             tree: Mutex::new(None),
             book: Mutex::new(None),
+            measured: Mutex::new(None),
         };
         Ok(Self { core: Arc::new(core) })
     }
@@ -386,13 +389,28 @@ impl Core {
         if let Some((_, book)) = cached.as_ref().filter(|(at, _)| *at == snapshot) {
             return Ok(Arc::clone(book));
         }
-        let facts = self.catalog.read(|tx| RefFacts::read(tx, snapshot))?;
+        let mut facts = self.catalog.read(|tx| RefFacts::read(tx, snapshot))?;
+        if needs_measurements(&facts) {
+            facts.measured = self.measured(snapshot)?;
+        }
         let book = RateBook::compile(&facts, snapshot)?;
         // The newest one is asked for again, older ones rarely.
         if cached.as_ref().is_none_or(|(held, _)| *held < snapshot) {
             *cached = Some((snapshot, Arc::clone(&book)));
         }
         Ok(book)
+    }
+
+    /// What OpenCost measured, as known at a snapshot. Most commits change nothing of it, so it is kept.
+    fn measured(&self, snapshot: SnapshotId) -> Result<Arc<[Measured]>, Error> {
+        let mut cached = self.measured.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let state = self.catalog.read(|tx| state_of_measurements(tx, snapshot))?;
+        if let Some((_, measured)) = cached.as_ref().filter(|(of, _)| *of == state) {
+            return Ok(Arc::clone(measured));
+        }
+        let measured = self.catalog.read(|tx| read_measurements(tx, snapshot))?;
+        *cached = Some((state, Arc::clone(&measured)));
+        Ok(measured)
     }
 
     /// The files of a table at a snapshot that `wanted` says yes to.
