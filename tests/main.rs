@@ -24,5 +24,6 @@ mod scope;
 mod slt;
 mod tag_compliance;
 mod verify;
+mod virtual_tags;
 mod wire;
 mod worked_examples;

@@ -52,6 +52,7 @@ async fn lived_in() -> Fixture {
     fixture
         .copy("tag_policies", "owner_node_id,policy_id,policy\nnorth,p,\"{\"\"tags\"\": {\"\"team\"\": {}}}\"\n")
         .await;
+    fixture.copy("virtual_tags", "owner_node_id,rule_id,virtual_key,virtual_value\nnorth,v,team,red\n").await;
     fixture.copy("time_entries", "seller_node_id,entry_id,node_id,project,engineer,worked_at,hours,rate,currency\nnorth,t,acme,P,ada,2029-01-01,1,5,USD\n").await;
     fixture
         .copy(
@@ -72,6 +73,7 @@ async fn lived_in() -> Fixture {
         "licences",
         "contracts",
         "tag_policies",
+        "virtual_tags",
     ] {
         run(&admin, &format!("update ref.{table} set valid_to = '2030-01-01'")).await;
     }
@@ -244,7 +246,7 @@ async fn any_edit_of_any_row_is_noticed() {
     let fixture = lived_in().await;
     let hands = Tampered::new(&fixture);
     let tables = hands.tables();
-    assert_eq!(tables.len(), 46, "{tables:?}");
+    assert_eq!(tables.len(), 47, "{tables:?}");
     for table in &tables {
         // What is of no snapshot: the version of the tables and where the directory is.
         let covered = if table == "setting" { "where begin_snapshot is not null" } else { "" };

@@ -58,6 +58,7 @@ const MATRIX: &str = "
     ref.drivers                   any     w r - - w - r - -
     ref.driver_rules              any     w r - - w - r - -
     ref.tag_policies              any     w r - - w - r - -
+    ref.virtual_tags              any     w r - - w - r - -
     ref.rate_cards                any     w w w - - - r - -
     ref.rate_card_versions        any     w w w - - - r - -
     ref.rate_rules                any     w w w - - - r - -

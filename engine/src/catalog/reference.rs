@@ -254,6 +254,43 @@ static TAG_POLICIES: RefTable = RefTable {
     comment: "Which tags resources must have; tag_compliance shows how far they do.",
 };
 
+static VIRTUAL_TAGS: RefTable = RefTable {
+    name: "virtual_tags",
+    columns: &[
+        required("owner_node_id", "Whose rule it is: it adds to the tags that this node reads."),
+        required("rule_id", "The rule's name, unique for its owner."),
+        defaulted(
+            "priority",
+            RefType::Int,
+            "0",
+            "The higher is tried first, then the rule_id that sorts first; the first that matches makes the tag.",
+        ),
+        required("virtual_key", "The key of the tag that it makes."),
+        optional("virtual_value", "Its value; null: the value of the tag that tag_key names."),
+        optional("provider_name", "Null means any."),
+        optional("billing_account_id", "Null means any."),
+        optional("sub_account_id", "Null means any."),
+        optional("tag_key", "A tag of the provider that the row must carry; null means any."),
+        optional("tag_value", "The value that the tag must have; null means any."),
+        optional(
+            "resource_pattern",
+            "A pattern of the resource id, `%` and `_` as in LIKE; null means any. Roll-ups lack keys that some rule gives by resource.",
+        ),
+        optional("service_name", "Null means any."),
+        defaulted(
+            "replaces",
+            RefType::Bool,
+            "false",
+            "Whether it takes the place of a tag of that key that the provider sent; else it fills in where that is missing or empty.",
+        ),
+        defaulted("disclose", RefType::Bool, "false", "Whether nodes below the owner have the tag, too."),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["owner_node_id", "rule_id", "valid_from"],
+    comment: "A tag that is made by a rule when charges are read, in charges, charges_daily, tag_compliance and focus.*. Its owner sees it, and if it discloses it those below; nobody above or beside does. Rules see what the reader sees of a row; rate and attribution rules do not see virtual tags. A rule holds for the billing periods that begin while it is valid.",
+};
+
 static RATE_CARDS: RefTable = RefTable {
     name: "rate_cards",
     columns: &[
@@ -522,7 +559,7 @@ static USERS: RefTable = RefTable {
 
 impl RefTable {
     /// All of them, in the order in which they can be filled.
-    pub fn all() -> [&'static Self; 20] {
+    pub fn all() -> [&'static Self; 21] {
         [
             &NODES,
             &ACCOUNTS,
@@ -532,6 +569,7 @@ impl RefTable {
             &DRIVER_RULES,
             &ATTRIBUTION_RULES,
             &TAG_POLICIES,
+            &VIRTUAL_TAGS,
             &RATE_CARDS,
             &RATE_CARD_VERSIONS,
             &RATE_RULES,

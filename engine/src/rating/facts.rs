@@ -243,6 +243,41 @@ pub struct TagPolicyRow {
     pub keys: Vec<String>,
 }
 
+/// A row of `ref.virtual_tags`.
+#[derive(Debug, Clone)]
+pub struct VirtualTagRow {
+    /// Whose rule it is.
+    pub owner_node_id: String,
+    /// The rule.
+    pub rule_id: String,
+    /// The higher is tried first.
+    pub priority: i64,
+    /// The tag that it makes.
+    pub virtual_key: String,
+    /// Its value; none is the value of the tag that `tag_key` names.
+    pub virtual_value: Option<String>,
+    /// Conditions; none means any.
+    pub provider_name: Option<String>,
+    /// The provider's billing account.
+    pub billing_account_id: Option<String>,
+    /// The provider's sub account.
+    pub sub_account_id: Option<String>,
+    /// A tag the row must carry.
+    pub tag_key: Option<String>,
+    /// The value the tag must have.
+    pub tag_value: Option<String>,
+    /// A pattern of the resource id, as in `LIKE`.
+    pub resource_pattern: Option<String>,
+    /// The provider's service.
+    pub service_name: Option<String>,
+    /// Whether it takes the place of a tag of that key.
+    pub replaces: bool,
+    /// Whether nodes below the owner see it.
+    pub disclose: bool,
+    /// The billing periods that begin in it have the tag.
+    pub valid: Span,
+}
+
 /// A row of `ref.rate_cards`.
 #[derive(Debug, Clone)]
 pub struct CardRow {
@@ -499,6 +534,8 @@ pub struct RefFacts {
     pub measured: Arc<[Measured]>,
     /// `ref.tag_policies`.
     pub tag_policies: Vec<TagPolicyRow>,
+    /// `ref.virtual_tags`.
+    pub virtual_tags: Vec<VirtualTagRow>,
     /// `ref.rate_cards`.
     pub rate_cards: Vec<CardRow>,
     /// `ref.rate_card_versions`.

@@ -70,11 +70,14 @@ pub(super) fn uses_measurements(facts: &RefFacts, owner: &str) -> bool {
     drivers.any(is_measured) && facts.driver_rules.iter().any(|rule| rule.owner_node_id == owner)
 }
 
-/// The state of the measurements at a snapshot: the same number pair is the same rows.
+/// The last snapshots in which measurements began and ended: the same pair is the same rows.
+pub type StateOfMeasurements = (SnapshotId, SnapshotId);
+
+/// The state of the measurements at a snapshot.
 ///
 /// # Errors
 /// When the catalog cannot be read.
-pub fn state_of_measurements(tx: &dyn Tx, snapshot: SnapshotId) -> Result<(i64, i64), CatalogError> {
+pub fn state_of_measurements(tx: &dyn Tx, snapshot: SnapshotId) -> Result<StateOfMeasurements, CatalogError> {
     let last = |column: &str| {
         let table = KUBERNETES_ALLOCATIONS.name;
         let sql = format!("select coalesce(max({column}), 0) from {table} where {column} <= ?1");
@@ -161,10 +164,13 @@ impl RawUse {
     }
 }
 
+/// Of cores, memory and GPUs.
+type HoursAndCosts = ([i128; 3], [i128; 3]);
+
 fn summed_up(rows: Vec<RawUse>) -> Arc<[Measured]> {
     let (idle, rows): (Vec<RawUse>, Vec<RawUse>) = rows.into_iter().partition(|row| row.used.is_idle);
     let mut idle_rows = with_machines(&rows, idle);
-    let mut used: HashMap<(Arc<str>, Span), ([i128; 3], [i128; 3])> = HashMap::new();
+    let mut used: HashMap<(Arc<str>, Span), HoursAndCosts> = HashMap::new();
     for row in &rows {
         let (hours, costs) = used.entry((Arc::clone(&row.used.resource), row.used.window)).or_default();
         let sums = hours.iter_mut().chain(costs.iter_mut());

@@ -52,6 +52,7 @@ mod tests;
 mod texts;
 mod trace;
 mod tree;
+mod virtual_tags;
 mod vocabulary;
 
 pub(crate) use attribution::RowTexts;
@@ -61,13 +62,15 @@ pub use error::RatingError;
 pub use facts::{
     AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, DriverRow, DriverRuleRow, FxRow,
     LicenceRow, NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TagPolicyRow,
-    TimeEntryRow, VersionRow, is_own_method,
+    TimeEntryRow, VersionRow, VirtualTagRow, is_own_method,
 };
 pub(crate) use functions::tags_of;
 pub use functions::{fx, rule_tags};
 pub use fx::{Conversion, FxRates};
 pub(crate) use lookup::{AppliedRule, EdgeTerms, Question};
-pub use measured::{Measured, MeasuredUse, needs_measurements, read_measurements, state_of_measurements};
+pub use measured::{
+    Measured, MeasuredUse, StateOfMeasurements, needs_measurements, read_measurements, state_of_measurements,
+};
 pub use operator::{PricedUsage, RateExec};
 pub use outcome::{Origin, Outcome, Reason};
 pub use own::{Floor, OWN_SOURCE, OwnRow, rate_own};
@@ -81,4 +84,6 @@ pub use tags::TagKeys;
 pub use tally::SliceOutcome;
 pub(crate) use trace::{Cause, Traced};
 pub use tree::{NodeIndex, Tree};
+pub use virtual_tags::VirtualTagRules;
+pub(crate) use virtual_tags::VirtualTags;
 pub use vocabulary::{Category, Dimension};

@@ -9,7 +9,7 @@ use super::error::RatingError;
 use super::facts::{
     AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, DriverRow, DriverRuleRow, FxRow,
     LicenceRow, NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow, ShareRow, TagPolicyRow,
-    TimeEntryRow, VersionRow,
+    TimeEntryRow, VersionRow, VirtualTagRow,
 };
 use super::span::{Span, parse_instant};
 use crate::catalog::{RefRow, RefTable, SnapshotId, Tx, Value};
@@ -30,6 +30,7 @@ impl RefFacts {
             driver_rules: read_table(tx, snapshot, "driver_rules", driver_rule)?,
             measured: Arc::default(),
             tag_policies: read_table(tx, snapshot, "tag_policies", tag_policy)?,
+            virtual_tags: read_virtual_tags(tx, snapshot)?,
             rate_cards: read_table(tx, snapshot, "rate_cards", card)?,
             rate_card_versions: read_table(tx, snapshot, "rate_card_versions", version)?,
             rate_rules: read_table(tx, snapshot, "rate_rules", rule)?,
@@ -40,6 +41,11 @@ impl RefFacts {
             contracts: read_table(tx, snapshot, "contracts", contract)?,
         })
     }
+}
+
+/// Reads the rules of virtual tags as they were at a snapshot.
+pub(super) fn read_virtual_tags(tx: &dyn Tx, snapshot: SnapshotId) -> Result<Vec<VirtualTagRow>, RatingError> {
+    read_table(tx, snapshot, "virtual_tags", virtual_tag)
 }
 
 fn read_table<T>(
@@ -222,6 +228,27 @@ pub(super) fn tag_policy(cells: &Cells<'_>) -> Result<TagPolicyRow, RatingError>
     let policy = TagPolicy::parse(&cells.text("policy")?).map_err(|_| cells.wrong("policy", "a tag policy"))?;
     let keys = policy.keys().map(str::to_owned).collect();
     Ok(TagPolicyRow { owner_node_id: cells.text("owner_node_id")?, keys })
+}
+
+pub(super) fn virtual_tag(cells: &Cells<'_>) -> Result<VirtualTagRow, RatingError> {
+    let is_true = |column: &str| cells.optional_int(column).is_some_and(|truth| truth != 0);
+    Ok(VirtualTagRow {
+        owner_node_id: cells.text("owner_node_id")?,
+        rule_id: cells.text("rule_id")?,
+        priority: cells.int("priority")?,
+        virtual_key: cells.text("virtual_key")?,
+        virtual_value: cells.optional("virtual_value"),
+        provider_name: cells.optional("provider_name"),
+        billing_account_id: cells.optional("billing_account_id"),
+        sub_account_id: cells.optional("sub_account_id"),
+        tag_key: cells.optional("tag_key"),
+        tag_value: cells.optional("tag_value"),
+        resource_pattern: cells.optional("resource_pattern"),
+        service_name: cells.optional("service_name"),
+        replaces: is_true("replaces"),
+        disclose: is_true("disclose"),
+        valid: cells.span()?,
+    })
 }
 
 pub(super) fn card(cells: &Cells<'_>) -> Result<CardRow, RatingError> {

@@ -194,6 +194,7 @@ fn reach<'a>(cells: &Cells<'_>, span: Span, facts: &'a RefFacts) -> Result<Vec<R
                 None => one(rule.owner_node_id, span),
             }
         }
+        "virtual_tags" => one(reading::virtual_tag(cells)?.owner_node_id, span),
         "tag_policies" => one(reading::tag_policy(cells)?.owner_node_id, span),
         "pools" => one(reading::pool(cells)?.owner_node_id, span),
         "pool_shares" => one(reading::share(cells)?.owner_node_id, span),

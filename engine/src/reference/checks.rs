@@ -144,6 +144,7 @@ pub fn check(state: &State, root: &str) -> Result<(), SessionError> {
     driver_rules(state, &tree)?;
     attribution_rules(state, &tree)?;
     tag_policies(state, &tree)?;
+    virtual_tags(state, &tree)?;
     cards(state, &tree)?;
     versions(state)?;
     rules(state, root)?;
@@ -437,6 +438,21 @@ fn attribution_rules(state: &State, tree: &Tree) -> Result<(), SessionError> {
                 }
             }
             (_, _, _) => return Err(row.refuse("a rule of method pool names a pool_id and no node_id")),
+        }
+    }
+    no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("rule_id")])
+}
+
+fn virtual_tags(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let rows = records(state, "virtual_tags");
+    for row in &rows {
+        row.id("rule_id")?;
+        node_exists(tree, row, "owner_node_id")?;
+        if row.need("virtual_key").is_empty() {
+            return Err(row.refuse("virtual_key is empty"));
+        }
+        if row.text("tag_key").is_none() && (row.text("tag_value").is_some() || row.text("virtual_value").is_none()) {
+            return Err(row.refuse("tag_value, and a null virtual_value, need a tag_key"));
         }
     }
     no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("rule_id")])

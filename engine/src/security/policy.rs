@@ -150,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 55] = [
+pub const RELATIONS: [Relation; 56] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -200,6 +200,7 @@ pub const RELATIONS: [Relation; 55] = [
     kept("drivers", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
     kept("driver_rules", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
     kept("tag_policies", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
+    kept("virtual_tags", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
     kept("rate_cards", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_card_versions", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_rules", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),

@@ -35,7 +35,10 @@ use crate::catalog::{Catalog, CatalogError, Change, LiveFile, RefTable, Snapshot
 use crate::config::Config;
 use crate::error::Error;
 use crate::lake::{ColumnStats, DataFile, FileIndex, FileList, IndexedFile, Lake, LakeTable, Tier, scan_runtime};
-use crate::rating::{Measured, RateBook, RefFacts, needs_measurements, read_measurements, state_of_measurements};
+use crate::rating::{
+    Measured, RateBook, RefFacts, StateOfMeasurements, VirtualTagRules, needs_measurements, read_measurements,
+    state_of_measurements,
+};
 use crate::security::{Principal, Role, Tree};
 use crate::session::{LateralRows, Session, SessionMemory, Shared};
 use temporary::Temporary;
@@ -69,8 +72,9 @@ pub(crate) struct Core {
     index: FileIndex,
     tree: Mutex<Option<(SnapshotId, Arc<Tree>)>>,
     book: Mutex<Option<(SnapshotId, Arc<RateBook>)>>,
+    virtual_tags: Mutex<Option<(SnapshotId, Arc<VirtualTagRules>)>>,
     /// The measurements last read, and which state of them that is.
-    measured: Mutex<Option<((i64, i64), Arc<[Measured]>)>>,
+    measured: Mutex<Option<(StateOfMeasurements, Arc<[Measured]>)>>,
 }
 
 /// What a new warehouse begins with.
@@ -172,6 +176,7 @@ impl Warehouse {
             index: FileIndex::new(0, []),
             tree: Mutex::new(None),
             book: Mutex::new(None),
+            virtual_tags: Mutex::new(None),
             measured: Mutex::new(None),
         };
         Ok(Self { core: Arc::new(core) })
@@ -381,6 +386,17 @@ impl Core {
         let tree = Arc::new(self.catalog.read(|tx| Tree::read(tx, snapshot))?);
         *cached = Some((snapshot, Arc::clone(&tree)));
         Ok(tree)
+    }
+
+    /// The rules of virtual tags at a snapshot.
+    pub(crate) fn virtual_tags(&self, snapshot: SnapshotId) -> Result<Arc<VirtualTagRules>, Error> {
+        let mut cached = self.virtual_tags.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((_, rules)) = cached.as_ref().filter(|(at, _)| *at == snapshot) {
+            return Ok(Arc::clone(rules));
+        }
+        let rules = Arc::new(self.catalog.read(|tx| VirtualTagRules::read(tx, snapshot))?);
+        *cached = Some((snapshot, Arc::clone(&rules)));
+        Ok(rules)
     }
 
     /// The compiled reference data of a snapshot.
