@@ -14,6 +14,7 @@ mod landing;
 mod landing_samples;
 mod opencost;
 mod own_charges;
+mod own_sources;
 mod pains;
 mod pools;
 mod python_checks;
