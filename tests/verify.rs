@@ -45,6 +45,7 @@ async fn lived_in() -> Fixture {
     let drivers =
         "owner_node_id,driver,node_id,quantity,valid_from,valid_to\nnorth,cores,acme,1,2025-10-01,2025-11-01\n";
     fixture.copy("drivers", drivers).await;
+    fixture.copy("driver_rules", "owner_node_id,rule_id,namespace,node_id\nnorth,r,shop,acme\n").await;
     fixture.copy("charge_policies", "node_id,charge_category,policy\nnorth,Tax,pass\n").await;
     fixture.copy("nodes", "node_id,parent_id,kind,name,currency\nlater,south,customer,Later,USD\n").await;
     fixture.copy("licences", "seller_node_id,licence_id,node_id,product,seats,unit_price,currency,valid_from\nnorth,l,acme,Office,1,5,USD,2029-01-01\n").await;
@@ -57,6 +58,7 @@ async fn lived_in() -> Fixture {
     fixture
         .copy("tag_policies", "owner_node_id,policy_id,policy\nnorth,p,\"{\"\"tags\"\": {\"\"team\"\": {}}}\"\n")
         .await;
+    fixture.copy("virtual_tags", "owner_node_id,rule_id,virtual_key,virtual_value\nnorth,v,team,red\n").await;
     fixture.copy("time_entries", "seller_node_id,entry_id,node_id,project,engineer,worked_at,hours,rate,currency\nnorth,t,acme,P,ada,2029-01-01,1,5,USD\n").await;
     fixture
         .copy(
@@ -81,10 +83,12 @@ async fn lived_in() -> Fixture {
         "pools",
         "pool_shares",
         "drivers",
+        "driver_rules",
         "licences",
         "contracts",
         "credit_policies",
         "tag_policies",
+        "virtual_tags",
     ] {
         run(&admin, &format!("update ref.{table} set valid_to = '2030-01-01'")).await;
     }
@@ -143,7 +147,7 @@ async fn lived_in() -> Fixture {
     fixture
 }
 
-/// Billing periods, an invoice and a commitment of another provider, each said twice.
+/// Billing periods, an invoice and a commitment of another provider and what OpenCost measured, each said twice.
 async fn say(fixture: &Fixture) {
     let (start, end) = ("2025-08-01T00:00:00Z", "2025-09-01T00:00:00Z");
     for (time, amount) in [("first", "1.5"), ("second", "2.5")] {
@@ -159,7 +163,11 @@ async fn say(fixture: &Fixture) {
             "ContractCommitmentId,ContractId,InvoiceIssuerName,ServiceProviderName,ContractCommitmentPeriodStart,ContractCommitmentPeriodEnd,ContractCommitmentCost\n\
              c-1,k-1,Initech,Initech,{start},{end},{amount}\n"
         );
-        for (name, content) in [("period", period), ("invoice", invoice), ("commitment", commitment)] {
+        let allocation = format!(
+            "name,window.start,window.end,cpuCoreHours,ramByteHours,properties.cluster,properties.providerID\npod,{start},2025-08-02T00:00:00Z,{amount},1,prod,vm-1\n"
+        );
+        let said = [("period", period), ("invoice", invoice), ("commitment", commitment), ("allocation", allocation)];
+        for (name, content) in said {
             let path = fixture.file(&format!("{time}-{name}.csv"), &content);
             fixture.land_path(&path).await.expect("it lands");
         }
@@ -258,7 +266,7 @@ async fn any_edit_of_any_row_is_noticed() {
     let fixture = lived_in().await;
     let hands = Tampered::new(&fixture);
     let tables = hands.tables();
-    assert_eq!(tables.len(), 48, "{tables:?}");
+    assert_eq!(tables.len(), 51, "{tables:?}");
     for table in &tables {
         // What is of no snapshot: the version of the tables and where the directory is.
         let covered = if table == "setting" { "where begin_snapshot is not null" } else { "" };

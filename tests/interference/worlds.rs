@@ -76,6 +76,8 @@ async fn base(own: &str) -> Fixture {
     )
     .await;
     fixture.copy("contracts", &format!("{CONTRACTS}north,c1,acme,USD,2000,2025-10-01\n")).await;
+    // Tags that the reseller makes and tells its customers of.
+    make_tags(&fixture, "north,told,stage,live,team,true\nnorth,all,cost_center,CC-1,,true\n").await;
     for role in ["admin", "finance"] {
         fixture.user(&format!("{role}@north"), "north", role).await;
     }
@@ -155,6 +157,21 @@ async fn grant(fixture: &Fixture, policies: &str, credits: &str) {
     }
 }
 
+/// Virtual tags, of lines with a tag or of all.
+async fn make_tags(fixture: &Fixture, rows: &str) {
+    let header = "owner_node_id,rule_id,virtual_key,virtual_value,tag_key,disclose\n";
+    fixture.copy("virtual_tags", &format!("{header}{rows}")).await;
+}
+
+/// What was measured of a cluster, and whose it is.
+async fn measure(fixture: &Fixture, rule: &str) {
+    fixture.copy("driver_rules", &format!("owner_node_id,rule_id,namespace,node_id\n{rule}\n")).await;
+    let allocation = "name,window.start,window.end,cpuCoreHours,ramByteHours,properties.cluster,properties.providerID,properties.namespace\n\
+                      SECRET,2025-10-01,2025-10-31,1,1,SECRET,SECRET,SECRET\n";
+    let path = fixture.file("allocation.csv", allocation);
+    fixture.land_path(&path).await.expect("it lands");
+}
+
 async fn shares(fixture: &Fixture, rows: &str) {
     fixture.copy("pool_shares", &format!("owner_node_id,pool_id,node_id,share\n{rows}")).await;
 }
@@ -226,6 +243,12 @@ pub(super) async fn beside_a_reseller() -> Pair {
     let licences = "south,SECRET-1,core,SECRET,9,9,USD,2025-10-01\ndist,SECRET-2,secret-e1,SECRET,4,4,USD,2025-10-02\n";
     bill_own(&other, licences, "dist,SECRET-3,core,SECRET,SECRET,2025-10-03,7,7,USD\n").await;
     other.copy("contracts", &format!("{CONTRACTS}dist,SECRET-4,south,USD,99999,2025-10-01\n")).await;
+    make_tags(
+        &other,
+        "dist,SECRET,SECRET,SECRET,team,false\ndist,SECRET-2,cost_center,SECRET,n,false\nsouth,SECRET,n,SECRET,,true\n",
+    )
+    .await;
+    measure(&other, "dist,SECRET,SECRET,south").await;
     let names: Vec<String> = (0..40).map(|number| format!("{CANARY}-{number}")).collect();
     let mut rows = north;
     rows.extend(names.iter().map(|name| hidden("a-core", "-0.000000000000000001", name)));
@@ -312,6 +335,8 @@ pub(super) async fn above_a_customer() -> Pair {
     let licences = "dist,SECRET-1,north,SECRET,9,9,USD,2025-10-01\nnorth,SECRET-2,bolt,SECRET,4,4,USD,2025-10-02\n";
     bill_own(&other, licences, "dist,SECRET-3,north,SECRET,SECRET,2025-10-03,7,7,USD\n").await;
     other.copy("contracts", &format!("{CONTRACTS}dist,SECRET-4,north,USD,99999,2025-10-01\n")).await;
+    make_tags(&other, "dist,SECRET,SECRET,SECRET,team,false\nnorth,SECRET,n,SECRET,,false\nnorth,SECRET-2,cost_center,SECRET,n,false\n").await;
+    measure(&other, "north,SECRET,SECRET,bolt").await;
     other.nodes("secret-acme,north,customer").await;
     other.card("secret-card", "north", "secret-acme", "markup_pct", "4").await;
     other.accounts("a-secret,secret-acme").await;

@@ -46,6 +46,7 @@ const MATRIX: &str = "
     ops.provider_billing_periods  root    r r - - - - r r -
     ops.provider_invoices         root    r r - - - - r r -
     ops.contract_commitments      root    r r - - - - r r -
+    ops.kubernetes_allocations    root    r r - - - - r r -
     ops.invoice_reconciliation    root    r r - - - - r r -
     ops.provider_credits          root    r r - - - - r r -
     ops.edges_monthly             root    r r r - - r r r -
@@ -62,7 +63,9 @@ const MATRIX: &str = "
     ref.pools                     any     w w - - r - r - -
     ref.pool_shares               any     w w - - r - r - -
     ref.drivers                   any     w r - - w - r - -
+    ref.driver_rules              any     w r - - w - r - -
     ref.tag_policies              any     w r - - w - r - -
+    ref.virtual_tags              any     w r - - w - r - -
     ref.rate_cards                any     w w w - - - r - -
     ref.rate_card_versions        any     w w w - - - r - -
     ref.rate_rules                any     w w w - - - r - -

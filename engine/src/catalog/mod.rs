@@ -33,7 +33,8 @@ pub use error::CatalogError;
 pub use files::{LiveFile, NewFile};
 pub use garbage::{Orphans, is_listed};
 pub use provider_tables::{
-    CONTRACT_COMMITMENTS, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES, ProviderTable, UnitCounts,
+    CONTRACT_COMMITMENTS, KUBERNETES_ALLOCATIONS, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES, ProviderTable,
+    UnitCounts,
 };
 pub use quarantine::RejectRow;
 pub use reference::{RefColumn, RefRow, RefTable, RefType};

@@ -1,7 +1,8 @@
-//! What a provider says beside cost and usage: its billing periods, its invoices and what was committed (FOCUS 1.4).
+//! What a provider says beside cost and usage: its billing periods, its invoices and what was committed (FOCUS 1.4), and what
+//! OpenCost measured of a cluster.
 //!
 //! A table's columns are those of the FOCUS data set in snake_case and then where a row came from. A row lives until a newer
-//! delivery says something else of the same *unit*: a period, an invoice, a commitment. What the values mean is the reader's
+//! delivery says something else of the same *unit*: a period, an invoice, a commitment, a window of a cluster. What the values mean is the reader's
 //! business; this module keeps them, in the table's column order.
 
 use std::collections::BTreeMap;
@@ -18,6 +19,9 @@ pub struct ProviderTable {
     pub columns: &'static [RefColumn],
     /// The columns that name a unit, which a newer delivery replaces whole.
     pub unit: &'static [&'static str],
+    /// Of tables whose units are stretches of time: the columns of the unit in which that begins and ends. Units of one thing do
+    /// not overlap.
+    pub window: Option<(&'static str, &'static str)>,
     /// The columns that name a row.
     pub key: &'static [&'static str],
 }
@@ -75,6 +79,7 @@ pub static PROVIDER_BILLING_PERIODS: ProviderTable = ProviderTable {
         ROW,
     ],
     unit: &["invoice_issuer_name", "billing_period_start"],
+    window: None,
     key: &["invoice_issuer_name", "billing_period_start"],
 };
 
@@ -110,6 +115,7 @@ pub static PROVIDER_INVOICES: ProviderTable = ProviderTable {
         ROW,
     ],
     unit: &["invoice_issuer_name", "billing_account_id", "invoice_id"],
+    window: None,
     key: &["invoice_issuer_name", "billing_account_id", "invoice_id", "invoice_detail_id"],
 };
 
@@ -155,7 +161,46 @@ pub static CONTRACT_COMMITMENTS: ProviderTable = ProviderTable {
         ROW,
     ],
     unit: &["service_provider_name", "contract_commitment_id"],
+    window: None,
     key: &["service_provider_name", "contract_commitment_id"],
+};
+
+/// OpenCost *Allocation*: how much of a node of a Kubernetes cluster something used in a window of time. Its costs are estimates
+/// in floats: weights, not money.
+pub static KUBERNETES_ALLOCATIONS: ProviderTable = ProviderTable {
+    name: "kubernetes_allocation",
+    columns: &[
+        required("cluster", "The cluster."),
+        required_instant("window_start", "Measured from this instant (inclusive), UTC."),
+        required_instant("window_end", "Measured until this instant (exclusive), UTC."),
+        required("name", "What OpenCost calls the row; what nobody used of a node has __idle__ in it."),
+        text("node", "The node of the cluster."),
+        text("provider_id", "The provider's id of that node's machine, which cost and usage name as resource_id."),
+        text("namespace", "The namespace."),
+        text("controller_kind", "What runs the pod: deployment, job ..."),
+        text("controller", "The name of that."),
+        text("pod", "The pod."),
+        text("container", "The container."),
+        json("labels", "The labels, a JSON object of texts."),
+        amount("minutes", "How long it ran in the window."),
+        amount("cpu_core_hours", "Driver of that name: cores, requested or used, whichever is more, times hours."),
+        amount("cpu_core_request_average", "Cores that were requested, the average of its minutes."),
+        amount("ram_byte_hours", "Driver of that name: bytes, requested or used, whichever is more, times hours."),
+        amount("ram_byte_request_average", "Bytes that were requested, the average of its minutes."),
+        amount("gpu_hours", "Driver of that name: GPUs times hours."),
+        amount(
+            "cpu_cost",
+            "What OpenCost reckons for the cores; with those of memory and GPUs the driver allocation_cost. A weight, not money.",
+        ),
+        amount("ram_cost", "What it reckons for memory."),
+        amount("gpu_cost", "What it reckons for GPUs."),
+        DELIVERY,
+        FILE,
+        ROW,
+    ],
+    unit: &["cluster", "window_start", "window_end"],
+    window: Some(("window_start", "window_end")),
+    key: &["cluster", "window_start", "window_end", "node", "name"],
 };
 
 /// What became of the units of a delivery.
@@ -165,12 +210,14 @@ pub struct UnitCounts {
     pub replaced: usize,
     /// Units of which a newer delivery has spoken already.
     pub stale: usize,
+    /// Units of which it speaks of a part only.
+    pub torn: usize,
 }
 
 impl ProviderTable {
     /// All of them.
-    pub fn all() -> [&'static Self; 3] {
-        [&PROVIDER_BILLING_PERIODS, &PROVIDER_INVOICES, &CONTRACT_COMMITMENTS]
+    pub fn all() -> [&'static Self; 4] {
+        [&PROVIDER_BILLING_PERIODS, &PROVIDER_INVOICES, &CONTRACT_COMMITMENTS, &KUBERNETES_ALLOCATIONS]
     }
 
     /// The columns that the data set itself has.
@@ -217,7 +264,8 @@ pub(super) fn create_tables(tx: &dyn Tx) -> Result<(), CatalogError> {
 impl Commit<'_> {
     /// Lists the rows of a delivery in place of what older deliveries said of the same units.
     ///
-    /// Units of which a delivery with a later `sequence` has spoken are counted and left alone.
+    /// Units of which a delivery with a later `sequence` has spoken are counted and left alone. Units that are stretches of time also
+    /// end those of other lengths that they cover together.
     pub fn replace_provider_rows(
         &self,
         table: &ProviderTable,
@@ -240,7 +288,8 @@ impl Commit<'_> {
             by_unit.entry(table.values_of(row, unit)).or_default().push(row);
         }
         let with_snapshot = |values: Vec<Value>| values.into_iter().chain([self.snapshot.into()]).collect::<Vec<_>>();
-        let mut counts = UnitCounts { replaced: 0, stale: 0 };
+        let mut counts = UnitCounts { replaced: 0, stale: 0, torn: 0 };
+        self.end_covered_units(table, by_unit.keys(), sequence, &mut counts)?;
         for (named, told) in by_unit {
             let named: Vec<Value> = named.into_iter().cloned().collect();
             let held = self.tx.row(&newest, &named)?;
@@ -256,6 +305,61 @@ impl Commit<'_> {
             counts.replaced += 1;
         }
         Ok(counts)
+    }
+
+    /// Ends the units whose time is that of several units of a delivery, or a part of the time of one.
+    fn end_covered_units<'a>(
+        &self,
+        table: &ProviderTable,
+        units: impl Iterator<Item = &'a Vec<&'a Value>>,
+        sequence: &str,
+        counts: &mut UnitCounts,
+    ) -> Result<(), CatalogError> {
+        let Some((start, end)) = table.window else { return Ok(()) };
+        let things: Vec<&str> = table.unit.iter().copied().filter(|column| ![start, end].contains(column)).collect();
+        let is_thing: String = things.iter().zip(1..).map(|(column, n)| format!(" and p.{column} = ?{n}")).collect();
+        let (from, until) = (things.len() + 1, things.len() + 2);
+        let held = format!(
+            "select p.{start}, p.{end}, max(d.sequence) from {name} p join delivery d on d.delivery_id = p.delivery_id \
+             where p.end_snapshot is null{is_thing} and p.{start} < ?{until} and p.{end} > ?{from} group by p.{start}, p.{end}",
+            name = table.name
+        );
+        let ended = format!(
+            "update {} as p set end_snapshot = ?{} where end_snapshot is null{is_thing} and {start} = ?{from} and {end} = ?{until}",
+            table.name,
+            until + 1
+        );
+        let at = |column: &str| table.unit.iter().position(|name| *name == column);
+        let mut windows: BTreeMap<Vec<Value>, Vec<(&str, &str)>> = BTreeMap::new();
+        for unit in units {
+            let text =
+                |column| at(column).and_then(|at| unit.get(at)).and_then(|value| value.as_text()).unwrap_or_default();
+            let thing =
+                things.iter().filter_map(|column| unit.get(at(column)?).map(|value| (*value).clone())).collect();
+            windows.entry(thing).or_default().push((text(start), text(end)));
+        }
+        for (thing, mut told) in windows {
+            told.sort_unstable();
+            let parameters = |from: &str, until: &str| [thing.clone(), vec![from.into(), until.into()]].concat();
+            let first = told.first().map_or("", |window| window.0);
+            let last = told.iter().map(|window| window.1).max().unwrap_or_default();
+            for row in self.tx.rows(&held, &parameters(first, last))? {
+                let (from, until) = (row.text(0)?, row.text(1)?);
+                let overlaps = told.iter().any(|window| window.0 < until && from < window.1);
+                if told.contains(&(from, until)) || !overlaps {
+                    continue;
+                }
+                if !is_covered((from, until), &told) {
+                    counts.torn += 1;
+                } else if row.opt_text(2)?.is_some_and(|held| held > sequence) {
+                    counts.stale += 1;
+                } else {
+                    let parameters = [parameters(from, until), vec![self.snapshot.into()]].concat();
+                    self.tx.execute(&ended, &parameters)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Ends the rows in quarantine that delivery `delivery_id` of a provider's data set settles: those of older deliveries of the
@@ -280,4 +384,16 @@ impl Commit<'_> {
         self.tx.execute(&sql, &[self.snapshot.into(), delivery_id.into()])?;
         Ok(())
     }
+}
+
+/// Whether windows, in their order, leave nothing out between two instants.
+fn is_covered((from, until): (&str, &str), windows: &[(&str, &str)]) -> bool {
+    let mut reached = from;
+    for (begins, ends) in windows {
+        if *begins > reached {
+            break;
+        }
+        reached = reached.max(*ends);
+    }
+    reached >= until
 }

@@ -161,7 +161,10 @@ static POOLS: RefTable = RefTable {
             "method",
             "percentage, usage (in proportion to a driver), even, or fixed (amounts of a billing period).",
         ),
-        optional("driver", "For usage: the driver in ref.drivers whose quantities are the weights."),
+        optional(
+            "driver",
+            "For usage: the driver whose quantities are the weights: one of ref.drivers, or, for resources without such, of what OpenCost measured: cpu_core_hours, ram_byte_hours, gpu_hours, allocation_cost, cpu_core_request_hours, ram_byte_request_hours.",
+        ),
         optional(
             "fallback_node_id",
             "Who takes what has no weights, or a share whose node is not below the owner; null: it stays with the owner, unallocated.",
@@ -171,6 +174,12 @@ static POOLS: RefTable = RefTable {
             RefType::Bool,
             "false",
             "Whether those who get a share see the sub account, resource, description and tags of what they share.",
+        ),
+        defaulted(
+            "idle",
+            RefType::Text,
+            "keep",
+            "What becomes of what was measured as idle, for usage: keep (the fallback's, or the owner's, unallocated) or spread (over those who used the resource).",
         ),
         VALID_FROM,
         VALID_TO,
@@ -213,6 +222,25 @@ static DRIVERS: RefTable = RefTable {
     comment: "How much of something shared a node used in a time: the weights of pools of method usage.",
 };
 
+static DRIVER_RULES: RefTable = RefTable {
+    name: "driver_rules",
+    columns: &[
+        required("owner_node_id", "Whose pools use it."),
+        required("rule_id", "The rule's name, unique for its owner."),
+        defaulted("priority", RefType::Int, "0", "The higher is tried first, then the rule_id that sorts first."),
+        optional("cluster", "The cluster; null means any."),
+        optional("namespace", "A pattern of the namespace, `%` and `_` as in LIKE; null means any."),
+        optional("controller", "A pattern of the controller's name; null means any."),
+        optional("label_key", "A label that the pod must have, written as the export does; null means any."),
+        optional("label_value", "The value that the label must have; null means any."),
+        required("node_id", "Whose use it is: the owner or a node below it."),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["owner_node_id", "rule_id", "valid_from"],
+    comment: "Whose use it is that OpenCost measured on the owner's machines; what no rule takes, and what is idle, stays with the owner of a pool or goes to its fallback. The rule that holds when a window begins counts.",
+};
+
 static TAG_POLICIES: RefTable = RefTable {
     name: "tag_policies",
     columns: &[
@@ -224,6 +252,43 @@ static TAG_POLICIES: RefTable = RefTable {
     ],
     key: &["owner_node_id", "policy_id", "valid_from"],
     comment: "Which tags resources must have; tag_compliance shows how far they do.",
+};
+
+static VIRTUAL_TAGS: RefTable = RefTable {
+    name: "virtual_tags",
+    columns: &[
+        required("owner_node_id", "Whose rule it is: it adds to the tags that this node reads."),
+        required("rule_id", "The rule's name, unique for its owner."),
+        defaulted(
+            "priority",
+            RefType::Int,
+            "0",
+            "The higher is tried first, then the rule_id that sorts first; the first that matches makes the tag.",
+        ),
+        required("virtual_key", "The key of the tag that it makes."),
+        optional("virtual_value", "Its value; null: the value of the tag that tag_key names."),
+        optional("provider_name", "Null means any."),
+        optional("billing_account_id", "Null means any."),
+        optional("sub_account_id", "Null means any."),
+        optional("tag_key", "A tag of the provider that the row must carry; null means any."),
+        optional("tag_value", "The value that the tag must have; null means any."),
+        optional(
+            "resource_pattern",
+            "A pattern of the resource id, `%` and `_` as in LIKE; null means any. Roll-ups lack keys that some rule gives by resource.",
+        ),
+        optional("service_name", "Null means any."),
+        defaulted(
+            "replaces",
+            RefType::Bool,
+            "false",
+            "Whether it takes the place of a tag of that key that the provider sent; else it fills in where that is missing or empty.",
+        ),
+        defaulted("disclose", RefType::Bool, "false", "Whether nodes below the owner have the tag, too."),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["owner_node_id", "rule_id", "valid_from"],
+    comment: "A tag that is made by a rule when charges are read, in charges, charges_daily, tag_compliance and focus.*. Its owner sees it, and if it discloses it those below; nobody above or beside does. Rules see what the reader sees of a row; rate and attribution rules do not see virtual tags. A rule holds for the billing periods that begin while it is valid.",
 };
 
 static RATE_CARDS: RefTable = RefTable {
@@ -592,15 +657,17 @@ static USERS: RefTable = RefTable {
 
 impl RefTable {
     /// All of them, in the order in which they can be filled.
-    pub fn all() -> [&'static Self; 22] {
+    pub fn all() -> [&'static Self; 24] {
         [
             &NODES,
             &ACCOUNTS,
             &POOLS,
             &POOL_SHARES,
             &DRIVERS,
+            &DRIVER_RULES,
             &ATTRIBUTION_RULES,
             &TAG_POLICIES,
+            &VIRTUAL_TAGS,
             &RATE_CARDS,
             &RATE_CARD_VERSIONS,
             &RATE_RULES,

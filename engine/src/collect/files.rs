@@ -244,6 +244,7 @@ fn verdict_of(error: LandingError) -> Result<Verdict, CollectError> {
         | LandingError::LineTooLong { .. }
         | LandingError::TooManyRows { .. }
         | LandingError::Twins { .. }
+        | LandingError::Overlap { .. }
         | LandingError::Mapping { .. } => Ok(Verdict::Refused(error.to_string())),
     }
 }

@@ -117,6 +117,18 @@ pub enum LandingError {
         /// What names a row.
         key: String,
     },
+    /// Two rows are of times that overlap and are not the same.
+    #[error(
+        "{file}: rows {first} and {second} are of windows that overlap; what was measured in both would count twice: export windows of one length"
+    )]
+    Overlap {
+        /// The file.
+        file: String,
+        /// A row.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// Parts of one delivery are of different sources.
     #[error("{file}: is {found}, but {first} of the same delivery is {expected}; land them separately")]
     PartsDisagree {
@@ -180,7 +192,8 @@ impl LandingError {
             | Self::Header { .. }
             | Self::LineTooLong { .. }
             | Self::TooManyRows { .. }
-            | Self::Twins { .. } => "22P04",
+            | Self::Twins { .. }
+            | Self::Overlap { .. } => "22P04",
             Self::UnknownSource { .. } | Self::AmbiguousSource { .. } | Self::UnknownSourceName { .. } => "42704",
             Self::Mapping { .. } => "F0000",
         }

@@ -266,7 +266,7 @@ impl Attribution {
 }
 
 /// SQL `LIKE` without escapes: `%` is any text, `_` any character.
-fn is_like(text: &str, pattern: &str) -> bool {
+pub(super) fn is_like(text: &str, pattern: &str) -> bool {
     let text: Vec<char> = text.chars().collect();
     let pattern: Vec<char> = pattern.chars().collect();
     let (mut at, mut wanted) = (0, 0);

@@ -81,12 +81,20 @@ impl RateBook {
         &self.vocabulary.tag_keys
     }
 
-    /// Those of them that rules of some sellers look at and policies of some owners speak of.
-    pub(crate) fn tag_keys_of(&self, sells: impl Fn(&str) -> bool, owns: impl Fn(&str) -> bool) -> TagKeys {
-        let Vocabulary { keys_of_sellers, keys_of_policies, .. } = &self.vocabulary;
+    /// Those of them that rules of some sellers look at, policies of some owners speak of, and rules of virtual tags have: `tells`
+    /// says so of an owner, and whether it discloses the rule.
+    pub(crate) fn tag_keys_of(
+        &self,
+        sells: impl Fn(&str) -> bool,
+        owns: impl Fn(&str) -> bool,
+        tells: impl Fn(&str, bool) -> bool,
+    ) -> TagKeys {
+        let Vocabulary { keys_of_sellers, keys_of_policies, keys_of_virtual, .. } = &self.vocabulary;
         let rules = keys_of_sellers.iter().filter(|(seller, _)| sells(seller));
         let policies = keys_of_policies.iter().filter(|(owner, _)| owns(owner));
-        TagKeys::new(rules.map(|(_, key)| key.clone()), policies.map(|(_, key)| key.clone()))
+        let made = keys_of_virtual.iter().filter(|(owner, disclosed, _)| tells(owner, *disclosed));
+        let of_rules = rules.map(|(_, key)| key.clone()).chain(made.map(|(.., key)| key.clone()));
+        TagKeys::new(of_rules, policies.map(|(_, key)| key.clone()))
     }
 
     /// Whether rows of a billing period (days since 1970 of its first day) can meet prices that depend on sums over the period,

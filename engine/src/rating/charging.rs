@@ -208,11 +208,20 @@ impl Charging {
                 }
             }
         }
-        if own != 0 || shares.is_empty() || !rest.is_nothing() {
-            let portion = Portion { amounts: rest.amounts, ..*portion };
-            self.pricer.stay(&rest.steps);
-            let mark = Mark { salt: division.own.salt, ..mark };
-            self.emit(sink, cut, &portion, &mark, std::mem::take(is_first))?;
+        let left = division.left.filter(|_| total != 0);
+        if left.is_some() && own != 0 {
+            // The owner's own share, apart from what is nobody's.
+            let mut part = until_now.whole.part(own, total)?;
+            part.take(&before.part(own, total)?);
+            rest.take(&part);
+            self.stay(sink, cut, portion, part, (&Mark { salt: division.own.salt, ..mark }, is_first))?;
+        }
+        let mark = match left {
+            Some(salt) => Mark { fate: Fate::Unallocated, salt, ..mark },
+            None => Mark { salt: division.own.salt, ..mark },
+        };
+        if left.is_none() && (own != 0 || shares.is_empty()) || !rest.is_nothing() {
+            self.stay(sink, cut, portion, rest, (&mark, is_first))?;
         }
         Ok(())
     }
@@ -230,6 +239,20 @@ impl Charging {
         price_after(wholes, (lanes, pricer), (cut, portion), salt, above)?;
         wholes.followed_by(cut, salt, lanes, (&pricer.steps, &pricer.runs));
         Ok(())
+    }
+
+    /// Adds a charge of the pool's owner.
+    fn stay(
+        &mut self,
+        sink: &mut Sink<'_>,
+        cut: &Cut,
+        portion: &Portion<'_>,
+        part: Whole,
+        (mark, is_first): (&Mark, &mut bool),
+    ) -> Result<(), Failure> {
+        let portion = Portion { amounts: part.amounts, ..*portion };
+        self.pricer.stay(&part.steps);
+        self.emit(sink, cut, &portion, mark, std::mem::take(is_first))
     }
 
     /// What the weights of a division are parts of; 0 where nothing can be shared out, none while that is only counted.

@@ -6,7 +6,8 @@ use siphasher::sip::SipHasher13;
 
 use super::attribution::{Assigned, RowTexts};
 use super::lanes::Lanes;
-use super::pools::{PoolIndex, Splits, Use};
+use super::pools::{PoolIndex, Splits};
+use super::quantities::Use;
 use super::run::RatingRun;
 use super::span::Span;
 use super::texts::NULL;
@@ -27,6 +28,8 @@ pub(crate) struct Division {
     pub(crate) lane: usize,
     /// The owner's own share: named, or what the others leave over.
     pub(crate) own: Share,
+    /// Names what nobody has a share of, where that is a charge of its own.
+    pub(crate) left: Option<u64>,
     /// Shares of the others; none where nobody takes part.
     pub(crate) shares: Vec<(Share, Taker)>,
     /// What the weights are parts of; none where they are amounts of what the pool costs its owner in a billing period, in this
@@ -80,6 +83,7 @@ impl Division {
         };
         self.own == other.own
             && self.total == other.total
+            && self.left == other.left
             && self.shares.len() == other.shares.len()
             && self.shares.iter().zip(&other.shares).all(is_same)
     }
@@ -158,6 +162,7 @@ impl Divider {
             depth: i32::try_from(path.len()).unwrap_or(i32::MAX) - 1,
             is_disclosed: terms.is_some_and(|terms| terms.is_disclosed),
             lane,
+            left: split.leaves.then(|| salted(own.salt, b"left")),
             own,
             shares,
             total: split.total,

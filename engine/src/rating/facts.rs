@@ -1,9 +1,12 @@
 //! Reference rows as types: parsed once, never checked again.
 
+use std::sync::Arc;
+
 use chrono_tz::Tz;
 use ratehouse_udfs::decimal::Rounding;
 use ratehouse_udfs::money::Convention;
 
+use super::measured::Measured;
 use super::span::Span;
 
 /// What a place in the tree is; decides whether its sales are invoiced.
@@ -169,6 +172,8 @@ pub struct PoolRow {
     pub fallback_node_id: Option<String>,
     /// Whether those who get a share see whose resource it is.
     pub disclose: bool,
+    /// Whether what was measured as idle is spread over those who used the resource.
+    pub spread_idle: bool,
     /// When the row applies.
     pub valid: Span,
 }
@@ -205,6 +210,31 @@ pub struct DriverRow {
     pub valid: Span,
 }
 
+/// A row of `ref.driver_rules`.
+#[derive(Debug, Clone)]
+pub struct DriverRuleRow {
+    /// Whose pools use it.
+    pub owner_node_id: String,
+    /// The rule.
+    pub rule_id: String,
+    /// The higher is tried first.
+    pub priority: i64,
+    /// Conditions; none means any.
+    pub cluster: Option<String>,
+    /// A pattern, as in `LIKE`.
+    pub namespace: Option<String>,
+    /// A pattern, as in `LIKE`.
+    pub controller: Option<String>,
+    /// A label the pod must have.
+    pub label_key: Option<String>,
+    /// The value the label must have.
+    pub label_value: Option<String>,
+    /// Whose use it is.
+    pub node_id: String,
+    /// When the row applies.
+    pub valid: Span,
+}
+
 /// A row of `ref.tag_policies`.
 #[derive(Debug, Clone)]
 pub struct TagPolicyRow {
@@ -212,6 +242,41 @@ pub struct TagPolicyRow {
     pub owner_node_id: String,
     /// The keys that it speaks of.
     pub keys: Vec<String>,
+}
+
+/// A row of `ref.virtual_tags`.
+#[derive(Debug, Clone)]
+pub struct VirtualTagRow {
+    /// Whose rule it is.
+    pub owner_node_id: String,
+    /// The rule.
+    pub rule_id: String,
+    /// The higher is tried first.
+    pub priority: i64,
+    /// The tag that it makes.
+    pub virtual_key: String,
+    /// Its value; none is the value of the tag that `tag_key` names.
+    pub virtual_value: Option<String>,
+    /// Conditions; none means any.
+    pub provider_name: Option<String>,
+    /// The provider's billing account.
+    pub billing_account_id: Option<String>,
+    /// The provider's sub account.
+    pub sub_account_id: Option<String>,
+    /// A tag the row must carry.
+    pub tag_key: Option<String>,
+    /// The value the tag must have.
+    pub tag_value: Option<String>,
+    /// A pattern of the resource id, as in `LIKE`.
+    pub resource_pattern: Option<String>,
+    /// The provider's service.
+    pub service_name: Option<String>,
+    /// Whether it takes the place of a tag of that key.
+    pub replaces: bool,
+    /// Whether nodes below the owner see it.
+    pub disclose: bool,
+    /// The billing periods that begin in it have the tag.
+    pub valid: Span,
 }
 
 /// A row of `ref.rate_cards`.
@@ -535,8 +600,14 @@ pub struct RefFacts {
     pub pool_shares: Vec<ShareRow>,
     /// `ref.drivers`.
     pub drivers: Vec<DriverRow>,
+    /// `ref.driver_rules`.
+    pub driver_rules: Vec<DriverRuleRow>,
+    /// What OpenCost measured; no reference rows, and left empty where nothing needs them.
+    pub measured: Arc<[Measured]>,
     /// `ref.tag_policies`.
     pub tag_policies: Vec<TagPolicyRow>,
+    /// `ref.virtual_tags`.
+    pub virtual_tags: Vec<VirtualTagRow>,
     /// `ref.rate_cards`.
     pub rate_cards: Vec<CardRow>,
     /// `ref.rate_card_versions`.

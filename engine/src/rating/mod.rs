@@ -23,6 +23,7 @@ mod functions;
 mod fx;
 mod lanes;
 mod lookup;
+mod measured;
 mod method;
 mod operator;
 mod outcome;
@@ -35,6 +36,7 @@ mod portion;
 mod portions;
 mod precedence;
 mod price;
+mod quantities;
 mod rater;
 mod reader;
 mod reading;
@@ -53,6 +55,7 @@ mod tests;
 mod texts;
 mod trace;
 mod tree;
+mod virtual_tags;
 mod vocabulary;
 
 pub(crate) use attribution::RowTexts;
@@ -61,14 +64,17 @@ pub use counters::BandTotals;
 pub use error::RatingError;
 pub use facts::{
     AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, CreditPolicy, CreditPolicyRow,
-    CreditRow, DriverRow, FxRow, LicenceRow, NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow,
-    ShareRow, TagPolicyRow, TimeEntryRow, TrueUpRow, VersionRow,
+    CreditRow, DriverRow, DriverRuleRow, FxRow, LicenceRow, NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow,
+    RefFacts, RuleRow, ShareRow, TagPolicyRow, TimeEntryRow, TrueUpRow, VersionRow, VirtualTagRow,
 };
 pub(crate) use functions::tags_of;
 pub use functions::{fx, looked_at, rule_tags};
 pub(crate) use fx::is_source_of;
 pub use fx::{Conversion, FxRates};
 pub(crate) use lookup::{AppliedRule, EdgeTerms, Question};
+pub use measured::{
+    Measured, MeasuredUse, StateOfMeasurements, needs_measurements, read_measurements, state_of_measurements,
+};
 pub use operator::{PricedUsage, RateExec};
 pub use outcome::{Origin, Outcome, Reason};
 pub use own::{
@@ -82,9 +88,11 @@ pub use run::RatingRun;
 pub(crate) use simulation::{Columns as SimulationColumns, EdgeMonth, Fold, Looks, Simulation, Source};
 pub use span::Span;
 pub(crate) use span::month_around;
-pub use staleness::{RefChange, SliceFacts, affected};
+pub use staleness::{RefChange, SliceFacts, affected, affected_by_measurements};
 pub use tags::TagKeys;
 pub use tally::SliceOutcome;
 pub(crate) use trace::{Cause, Traced};
 pub use tree::{NodeIndex, Tree};
+pub use virtual_tags::VirtualTagRules;
+pub(crate) use virtual_tags::VirtualTags;
 pub use vocabulary::{Category, Dimension};

@@ -1,16 +1,15 @@
 //! Shared cost: who takes part in a pool at an instant, and with which weight.
 //!
-//! Weights are known before any row is priced, so rows are shared out one by one, in any order. A driver's quantities count by
-//! how much of their time lies in the row's whole charge period, whatever cuts the row: what changes above a pool does not
-//! change its weights.
+//! Weights are known before any row is priced, so rows are shared out one by one, in any order.
 
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use ratehouse_udfs::decimal::{ONE, Rounding, mul_div_round};
+use ratehouse_udfs::decimal::ONE;
 
 use super::facts::{PoolMethod, PoolRow, RefFacts};
-use super::method::greatest_common_divisor;
+use super::measured::{is_measured, quantities_of};
+use super::quantities::{Quantities, Quantity, Use, Whose};
 use super::span::{Span, holds_at};
 use super::tree::{NodeIndex, Tree};
 
@@ -30,6 +29,7 @@ pub(crate) struct Terms {
     pub(crate) driver: Option<String>,
     pub(crate) is_disclosed: bool,
     fallback: Option<NodeIndex>,
+    spreads_idle: bool,
     quantities: Option<usize>,
 }
 
@@ -42,13 +42,6 @@ pub(crate) struct Pool {
     shares: Vec<(Span, Weight)>,
 }
 
-/// The quantities of one driver, sorted by their beginning.
-#[derive(Debug, Default)]
-struct Quantities {
-    of_resource: HashMap<Option<String>, Vec<(Span, Weight)>>,
-    longest: i64,
-}
-
 /// Who takes part in a pool at an instant; each gets its weight's part of the total.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Split {
@@ -58,6 +51,8 @@ pub(crate) struct Split {
     pub(crate) total: Option<i128>,
     /// Whether rows count towards that cost.
     pub(crate) is_counted: bool,
+    /// Whether a part of the total is nobody's although others have theirs.
+    pub(crate) leaves: bool,
 }
 
 /// All pools.
@@ -78,13 +73,22 @@ impl Pools {
                 own.quantities.push(Quantities::default());
                 own.quantities.len() - 1
             });
-            let held = &mut own.quantities[at];
-            held.longest = held.longest.max(row.valid.until.saturating_sub(row.valid.from));
-            held.of_resource.entry(row.resource_id.clone()).or_default().push((row.valid, (node, row.quantity)));
+            own.quantities[at].add(row.resource_id.clone(), row.valid, (Whose::Named(node), row.quantity));
         }
-        for held in own.quantities.iter_mut().flat_map(|held| held.of_resource.values_mut()) {
-            held.sort_unstable();
+        for row in &facts.pools {
+            let (Some(owner), Some(driver)) = (tree.node(&row.owner_node_id), row.driver.as_deref()) else { continue };
+            if !is_measured(driver) {
+                continue;
+            }
+            let at = *drivers.entry((owner, driver)).or_insert_with(|| {
+                own.quantities.push(Quantities::default());
+                own.quantities.len() - 1
+            });
+            if !own.quantities[at].has_measured() {
+                own.quantities[at].measure(quantities_of(facts, tree, (owner, driver)));
+            }
         }
+        own.quantities.iter_mut().for_each(Quantities::sort);
         let mut rows: Vec<&PoolRow> = facts.pools.iter().collect();
         rows.sort_by_key(|row| row.valid.from);
         for row in rows {
@@ -100,6 +104,7 @@ impl Pools {
                 driver: row.driver.clone(),
                 is_disclosed: row.disclose,
                 fallback: row.fallback_node_id.as_deref().and_then(|name| tree.node(name)),
+                spreads_idle: row.spread_idle,
                 quantities,
             };
             own.pools[at].terms.push((row.valid, terms));
@@ -138,16 +143,8 @@ impl Pools {
     }
 }
 
-/// What decides the weights of a row besides the instant.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Use<'a> {
-    /// The row's whole charge period, half-open.
-    pub(crate) period: Span,
-    pub(crate) resource_id: Option<&'a str>,
-}
-
-/// Weights by resource.
-type OfResource = HashMap<Option<Box<str>>, Arc<[Weight]>>;
+/// Quantities by resource.
+type OfResource = HashMap<Option<Box<str>>, Arc<[Quantity]>>;
 
 /// The splits that one worker has worked out: those by usage depend on the row, all others on the instant only.
 #[derive(Debug, Default)]
@@ -177,7 +174,7 @@ impl Splits {
         }
         let (terms, mut span) = pools.terms(pool, at);
         let Some(terms) = terms else {
-            return (Arc::new(Split { parts: Vec::new(), total: Some(ONE), is_counted: false }), span);
+            return (Arc::new(Split { parts: Vec::new(), total: Some(ONE), is_counted: false, leaves: false }), span);
         };
         let mut sharing = Sharing { tree, owner: pools.get(pool).owner, at, span: Span::ALWAYS };
         let split = match terms.method {
@@ -197,7 +194,7 @@ impl Splits {
         (split, span)
     }
 
-    fn weights(&mut self, pools: &Pools, terms: &Terms, (pool, row): (PoolIndex, Use<'_>)) -> Arc<[Weight]> {
+    fn weights(&mut self, pools: &Pools, terms: &Terms, (pool, row): (PoolIndex, Use<'_>)) -> Arc<[Quantity]> {
         if self.held > WEIGHTS_MAX {
             self.weights.clear();
             self.held = 0;
@@ -207,7 +204,7 @@ impl Splits {
         if let Some(known) = of_time.get(&resource) {
             return Arc::clone(known);
         }
-        let found: Arc<[Weight]> = match terms.quantities {
+        let found: Arc<[Quantity]> = match terms.quantities {
             None => Arc::from([]),
             Some(at) => pools.quantities[at].during(row).into(),
         };
@@ -215,95 +212,6 @@ impl Splits {
         of_time.insert(resource, Arc::clone(&found));
         found
     }
-}
-
-impl Quantities {
-    /// The quantities of a resource in a time; of a resource without any, those that are of no resource.
-    fn during(&self, row: Use<'_>) -> Vec<Weight> {
-        let own = row.resource_id.and_then(|id| self.of_resource.get(&Some(id.to_owned())));
-        let found = own.map(|list| self.overlapping(list, row.period)).unwrap_or_default();
-        match self.of_resource.get(&None) {
-            Some(general) if found.is_empty() => self.overlapping(general, row.period),
-            _ => found,
-        }
-    }
-
-    fn overlapping(&self, list: &[(Span, Weight)], period: Span) -> Vec<Weight> {
-        // What has no length is measured at its instant.
-        let period = Span { until: period.until.max(period.from.saturating_add(1)), ..period };
-        let first = list.partition_point(|(span, _)| span.from < period.from.saturating_sub(self.longest));
-        let mut used = Vec::new();
-        for (span, (node, quantity)) in list[first..].iter().take_while(|(span, _)| span.from < period.until) {
-            let shared = span.intersect(period);
-            let length = |span: Span| i128::from(span.until) - i128::from(span.from);
-            if !shared.is_empty() {
-                used.push(Used { node: *node, quantity: *quantity, part: Part::of(length(shared), length(*span)) });
-            }
-        }
-        exact(&used).unwrap_or_else(|| rounded(&used))
-    }
-}
-
-/// A fraction in lowest terms.
-#[derive(Debug, Clone, Copy)]
-struct Part {
-    of: i128,
-    all: i128,
-}
-
-impl Part {
-    fn of(part: i128, all: i128) -> Self {
-        let shared = greatest_common_divisor(part.unsigned_abs(), all.unsigned_abs());
-        let shared = i128::try_from(shared).unwrap_or(1).max(1);
-        Self { of: part / shared, all: all / shared }
-    }
-}
-
-/// A quantity, and how much of its time counts.
-#[derive(Debug, Clone, Copy)]
-struct Used {
-    node: NodeIndex,
-    quantity: i128,
-    part: Part,
-}
-
-/// Weights in the same ratio as the parts of the quantities; none where 128 bits do not hold them.
-fn exact(used: &[Used]) -> Option<Vec<Weight>> {
-    let mut common = 1_i128;
-    for Used { part, .. } in used {
-        let shared = greatest_common_divisor(common.unsigned_abs(), part.all.unsigned_abs());
-        common = common.checked_mul(part.all / i128::try_from(shared).ok()?)?;
-    }
-    let weight = |used: &Used| used.quantity.checked_mul(used.part.of)?.checked_mul(common / used.part.all);
-    let weights: Vec<i128> = used.iter().map(weight).collect::<Option<_>>()?;
-    // As small as they can be, so that their sum fits, too.
-    let shared = weights.iter().fold(0, |shared, weight| greatest_common_divisor(shared, weight.unsigned_abs()));
-    let shared = i128::try_from(shared.max(1)).ok()?;
-    let mut sum = 0_i128;
-    for weight in &weights {
-        sum = sum.checked_add(weight / shared)?;
-    }
-    Some(summed(used.iter().zip(weights).map(|(used, weight)| (used.node, weight / shared))))
-}
-
-/// Weights rounded half-even to scale 18.
-fn rounded(used: &[Used]) -> Vec<Weight> {
-    let weight = |used: &Used| mul_div_round(used.quantity, used.part.of, used.part.all, Rounding::HalfEven);
-    summed(used.iter().map(|used| (used.node, weight(used).unwrap_or_default())))
-}
-
-/// One weight for each node.
-fn summed(weights: impl Iterator<Item = Weight>) -> Vec<Weight> {
-    let mut sums: Vec<Weight> = Vec::new();
-    let mut places: HashMap<NodeIndex, usize> = HashMap::new();
-    for (node, weight) in weights {
-        let at = *places.entry(node).or_insert(sums.len());
-        match sums.get_mut(at) {
-            Some((_, sum)) => *sum = sum.saturating_add(weight),
-            None => sums.push((node, weight)),
-        }
-    }
-    sums
 }
 
 /// One pool at one instant.
@@ -362,9 +270,24 @@ impl Sharing<'_> {
         self.split(terms, nodes.into_iter().map(|node| (node, ONE)).collect(), None)
     }
 
-    fn in_proportion(&mut self, terms: &Terms, weights: &[Weight]) -> Split {
-        let parts = weights.iter().copied().filter(|(node, weight)| *weight > 0 && self.is_below(*node)).collect();
-        self.split(terms, parts, None)
+    /// By what was used; what is nobody's is the fallback's, or stays with the owner.
+    fn in_proportion(&mut self, terms: &Terms, quantities: &[Quantity]) -> Split {
+        let (mut parts, mut nobodys) = (Vec::new(), 0);
+        for (whose, weight) in quantities.iter().copied().filter(|(_, weight)| *weight > 0) {
+            match whose {
+                Whose::Named(node) if self.is_below(node) => parts.push((node, weight)),
+                Whose::Ruled(node) if self.is_below(node) => parts.push((node, weight)),
+                Whose::Named(_) => {}
+                Whose::Idle if terms.spreads_idle => {}
+                Whose::Ruled(_) | Whose::Nobody | Whose::Idle => nobodys += weight,
+            }
+        }
+        let total = parts.iter().fold(nobodys, |sum, (_, weight)| sum + weight);
+        let is_anybodys = !parts.is_empty();
+        self.with_fallback(terms, &mut parts, nobodys);
+        let taken = parts.iter().fold(0, |sum, (_, weight)| sum + weight);
+        let split = self.split(terms, parts, is_anybodys.then_some(total));
+        Split { leaves: is_anybodys && taken < total, ..split }
     }
 
     /// The shares that hold.
@@ -395,10 +318,10 @@ impl Sharing<'_> {
         parts.retain(|(_, weight)| *weight > 0);
         if parts.is_empty() {
             self.with_fallback(terms, &mut parts, ONE);
-            return Split { parts, total: Some(ONE), is_counted: false };
+            return Split { parts, total: Some(ONE), is_counted: false, leaves: false };
         }
         let sum = parts.iter().fold(0_i128, |sum, (_, weight)| sum.saturating_add(*weight));
         parts.sort_by(|(a, _), (b, _)| self.tree.name(*a).cmp(self.tree.name(*b)));
-        Split { parts, total: Some(total.unwrap_or(sum)), is_counted: false }
+        Split { parts, total: Some(total.unwrap_or(sum)), is_counted: false, leaves: false }
     }
 }

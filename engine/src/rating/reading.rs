@@ -1,20 +1,22 @@
 //! Reads reference rows from the catalog into the types of `facts`.
 
+use std::sync::Arc;
+
 use ratehouse_udfs::decimal::{Rounding, parse_decimal};
 use ratehouse_udfs::tags::TagPolicy;
 
 use super::error::RatingError;
 use super::facts::{
     AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, CreditPolicy, CreditPolicyRow,
-    CreditRow, DriverRow, FxRow, LicenceRow, NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow, RefFacts, RuleRow,
-    ShareRow, TagPolicyRow, TimeEntryRow, TrueUpRow, VersionRow,
+    CreditRow, DriverRow, DriverRuleRow, FxRow, LicenceRow, NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow,
+    RefFacts, RuleRow, ShareRow, TagPolicyRow, TimeEntryRow, TrueUpRow, VersionRow, VirtualTagRow,
 };
 use super::span::{Span, parse_instant};
 use crate::catalog::{CatalogError, RefRow, RefTable, SnapshotId, Tx, Value};
 use crate::period::BillingPeriod;
 
 impl RefFacts {
-    /// Reads them as they were at a snapshot.
+    /// Reads them as they were at a snapshot, without measurements.
     ///
     /// # Errors
     /// [`RatingError::Reference`] names the row and column that hold what they cannot mean.
@@ -26,7 +28,10 @@ impl RefFacts {
             pools: read_table(tx, snapshot, "pools", pool)?,
             pool_shares: read_table(tx, snapshot, "pool_shares", share)?,
             drivers: read_table(tx, snapshot, "drivers", driver)?,
+            driver_rules: read_table(tx, snapshot, "driver_rules", driver_rule)?,
+            measured: Arc::default(),
             tag_policies: read_table(tx, snapshot, "tag_policies", tag_policy)?,
+            virtual_tags: read_virtual_tags(tx, snapshot)?,
             rate_cards: read_table(tx, snapshot, "rate_cards", card)?,
             rate_card_versions: read_table(tx, snapshot, "rate_card_versions", version)?,
             rate_rules: read_table(tx, snapshot, "rate_rules", rule)?,
@@ -40,6 +45,11 @@ impl RefFacts {
             true_ups: true_ups(tx, snapshot)?,
         })
     }
+}
+
+/// Reads the rules of virtual tags as they were at a snapshot.
+pub(super) fn read_virtual_tags(tx: &dyn Tx, snapshot: SnapshotId) -> Result<Vec<VirtualTagRow>, RatingError> {
+    read_table(tx, snapshot, "virtual_tags", virtual_tag)
 }
 
 fn read_table<T>(
@@ -204,6 +214,7 @@ pub(super) fn pool(cells: &Cells<'_>) -> Result<PoolRow, RatingError> {
         driver: cells.optional("driver"),
         fallback_node_id: cells.optional("fallback_node_id"),
         disclose: cells.optional_int("disclose").is_some_and(|truth| truth != 0),
+        spread_idle: cells.text("idle")? == "spread",
         valid: cells.span()?,
     })
 }
@@ -229,10 +240,46 @@ pub(super) fn driver(cells: &Cells<'_>) -> Result<DriverRow, RatingError> {
     })
 }
 
+pub(super) fn driver_rule(cells: &Cells<'_>) -> Result<DriverRuleRow, RatingError> {
+    Ok(DriverRuleRow {
+        owner_node_id: cells.text("owner_node_id")?,
+        rule_id: cells.text("rule_id")?,
+        priority: cells.int("priority")?,
+        cluster: cells.optional("cluster"),
+        namespace: cells.optional("namespace"),
+        controller: cells.optional("controller"),
+        label_key: cells.optional("label_key"),
+        label_value: cells.optional("label_value"),
+        node_id: cells.text("node_id")?,
+        valid: cells.span()?,
+    })
+}
+
 pub(super) fn tag_policy(cells: &Cells<'_>) -> Result<TagPolicyRow, RatingError> {
     let policy = TagPolicy::parse(&cells.text("policy")?).map_err(|_| cells.wrong("policy", "a tag policy"))?;
     let keys = policy.keys().map(str::to_owned).collect();
     Ok(TagPolicyRow { owner_node_id: cells.text("owner_node_id")?, keys })
+}
+
+pub(super) fn virtual_tag(cells: &Cells<'_>) -> Result<VirtualTagRow, RatingError> {
+    let is_true = |column: &str| cells.optional_int(column).is_some_and(|truth| truth != 0);
+    Ok(VirtualTagRow {
+        owner_node_id: cells.text("owner_node_id")?,
+        rule_id: cells.text("rule_id")?,
+        priority: cells.int("priority")?,
+        virtual_key: cells.text("virtual_key")?,
+        virtual_value: cells.optional("virtual_value"),
+        provider_name: cells.optional("provider_name"),
+        billing_account_id: cells.optional("billing_account_id"),
+        sub_account_id: cells.optional("sub_account_id"),
+        tag_key: cells.optional("tag_key"),
+        tag_value: cells.optional("tag_value"),
+        resource_pattern: cells.optional("resource_pattern"),
+        service_name: cells.optional("service_name"),
+        replaces: is_true("replaces"),
+        disclose: is_true("disclose"),
+        valid: cells.span()?,
+    })
 }
 
 pub(super) fn card(cells: &Cells<'_>) -> Result<CardRow, RatingError> {

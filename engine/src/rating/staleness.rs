@@ -12,6 +12,7 @@ use hashbrown::HashSet;
 use super::error::RatingError;
 use super::facts::{AttributionTarget, PoolMethod, RefFacts};
 use super::fx::is_source_of;
+use super::measured::uses_measurements;
 use super::own::OWN_SOURCE;
 use super::reading::{self, Cells};
 use super::span::{DAY_US, Span};
@@ -43,6 +44,8 @@ pub struct SliceFacts {
 const LATE_DAYS: i64 = 400;
 /// Days after it: providers' days need not be UTC's.
 const AFTER_DAYS: i64 = 1;
+/// Days that a measurement is about at most; the rule at its beginning counts for all of it.
+const WINDOW_DAYS_MAX: i64 = 31;
 
 /// What a changed row reaches.
 enum Reach<'a> {
@@ -85,6 +88,15 @@ pub fn affected(
         }
     }
     Ok(found)
+}
+
+/// The slices that measurements of a time reach: those of nodes whose pools are split by measurements.
+pub fn affected_by_measurements(facts: &RefFacts, slices: &[SliceFacts], time: Span) -> Vec<(i64, String)> {
+    let owners = facts.driver_rules.iter().map(|rule| rule.owner_node_id.as_str());
+    let owners = owners.filter(|owner| uses_measurements(facts, owner)).map(Cow::Borrowed).collect();
+    let reach = Reach::Nodes(owners, time);
+    let reached = slices.iter().filter(|slice| is_reached(&reach, slice, window(&slice.key.billing_period), facts));
+    reached.map(|slice| (slice.slice_id, "OpenCost measurements landed".to_owned())).collect()
 }
 
 /// The rows of a change with the time in which each makes a difference.
@@ -202,10 +214,15 @@ fn reach<'a>(cells: &Cells<'_>, span: Span, facts: &'a RefFacts) -> Result<Vec<R
                 None => one(rule.owner_node_id, span),
             }
         }
+        "virtual_tags" => one(reading::virtual_tag(cells)?.owner_node_id, span),
         "tag_policies" => one(reading::tag_policy(cells)?.owner_node_id, span),
         "pools" => one(reading::pool(cells)?.owner_node_id, span),
         "pool_shares" => one(reading::share(cells)?.owner_node_id, span),
         "drivers" => one(reading::driver(cells)?.owner_node_id, span),
+        "driver_rules" => {
+            let until = span.until.saturating_add(WINDOW_DAYS_MAX * DAY_US);
+            one(reading::driver_rule(cells)?.owner_node_id, Span { until, ..span })
+        }
         "rate_cards" => {
             let card = reading::card(cells)?;
             one(card.buyer_node_id.unwrap_or(card.seller_node_id), Span::ALWAYS)
@@ -292,12 +309,13 @@ fn owners_of_pools<'a>(facts: &'a RefFacts, nodes: &HashSet<Cow<'_, str>>) -> im
     let is_one = |node: &str| nodes.contains(node);
     let shares = facts.pool_shares.iter().filter(|row| is_one(&row.node_id)).map(|row| row.owner_node_id.as_str());
     let drivers = facts.drivers.iter().filter(|row| is_one(&row.node_id)).map(|row| row.owner_node_id.as_str());
+    let ruled = facts.driver_rules.iter().filter(|row| is_one(&row.node_id)).map(|row| row.owner_node_id.as_str());
     let parents: HashSet<&str> =
         facts.nodes.iter().filter(|row| is_one(&row.node_id)).filter_map(|row| row.parent_id.as_deref()).collect();
     // Pools that are even may be split among all children.
     let even = facts.pools.iter().filter(|pool| pool.method == PoolMethod::Even);
     let even = even.map(|pool| pool.owner_node_id.as_str()).filter(|owner| parents.contains(owner));
-    shares.chain(drivers).chain(even).collect::<HashSet<_>>().into_iter()
+    shares.chain(drivers).chain(ruled).chain(even).collect::<HashSet<_>>().into_iter()
 }
 
 /// Edges on which a version prices, and those of every version that inherits from it.

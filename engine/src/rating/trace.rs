@@ -6,7 +6,8 @@ use super::attribution::{Assigned, RowTexts};
 use super::book::RateBook;
 use super::facts::{PoolMethod, RuleRow};
 use super::method::Method;
-use super::pools::{Splits, Use};
+use super::pools::Splits;
+use super::quantities::Use;
 use super::span::Span;
 use super::tree::NodeIndex;
 

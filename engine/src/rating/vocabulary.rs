@@ -169,7 +169,7 @@ pub(crate) struct Vocabulary {
     words: [Words; DIMENSIONS],
     /// Units that rules price; the number of a unit that no rule names is 0.
     pub(crate) units: Words,
-    /// Keys of the tags that rules look at and policies speak of.
+    /// Keys of the tags that rules look at or make and policies speak of.
     pub(crate) tag_keys: TagKeys,
     /// Keys of the tags that rules look at.
     pub(crate) rule_keys: TagKeys,
@@ -179,6 +179,8 @@ pub(crate) struct Vocabulary {
     pub(crate) keys_of_sellers: Vec<(String, String)>,
     /// Those of policies with their owner.
     pub(crate) keys_of_policies: Vec<(String, String)>,
+    /// Those that rules of virtual tags make and look at, with their owner and whether nodes below may know.
+    pub(crate) keys_of_virtual: Vec<(String, bool, String)>,
 }
 
 impl Vocabulary {
@@ -217,10 +219,15 @@ impl Vocabulary {
         for policy in &facts.tag_policies {
             own.keys_of_policies.extend(policy.keys.iter().map(|key| (policy.owner_node_id.clone(), key.clone())));
         }
+        for rule in &facts.virtual_tags {
+            let keys = rule.tag_key.iter().chain([&rule.virtual_key]);
+            own.keys_of_virtual.extend(keys.map(|key| (rule.owner_node_id.clone(), rule.disclose, key.clone())));
+        }
         let of_rules = || facts.rate_rules.iter().filter_map(|rule| rule.tag_key.clone());
         own.rule_keys = TagKeys::new(of_rules(), std::iter::empty());
         own.counts_accounts = facts.rate_rules.iter().any(RuleRow::counts_accounts);
-        own.tag_keys = TagKeys::new(of_rules(), own.keys_of_policies.iter().map(|(_, key)| key.clone()));
+        let of_rules = of_rules().chain(own.keys_of_virtual.iter().map(|(.., key)| key.clone()));
+        own.tag_keys = TagKeys::new(of_rules, own.keys_of_policies.iter().map(|(_, key)| key.clone()));
         own
     }
 

@@ -142,8 +142,10 @@ pub fn check(state: &State, root: &str) -> Result<(), SessionError> {
     accounts(state, &tree)?;
     pools(state, &tree)?;
     drivers(state, &tree)?;
+    driver_rules(state, &tree)?;
     attribution_rules(state, &tree)?;
     tag_policies(state, &tree)?;
+    virtual_tags(state, &tree)?;
     cards(state, &tree)?;
     versions(state)?;
     rules(state, root)?;
@@ -304,6 +306,7 @@ fn pools(state: &State, tree: &Tree) -> Result<(), SessionError> {
         row.id("pool_id")?;
         node_exists(tree, row, "owner_node_id")?;
         row.one_of("method", &POOL_METHODS)?;
+        row.one_of("idle", &["keep", "spread"])?;
         is_below(tree, row, "fallback_node_id")?;
         match (row.need("method") == "usage", row.text("driver")) {
             (true, None) => return Err(row.refuse("a pool by usage needs a driver of ref.drivers")),
@@ -392,6 +395,19 @@ fn drivers(state: &State, tree: &Tree) -> Result<(), SessionError> {
     })
 }
 
+fn driver_rules(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let rows = records(state, "driver_rules");
+    for row in &rows {
+        row.id("rule_id")?;
+        node_exists(tree, row, "owner_node_id")?;
+        is_below(tree, row, "node_id")?;
+        if row.text("label_value").is_some() && row.text("label_key").is_none() {
+            return Err(row.refuse("label_value needs a label_key"));
+        }
+    }
+    no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("rule_id")])
+}
+
 /// The node of that column is the owner, or stands below it at some time.
 fn is_below(tree: &Tree, row: &Record<'_>, column: &str) -> Result<(), SessionError> {
     let Some(node) = row.text(column) else { return Ok(()) };
@@ -427,6 +443,21 @@ fn attribution_rules(state: &State, tree: &Tree) -> Result<(), SessionError> {
                 }
             }
             (_, _, _) => return Err(row.refuse("a rule of method pool names a pool_id and no node_id")),
+        }
+    }
+    no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("rule_id")])
+}
+
+fn virtual_tags(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let rows = records(state, "virtual_tags");
+    for row in &rows {
+        row.id("rule_id")?;
+        node_exists(tree, row, "owner_node_id")?;
+        if row.need("virtual_key").is_empty() {
+            return Err(row.refuse("virtual_key is empty"));
+        }
+        if row.text("tag_key").is_none() && (row.text("tag_value").is_some() || row.text("virtual_value").is_none()) {
+            return Err(row.refuse("tag_value, and a null virtual_value, need a tag_key"));
         }
     }
     no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("rule_id")])

@@ -150,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 63] = [
+pub const RELATIONS: [Relation; 66] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -182,6 +182,7 @@ pub const RELATIONS: [Relation; 63] = [
     shown("ops", "provider_billing_periods", Reach::Root, OPERATIONS),
     shown("ops", "provider_invoices", Reach::Root, OPERATIONS),
     shown("ops", "contract_commitments", Reach::Root, OPERATIONS),
+    shown("ops", "kubernetes_allocations", Reach::Root, OPERATIONS),
     shown("ops", "invoice_reconciliation", Reach::Root, OPERATIONS),
     shown("ops", "provider_credits", Reach::Root, OPERATIONS),
     // The root's margins are made of it: whoever has them has it.
@@ -204,7 +205,9 @@ pub const RELATIONS: [Relation; 63] = [
     kept("pools", Reach::Any, SHARING, Roles::of(&[Admin, Finance])),
     kept("pool_shares", Reach::Any, SHARING, Roles::of(&[Admin, Finance])),
     kept("drivers", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
+    kept("driver_rules", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
     kept("tag_policies", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
+    kept("virtual_tags", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
     kept("rate_cards", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_card_versions", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_rules", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),

@@ -150,7 +150,9 @@ impl Session {
         }
         let silenced = precedence.silenced();
         let say = |Silenced { rule_id, by }: &Silenced<'_>| {
-            format!("rule \"{rule_id}\" of {object} never prices: \"{by}\" has a higher priority and matches whatever it matches")
+            format!(
+                "rule \"{rule_id}\" of {object} never prices: \"{by}\" has a higher priority and matches whatever it matches"
+            )
         };
         let mut warnings: Vec<String> = silenced.iter().take(WARNINGS_MAX).map(say).collect();
         if let Some(more) = silenced.len().checked_sub(WARNINGS_MAX).filter(|more| *more > 0) {

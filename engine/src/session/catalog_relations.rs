@@ -3,7 +3,8 @@
 use super::row_source::{CatalogRelation, Parties};
 use crate::billing::lines::{self, LineFields};
 use crate::catalog::{
-    CONTRACT_COMMITMENTS, CatalogError, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES, RefColumn, RefType, Tx, Value,
+    CONTRACT_COMMITMENTS, CatalogError, KUBERNETES_ALLOCATIONS, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES, RefColumn,
+    RefType, Tx, Value,
 };
 
 const fn column(name: &'static str, kind: RefType, comment: &'static str) -> RefColumn {
@@ -254,6 +255,16 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 14] = [
         comment: "One row per commitment of a contract with a provider: FOCUS Contract Commitment.",
         columns: CONTRACT_COMMITMENTS.columns,
         sql: "select * from contract_commitment where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) \
+              order by delivery_id, source_file, source_row",
+        parties: None,
+        detail: None,
+    },
+    CatalogRelation {
+        schema: "ops",
+        name: "kubernetes_allocations",
+        comment: "One row per window and what OpenCost measured in it of a node of a cluster: a container, what is idle ...; ref.driver_rules says whose use it is.",
+        columns: KUBERNETES_ALLOCATIONS.columns,
+        sql: "select * from kubernetes_allocation where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) \
               order by delivery_id, source_file, source_row",
         parties: None,
         detail: None,

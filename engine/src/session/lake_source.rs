@@ -8,11 +8,12 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, col, lit};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::scalar::ScalarValue;
 
 use super::fold::{Fold, Reading, over, readings, value_of};
 use super::moment::{Moment, Shared};
 use crate::lake::{FileList, LakeTable};
-use crate::rating::{TagKeys, tags_of};
+use crate::rating::{TagKeys, VirtualTags, tags_of};
 use crate::security::relations::{Caller, Column, Edge, edge_filter, edges, row_filter, schema_of};
 use crate::security::scan::ScopedSource;
 
@@ -49,7 +50,7 @@ impl LakeSource {
     /// The relation's columns.
     pub(crate) fn columns(&self) -> Vec<Column> {
         match self.shape {
-            Shape::Own(_) | Shape::Explained => self.own_columns(false, None).unwrap_or_default(),
+            Shape::Own(_) | Shape::Explained => self.own_columns(false, &Tags::default()).unwrap_or_default(),
             Shape::Tiers(table) => {
                 let edge = Edge { prefix: "", caller: 0, depth: 0, undisclosed: &[], invoicing: &[] };
                 self.caller.tier(&edge, table == LakeTable::ChargesMonthly)
@@ -63,17 +64,17 @@ impl LakeSource {
         }
     }
 
-    /// The columns of the caller's own rows, of their tags those with these keys only; none where the relation is of edges or of
-    /// what providers said.
-    fn own_columns(&self, has_shares: bool, tag_keys: Option<&TagKeys>) -> Option<Vec<Column>> {
+    /// The columns of the caller's own rows; none where the relation is of edges or of what providers said.
+    fn own_columns(&self, has_shares: bool, tags: &Tags) -> Option<Vec<Column>> {
         match self.shape {
             Shape::Own(table) => {
                 let mut columns = self.caller.own(table, has_shares);
-                if let Some(keys) = tag_keys
+                if let Some(keys) = &tags.keys
                     && let Some(column) = columns.iter_mut().find(|column| column.field.name() == "rule_tags")
                 {
                     column.value = tags_of(keys.clone()).call(vec![column.value.clone()]);
                 }
+                add_virtual(&mut columns, &tags.made);
                 Some(columns)
             }
             Shape::Explained => Some(self.caller.explained(has_shares)),
@@ -128,11 +129,36 @@ impl LakeSource {
         let book = book.map_err(|error| DataFusionError::External(Box::new(error.shown())))?;
         let now = super::write::now();
         let own = moment.scope.node_id.as_str();
+        let is_below = |owner: &str| moment.tree.is_within_now(owner, own, &now);
         let keys = book.tag_keys_of(
             |seller| moment.shows_sales_of(seller, &now),
-            |owner| moment.tree.is_within_now(owner, own, &now),
+            is_below,
+            |owner, discloses| is_below(owner) || discloses && moment.tree.is_within_now(own, owner, &now),
         );
         Ok(Some(keys))
+    }
+
+    /// The virtual tags that the caller reads: its own, and what nodes that stand above it now disclose.
+    fn virtual_tags(&self, moment: &Moment) -> Result<VirtualTags> {
+        if !matches!(self.shape, Shape::Own(LakeTable::Charges | LakeTable::ChargesDaily)) {
+            return Ok(VirtualTags::default());
+        }
+        let rules = self.shared.core.virtual_tags(moment.snapshot);
+        let rules = rules.map_err(|error| DataFusionError::External(Box::new(error.shown())))?;
+        if rules.is_empty() {
+            return Ok(VirtualTags::default());
+        }
+        let (now, own) = (super::write::now(), moment.scope.node_id.as_str());
+        let mut above: Vec<&str> = rules.disclosing().collect();
+        above.sort_unstable();
+        above.dedup();
+        above.retain(|owner| *owner != own && moment.tree.is_within_now(own, owner, &now));
+        // The nearest has the most of them above itself.
+        let height = |owner: &str| above.iter().filter(|other| moment.tree.is_within_now(owner, other, &now)).count();
+        let mut nearest_first = above.clone();
+        nearest_first.sort_by_key(|owner| std::cmp::Reverse(height(owner)));
+        let tags = rules.of_reader(own, &nearest_first);
+        Ok(if self.table() == LakeTable::Charges { tags } else { tags.of_rollups() })
     }
 
     /// What the relation is read from: each part is a union of branches.
@@ -149,8 +175,10 @@ impl LakeSource {
             return Ok(vec![(None, vec![Branch { rows, columns: edges(&invoicing) }])]);
         }
         let mut parts = Vec::new();
-        let tag_keys = self.tag_keys(moment, &files)?;
-        for reading in readings(table, &moment.scope, files, tag_keys.is_some()) {
+        let tags = Tags { keys: self.tag_keys(moment, &files)?, made: self.virtual_tags(moment)? };
+        // Rows that differ in tags only, which are made alike, are one row.
+        let must_fold = tags.keys.is_some() || !tags.made.is_empty();
+        for reading in readings(table, &moment.scope, files, must_fold) {
             let Reading { files, rows, fold, has_shares, begins_at_seller } = reading;
             let rows = kept(kept(scan(files)?, rows)?, row_filter(&moment.scope, begins_at_seller))?;
             let rows = match fold {
@@ -158,7 +186,7 @@ impl LakeSource {
                 None => rows,
             };
             let mut branches = Vec::new();
-            if let Some(columns) = self.own_columns(has_shares, tag_keys.as_ref()) {
+            if let Some(columns) = self.own_columns(has_shares, &tags) {
                 branches.push(Branch { rows, columns });
             } else {
                 let is_billed = matches!(self.shape, Shape::Billed);
@@ -183,6 +211,28 @@ impl LakeSource {
 
 /// Branches of one relation, and how their rows are added up.
 type Part = (Option<Fold>, Vec<Branch>);
+
+/// What a caller is shown of tags.
+#[derive(Debug, Default)]
+struct Tags {
+    /// Those of a roll-up with these keys only, unless all.
+    keys: Option<TagKeys>,
+    /// Those that rules make.
+    made: VirtualTags,
+}
+
+/// Adds virtual tags to the tags of charges or of a roll-up, made of what the other columns show.
+fn add_virtual(columns: &mut [Column], tags: &VirtualTags) {
+    let at = |name: &str| columns.iter().position(|column| column.field.name() == name);
+    let Some(place) = at("tags").or_else(|| at("rule_tags")).filter(|_| !tags.is_empty()) else { return };
+    let none = || lit(ScalarValue::Utf8View(None));
+    let shown = |name: &str| at(name).map_or_else(none, |at| columns[at].value.clone());
+    let names = ["provider_name", "billing_account_id", "sub_account_id", "service_name", "resource_id"];
+    let mut seen = vec![columns[place].value.clone()];
+    seen.extend(names.map(shown));
+    seen.push(shown("billing_period"));
+    columns[place].value = tags.clone().function().call(seen);
+}
 
 fn kept(rows: DataFrame, filter: Option<Expr>) -> Result<DataFrame> {
     match filter {

@@ -79,6 +79,7 @@ use relation_catalog::{Databases, Relations, parking};
 use settings::Settings;
 use statement::Assignment;
 use transaction::Block;
+pub(crate) use write::mark_reached;
 
 /// What `version()` says.
 pub(crate) const VERSION: &str = concat!("PostgreSQL 15.8 (compatible; Ratehouse ", env!("CARGO_PKG_VERSION"), ")");

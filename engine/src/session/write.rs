@@ -22,7 +22,7 @@ use super::row_source::ROW_ID;
 use super::{Answer, SNAPSHOT, Session, Statement, lock, query, state_for};
 use crate::catalog::{Change, Commit, RefRow, RefTable, SliceRow, Value};
 use crate::error::Error;
-use crate::rating::{RefChange, RefFacts, SliceFacts, affected};
+use crate::rating::{RatingError, RefChange, RefFacts, SliceFacts, affected};
 use crate::reference::{Authority, Overlay, RefOp, Rows, check, data_type, from_array, may_write};
 use crate::security::guard::name_parts;
 use crate::security::{SessionError, guard};
@@ -430,6 +430,14 @@ fn row(change: Option<&(i64, Vec<Value>)>) -> Option<RefRow> {
 
 /// Marks the slices that reference changes reach.
 pub(crate) fn mark_stale(commit: &Commit<'_>, changes: &[RefChange]) -> Result<(), Error> {
+    mark_reached(commit, |facts, slices| affected(changes, facts, slices))
+}
+
+/// Marks slices as stale: `reached` gives those that a change reaches, of all that are priced, and why.
+pub(crate) fn mark_reached(
+    commit: &Commit<'_>,
+    reached: impl FnOnce(&RefFacts, &[SliceFacts]) -> Result<Vec<(i64, String)>, RatingError>,
+) -> Result<(), Error> {
     let mut owners: BTreeMap<i64, Vec<String>> = BTreeMap::new();
     commit.tx.each("select slice_id, node_path from slice_owner", &[], &mut |row| {
         owners.entry(row.int(0)?).or_default().push(row.text(1)?.to_owned());
@@ -448,7 +456,7 @@ pub(crate) fn mark_stale(commit: &Commit<'_>, changes: &[RefChange]) -> Result<(
         return Ok(());
     }
     let facts = RefFacts::read(commit.tx, commit.snapshot)?;
-    for (slice_id, reason) in affected(changes, &facts, &slices)? {
+    for (slice_id, reason) in reached(&facts, &slices)? {
         commit.set_stale(slice_id, &reason)?;
     }
     Ok(())

@@ -9,6 +9,8 @@ use super::slice_files::money_text;
 use crate::catalog::{CatalogError, Change, Commit, DeliveryRow, FindingRow, RejectRow, Value};
 use crate::error::Error;
 use crate::landing::{DataSet, DataSetRows, Delivery, Noted, RejectedRow};
+use crate::rating::{Span, affected_by_measurements};
+use crate::session::mark_reached;
 
 /// How often a landing starts over when the same content is landed beside it.
 const ATTEMPTS_MAX: usize = 2;
@@ -83,6 +85,12 @@ impl Statement {
                 units.stale, units.replaced
             )));
         }
+        if units.torn > 0 {
+            return Err(Error::Refused(format!(
+                "of {} windows that are known of its clusters it has a part only: land a file that has all of their time. Nothing was landed",
+                units.torn
+            )));
+        }
         let state = match (units.stale, rows.is_empty()) {
             (0, true) => "empty",
             (0, false) => "landed",
@@ -90,7 +98,21 @@ impl Statement {
         };
         self.record(commit, delivery_id, state)?;
         commit.settle_provider_rejects(table, delivery_id)?;
+        if let Some(time) = self.measured().filter(|_| units.replaced > 0) {
+            mark_reached(commit, |facts, slices| Ok(affected_by_measurements(facts, slices, time)))?;
+        }
         Ok(Listed { delivery_id, state, units: units.replaced })
+    }
+
+    /// The time from the first of its windows to the last, where it has such.
+    fn measured(&self) -> Option<Span> {
+        let (start, end) = self.set.table.window?;
+        let instants = |column: &'static str| {
+            let texts = self.read.rows.iter().flat_map(move |row| self.set.table.values_of(row, &[column]));
+            texts.filter_map(|value| chrono::DateTime::parse_from_rfc3339(value.as_text()?).ok())
+        };
+        let (from, until) = (instants(start).min()?, instants(end).max()?);
+        Some(Span { from: from.timestamp_micros(), until: until.timestamp_micros() })
     }
 
     fn record(&self, commit: &Commit<'_>, delivery_id: i64, state: &str) -> Result<(), Error> {

@@ -37,7 +37,10 @@ use crate::catalog::{Catalog, CatalogError, Change, LiveFile, RefTable, Snapshot
 use crate::config::Config;
 use crate::error::Error;
 use crate::lake::{ColumnStats, DataFile, FileIndex, FileList, IndexedFile, Lake, LakeTable, Tier, scan_runtime};
-use crate::rating::{RateBook, RefFacts};
+use crate::rating::{
+    Measured, RateBook, RefFacts, StateOfMeasurements, VirtualTagRules, needs_measurements, read_measurements,
+    state_of_measurements,
+};
 use crate::security::{Principal, Role, Tree};
 use crate::session::{LateralRows, Session, SessionMemory, Shared};
 use temporary::Temporary;
@@ -71,6 +74,9 @@ pub(crate) struct Core {
     index: FileIndex,
     tree: Mutex<Option<(SnapshotId, Arc<Tree>)>>,
     book: Mutex<Option<(SnapshotId, Arc<RateBook>)>>,
+    virtual_tags: Mutex<Option<(SnapshotId, Arc<VirtualTagRules>)>>,
+    /// The measurements last read, and which state of them that is.
+    measured: Mutex<Option<(StateOfMeasurements, Arc<[Measured]>)>>,
 }
 
 /// What a new warehouse begins with.
@@ -172,6 +178,8 @@ impl Warehouse {
             index: FileIndex::new(0, []),
             tree: Mutex::new(None),
             book: Mutex::new(None),
+            virtual_tags: Mutex::new(None),
+            measured: Mutex::new(None),
         };
         Ok(Self { core: Arc::new(core) })
     }
@@ -382,19 +390,45 @@ impl Core {
         Ok(tree)
     }
 
+    /// The rules of virtual tags at a snapshot.
+    pub(crate) fn virtual_tags(&self, snapshot: SnapshotId) -> Result<Arc<VirtualTagRules>, Error> {
+        let mut cached = self.virtual_tags.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((_, rules)) = cached.as_ref().filter(|(at, _)| *at == snapshot) {
+            return Ok(Arc::clone(rules));
+        }
+        let rules = Arc::new(self.catalog.read(|tx| VirtualTagRules::read(tx, snapshot))?);
+        *cached = Some((snapshot, Arc::clone(&rules)));
+        Ok(rules)
+    }
+
     /// The compiled reference data of a snapshot.
     pub(crate) fn book(&self, snapshot: SnapshotId) -> Result<Arc<RateBook>, Error> {
         let mut cached = self.book.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some((_, book)) = cached.as_ref().filter(|(at, _)| *at == snapshot) {
             return Ok(Arc::clone(book));
         }
-        let facts = self.catalog.read(|tx| RefFacts::read(tx, snapshot))?;
+        let mut facts = self.catalog.read(|tx| RefFacts::read(tx, snapshot))?;
+        if needs_measurements(&facts) {
+            facts.measured = self.measured(snapshot)?;
+        }
         let book = RateBook::compile(&facts, snapshot)?;
         // The newest one is asked for again, older ones rarely.
         if cached.as_ref().is_none_or(|(held, _)| *held < snapshot) {
             *cached = Some((snapshot, Arc::clone(&book)));
         }
         Ok(book)
+    }
+
+    /// What OpenCost measured, as known at a snapshot. Most commits change nothing of it, so it is kept.
+    fn measured(&self, snapshot: SnapshotId) -> Result<Arc<[Measured]>, Error> {
+        let mut cached = self.measured.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let state = self.catalog.read(|tx| state_of_measurements(tx, snapshot))?;
+        if let Some((_, measured)) = cached.as_ref().filter(|(of, _)| *of == state) {
+            return Ok(Arc::clone(measured));
+        }
+        let measured = self.catalog.read(|tx| read_measurements(tx, snapshot))?;
+        *cached = Some((state, Arc::clone(&measured)));
+        Ok(measured)
     }
 
     /// The files of a table at a snapshot that `wanted` says yes to.

@@ -11,7 +11,7 @@ use datafusion::logical_expr::ident;
 
 use super::slice_files::{RATED, ROLL_UPS_SHARE, RatedFiles, SliceFiles, money_text};
 use super::{Core, Warehouse};
-use crate::catalog::{CatalogError, Commit, RefTable, SliceKey, SliceRow, SnapshotId, Value};
+use crate::catalog::{CatalogError, Commit, KUBERNETES_ALLOCATIONS, RefTable, SliceKey, SliceRow, SnapshotId, Value};
 use crate::error::Error;
 use crate::lake::schema::MAX_POSITIONS;
 use crate::lake::{FileList, LakeTable, RATED_SNAPSHOT};
@@ -286,15 +286,15 @@ impl RatedSlices {
     }
 }
 
-/// Whether reference rows that rating reads began or ended after a snapshot.
+/// Whether reference rows that rating reads, or measurements, began or ended after a snapshot.
 fn reference_changed_since(commit: &Commit<'_>, snapshot: SnapshotId) -> Result<bool, CatalogError> {
-    for table in RefTable::all() {
-        if matches!(table.name, "users" | "approval_rules" | "adjustment_policies" | "sources" | "quotes") {
-            continue;
-        }
+    let is_read =
+        |name: &str| !matches!(name, "users" | "approval_rules" | "adjustment_policies" | "sources" | "quotes");
+    let names =
+        RefTable::all().into_iter().filter(|table| is_read(table.name)).map(|table| format!("ref_{}", table.name));
+    for name in names.chain([KUBERNETES_ALLOCATIONS.name.to_owned()]) {
         let sql = format!(
-            "select 1 from ref_{} where (begin_snapshot > ?1 and begin_snapshot <= ?2) or (end_snapshot > ?1 and end_snapshot <= ?2) limit 1",
-            table.name
+            "select 1 from {name} where (begin_snapshot > ?1 and begin_snapshot <= ?2) or (end_snapshot > ?1 and end_snapshot <= ?2) limit 1"
         );
         let parameters: [Value; 2] = [snapshot.into(), commit.snapshot.into()];
         if commit.tx.row(&sql, &parameters)?.is_some() {

@@ -1,4 +1,4 @@
-//! The small data sets of FOCUS 1.4: billing periods, invoice details, contract commitments.
+//! The small data sets of FOCUS 1.4, billing periods, invoice details and contract commitments, and OpenCost's allocations.
 //!
 //! They are read like any file (formats, parts, manifests, rejected rows) by a mapping that is made
 //! of the columns of their table in the catalog, and end as rows of that table instead of `usage`.
@@ -23,8 +23,8 @@ use super::instant::{InstantFormat, parse_instant};
 use super::mapping::Mapping;
 use super::number::parse_number;
 use crate::catalog::{RefColumn, RefType, Value};
+use model::DATA_SETS;
 pub use model::DataSet;
-use model::{DATA_SETS, focus_name};
 
 /// Most rows of a delivery; what has more is another file.
 const ROWS_MAX: usize = 200_000;
@@ -118,12 +118,17 @@ impl DataSet {
             let batch = batch?;
             read.raw.merge(&batch.raw);
             read.rejected.extend(batch.rejected);
+            for Noted { says, rows, first } in batch.noted {
+                let known = odd.entry(says).or_insert((0, first));
+                known.0 += rows;
+            }
             self.take(&batch.usage, &mut read, &mut odd).ok_or_else(|| self.wrong(&name))?;
             if read.rows.len() + read.rejected.len() > ROWS_MAX {
                 return Err(LandingError::TooManyRows { file: name, source_name: self.name, limit: ROWS_MAX });
             }
         }
         self.refuse_twins(&read.rows, &name)?;
+        self.refuse_overlaps(&read.rows, &name)?;
         read.noted = odd.into_iter().map(|(says, (rows, first))| Noted { says, rows, first }).collect();
         read.content_hash = stream.content_hash().ok_or_else(|| self.wrong(&name))?;
         Ok(read)
@@ -135,13 +140,30 @@ impl DataSet {
         for row in rows {
             let place = || self.table.values_of(row, &["source_file", "source_row"]);
             let Some(first) = seen.insert(self.table.values_of(row, self.table.key), place()) else { continue };
-            let shown = |place: &[&Value]| match place {
-                [Value::Int(file), Value::Int(row)] => format!("{row} (part {})", file + 1),
-                _ => String::new(),
-            };
             let (first, second) = (shown(&first), shown(&place()));
-            let key = self.table.key.iter().map(|column| focus_name(column)).collect::<Vec<_>>().join(", ");
+            let key = self.table.key.iter().map(|column| self.name_of(column)).collect::<Vec<_>>().join(", ");
             return Err(LandingError::Twins { file: file.to_owned(), first, second, key });
+        }
+        Ok(())
+    }
+
+    /// Two stretches of time that overlap and are not the same: what was measured in both would count twice.
+    fn refuse_overlaps(&self, rows: &[Vec<Value>], file: &str) -> Result<(), LandingError> {
+        let Some((start, end)) = self.table.window else { return Ok(()) };
+        let things: Vec<&str> =
+            self.table.unit.iter().copied().filter(|column| ![start, end].contains(column)).collect();
+        let order = |row| (self.table.values_of(row, &things), self.table.values_of(row, &[start, end]));
+        let mut sorted: Vec<&Vec<Value>> = rows.iter().collect();
+        sorted.sort_by_cached_key(|row| order(*row));
+        for pair in sorted.windows(2) {
+            let [first, second] = pair else { continue };
+            let ((thing, window), (next, following)) = (order(*first), order(*second));
+            // Instants are texts of one form.
+            if thing == next && window != following && window.get(1) > following.first() {
+                let place = |row| shown(&self.table.values_of(row, &["source_file", "source_row"]));
+                let (first, second) = (place(first), place(second));
+                return Err(LandingError::Overlap { file: file.to_owned(), first, second });
+            }
         }
         Ok(())
     }
@@ -176,7 +198,7 @@ impl DataSet {
                 if let (Some(cell), Some(listed)) = (cell, self.values_of(column))
                     && !listed.contains(&cell)
                 {
-                    let says = format!("{} has a value that FOCUS does not list", focus_name(column.name));
+                    let says = format!("{} has a value that FOCUS does not list", self.name_of(column.name));
                     let known = odd.entry(says).or_insert((0, place));
                     known.0 += 1;
                 }
@@ -195,6 +217,14 @@ impl DataSet {
             read.rows.push(values);
         }
         Some(())
+    }
+}
+
+/// Where a row is.
+fn shown(place: &[&Value]) -> String {
+    match place {
+        [Value::Int(file), Value::Int(row)] => format!("{row} (part {})", file + 1),
+        _ => String::new(),
     }
 }
 

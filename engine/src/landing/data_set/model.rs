@@ -3,14 +3,15 @@
 use std::fmt::Write as _;
 
 use crate::catalog::{
-    CONTRACT_COMMITMENTS, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES, ProviderTable, RefColumn, RefType,
+    CONTRACT_COMMITMENTS, KUBERNETES_ALLOCATIONS, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES, ProviderTable,
+    RefColumn, RefType,
 };
 use crate::landing::checks::Check;
 use crate::landing::error::LandingError;
 use crate::landing::header_names::HeaderNames;
 use crate::landing::source::Source;
 
-/// A data set of FOCUS besides cost and usage.
+/// A data set of FOCUS besides cost and usage, or OpenCost's.
 #[derive(Debug)]
 pub struct DataSet {
     /// Name of the source, such as `focus_invoice_detail`.
@@ -20,26 +21,77 @@ pub struct DataSet {
     /// Where its rows are kept.
     pub table: &'static ProviderTable,
     title: &'static str,
+    /// What columns are called in a file, where that is not the FOCUS name.
+    named: &'static [(&'static str, &'static str)],
     /// Columns that only it has.
     detect: &'static [&'static str],
     /// What a usage row has in place of it, so that a rejected row says where it belongs.
     place: &'static str,
+    /// Why a row cannot be kept and what is odd about one that can, as further columns of the mapping.
+    judged: &'static str,
     /// Columns with listed values: a row with another value is rejected if it cannot do without the column, and noted otherwise.
     listed: &'static [(&'static str, &'static [&'static str])],
 }
 
 const CATEGORIES: &[&str] = &["Usage", "Purchase", "Tax", "Credit", "Adjustment"];
 
-pub(super) static DATA_SETS: [DataSet; 3] = [
+/// The members of OpenCost's `AllocationJSON`, by their paths. Its numbers are floats, written with five digits after the point.
+const OPENCOST: &[(&str, &str)] = &[
+    ("cluster", "properties.cluster"),
+    ("window_start", "window.start"),
+    ("window_end", "window.end"),
+    ("name", "name"),
+    ("node", "properties.node"),
+    ("provider_id", "properties.providerID"),
+    ("namespace", "properties.namespace"),
+    ("controller_kind", "properties.controllerKind"),
+    ("controller", "properties.controller"),
+    ("pod", "properties.pod"),
+    ("container", "properties.container"),
+    ("labels", "properties.labels"),
+    ("minutes", "minutes"),
+    ("cpu_core_hours", "cpuCoreHours"),
+    ("cpu_core_request_average", "cpuCoreRequestAverage"),
+    ("ram_byte_hours", "ramByteHours"),
+    ("ram_byte_request_average", "ramByteRequestAverage"),
+    ("gpu_hours", "gpuHours"),
+    ("cpu_cost", "cpuCost"),
+    ("ram_cost", "ramCost"),
+    ("gpu_cost", "gpuCost"),
+];
+
+/// Less than nothing is an error of the measurement, except of what is idle: there OpenCost subtracts, and more may have been
+/// used than it takes the node to have.
+const OPENCOST_JUDGED: &str = r#"
+    case
+        when try_cast("window.end" as timestamp) <= try_cast("window.start" as timestamp) then 'the window ends before it begins'
+        when try_cast("window.end" as timestamp) > try_cast("window.start" as timestamp) + interval '31 days'
+            then 'the window is longer than 31 days'
+        when strpos("name", '__idle__') = 0 and (number("cpuCoreHours") < 0 or number("ramByteHours") < 0 or number("gpuHours") < 0
+            or number("cpuCoreRequestAverage") < 0 or number("ramByteRequestAverage") < 0 or number("minutes") < 0
+            or number("cpuCost") < 0 or number("ramCost") < 0 or number("gpuCost") < 0)
+            then 'a quantity is negative'
+    end as reject_reason,
+    case
+        when strpos("name", '__idle__') > 0 and (number("cpuCoreHours") < 0 or number("ramByteHours") < 0 or number("gpuHours") < 0
+            or number("cpuCost") < 0 or number("ramCost") < 0 or number("gpuCost") < 0)
+            then 'more was used than the node has: what is idle counts as none'
+        when "properties.providerID" is null and (number("cpuCoreHours") > 0 or number("ramByteHours") > 0 or number("gpuHours") > 0)
+            then 'names no providerID: it counts for no resource'
+    end as finding,"#;
+
+pub(super) static DATA_SETS: [DataSet; 4] = [
     DataSet {
         name: "focus_billing_period",
         role: "statement",
         table: &PROVIDER_BILLING_PERIODS,
         title: "FOCUS 1.4 Billing Period",
+        named: &[],
         detect: &["BillingPeriodStatus"],
         place: "'0' as billed_cost, '0' as effective_cost, cast(null as varchar) as billing_account_id, '' as billing_currency, 'Usage' as charge_category, \
                 \"InvoiceIssuerName\" as provider_name, \"BillingPeriodStart\" as billing_period_start, \"BillingPeriodEnd\" as billing_period_end, \
                 \"BillingPeriodStart\" as charge_period_start, \"BillingPeriodEnd\" as charge_period_end",
+        judged: "",
         listed: &[("billing_period_status", &["Open", "Closed"])],
     },
     DataSet {
@@ -47,11 +99,13 @@ pub(super) static DATA_SETS: [DataSet; 3] = [
         role: "statement",
         table: &PROVIDER_INVOICES,
         title: "FOCUS 1.4 Invoice Detail",
+        named: &[],
         detect: &["InvoiceDetailId", "InvoiceIssueStatus"],
         place: "\"BilledCost\" as billed_cost, \"BilledCost\" as effective_cost, \"BillingAccountId\" as billing_account_id, \
                 \"BillingCurrency\" as billing_currency, \"ChargeCategory\" as charge_category, \
                 \"InvoiceIssuerName\" as provider_name, \"BillingPeriodStart\" as billing_period_start, \"BillingPeriodEnd\" as billing_period_end, \
                 \"BillingPeriodStart\" as charge_period_start, \"BillingPeriodEnd\" as charge_period_end",
+        judged: "",
         listed: &[("invoice_issue_status", &["Open", "Issued", "Voided"]), ("charge_category", CATEGORIES)],
     },
     DataSet {
@@ -59,10 +113,12 @@ pub(super) static DATA_SETS: [DataSet; 3] = [
         role: "reference",
         table: &CONTRACT_COMMITMENTS,
         title: "FOCUS 1.4 Contract Commitment",
+        named: &[],
         detect: &["ContractCommitmentId", "ContractCommitmentPeriodStart"],
         place: "'0' as billed_cost, '0' as effective_cost, '' as billing_account_id, '' as billing_currency, 'Purchase' as charge_category, \
                 \"InvoiceIssuerName\" as provider_name, \
                 \"ContractCommitmentPeriodStart\" as charge_period_start, \"ContractCommitmentPeriodEnd\" as charge_period_end",
+        judged: "",
         listed: &[
             ("contract_commitment_category", &["Spend", "Usage"]),
             ("contract_commitment_benefit_category", &["Discount", "Entitlement", "Availability", "Other"]),
@@ -94,6 +150,18 @@ pub(super) static DATA_SETS: [DataSet; 3] = [
             ("contract_commitment_payment_model", &["No Upfront", "Partial Upfront", "All Upfront"]),
         ],
     },
+    DataSet {
+        name: "opencost_allocation",
+        role: "statement",
+        table: &KUBERNETES_ALLOCATIONS,
+        title: "OpenCost Allocation",
+        named: OPENCOST,
+        detect: &["window.start", "cpuCoreHours", "ramByteHours"],
+        place: "'0' as billed_cost, '0' as effective_cost, cast(null as varchar) as billing_account_id, '' as billing_currency, 'Usage' as charge_category, \
+                \"properties.cluster\" as provider_name, \"window.start\" as charge_period_start, \"window.end\" as charge_period_end",
+        judged: OPENCOST_JUDGED,
+        listed: &[],
+    },
 ];
 
 impl DataSet {
@@ -107,7 +175,7 @@ impl DataSet {
     }
 
     pub(super) fn missing(&self, header: &HeaderNames) -> Vec<String> {
-        let needed = self.needed().map(|column| focus_name(column.name));
+        let needed = self.needed().map(|column| self.name_of(column.name));
         needed.filter(|column| !header.has(column, &[])).collect()
     }
 
@@ -119,9 +187,9 @@ impl DataSet {
     /// The mapping that reads it: every column as text, and what tells where a row belongs.
     pub(super) fn source(&self) -> Result<Source, LandingError> {
         let mut sql = format!("-- source: {}\n-- title: {}\n-- role: reference\n", self.name, self.title);
-        let needed: Vec<String> = self.needed().map(|column| focus_name(column.name)).collect();
+        let needed: Vec<String> = self.needed().map(|column| self.name_of(column.name)).collect();
         let amounts = self.table.said().filter(|column| column.kind == RefType::Decimal);
-        let amounts: Vec<String> = amounts.map(|column| focus_name(column.name)).collect();
+        let amounts: Vec<String> = amounts.map(|column| self.name_of(column.name)).collect();
         let _ = writeln!(sql, "-- detect: {}\n-- nulls: NULL, (null)\n-- timestamps: iso", needed.join(", "));
         if !amounts.is_empty() {
             let _ = writeln!(sql, "-- numbers: {}", amounts.join(", "));
@@ -131,9 +199,9 @@ impl DataSet {
         }
         sql.push_str("-- nullable: billing_account_id\n--\nselect\n");
         for column in self.table.said() {
-            let _ = writeln!(sql, "    \"{}\" as x_{},", focus_name(column.name), column.name);
+            let _ = writeln!(sql, "    \"{}\" as x_{},", self.name_of(column.name), column.name);
         }
-        let _ = writeln!(sql, "    {}\nfrom source", self.place);
+        let _ = writeln!(sql, "{}    {}\nfrom source", self.judged, self.place);
         Source::parse(self.name, &sql)
     }
 
@@ -141,7 +209,7 @@ impl DataSet {
     pub(super) fn checks(&self, header: &HeaderNames) -> Vec<(usize, Check)> {
         let mut checks = Vec::new();
         for column in self.table.said() {
-            let Ok(Some(at)) = header.find(&focus_name(column.name), &[]) else { continue };
+            let Ok(Some(at)) = header.find(&self.name_of(column.name), &[]) else { continue };
             if !column.nullable {
                 checks.push((at, Check::Present));
                 checks.extend(self.values_of(column).map(|values| (at, Check::OneOf(values))));
@@ -155,13 +223,19 @@ impl DataSet {
         checks
     }
 
+    /// What a column is called in a file.
+    pub(super) fn name_of(&self, column: &str) -> String {
+        let own = self.named.iter().find(|(name, _)| *name == column);
+        own.map_or_else(|| focus_name(column), |(_, named)| (*named).to_owned())
+    }
+
     pub(super) fn values_of(&self, column: &RefColumn) -> Option<&'static [&'static str]> {
         self.listed.iter().find(|(name, _)| *name == column.name).map(|(_, values)| *values)
     }
 }
 
 /// `invoice_detail_id` is `InvoiceDetailId`.
-pub(super) fn focus_name(column: &str) -> String {
+fn focus_name(column: &str) -> String {
     column
         .split('_')
         .flat_map(|word| {
@@ -182,7 +256,8 @@ mod tests {
         let model: Json =
             serde_json::from_str(include_str!("../../../../data/reference/focus_data_sets.json")).expect("JSON");
         for set in &DATA_SETS {
-            let listed = model[set.title.trim_start_matches("FOCUS 1.4 ")].as_object().expect(set.title);
+            let Some(title) = set.title.strip_prefix("FOCUS 1.4 ") else { continue };
+            let listed = model[title].as_object().expect(set.title);
             let mut expected: Vec<&String> = listed.keys().collect();
             let mut said: Vec<String> = set.table.said().map(|column| focus_name(column.name)).collect();
             expected.sort();

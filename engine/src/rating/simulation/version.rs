@@ -32,7 +32,14 @@ mod tests {
     use super::*;
 
     fn row(version: i64, from: i64, until: i64, is_active: bool) -> VersionRow {
-        VersionRow { card_id: "card".to_owned(), version, valid: Span { from, until }, is_active, base: None, rounding: None }
+        VersionRow {
+            card_id: "card".to_owned(),
+            version,
+            valid: Span { from, until },
+            is_active,
+            base: None,
+            rounding: None,
+        }
     }
 
     #[test]

@@ -131,6 +131,7 @@ impl Maker {
                     driver: (method == PoolMethod::Usage).then(|| "cores".to_owned()),
                     fallback_node_id: self.chance(2).then(|| self.pick(nodes).to_owned()),
                     disclose: self.chance(2),
+                    spread_idle: false,
                     valid,
                 });
             }

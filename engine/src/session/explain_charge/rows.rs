@@ -275,11 +275,14 @@ impl Story<'_> {
                     return None;
                 }
                 let whose = format!("pool {pool_id} of {}", name(owner));
+                // What nobody has a share of stays with who may have one.
+                let is_left = self.charge.text("fate") == Some("unallocated");
+                let share = share.filter(|share| !is_left || name(share.node) != self.owner());
                 let mut step = Step {
                     kind: "pool",
                     seller: Some(name(owner)),
                     rule_id: Some(rule_id),
-                    description: format!("{whose}: nobody takes part, it stays with {}", name(owner)),
+                    description: format!("{whose}: nobody has a share of it, it stays with {}", name(owner)),
                     details: Some(json!({ "pool_id": pool_id }).to_string()),
                     ..Step::default()
                 };
