@@ -161,6 +161,13 @@ impl Maker {
         let contracts = "seller_node_id,contract_id,buyer_node_id,currency,commit_amount,valid_from\n\
                          dist,c1,south,EUR,1000000,2025-10-01\nsouth,c2,dune,USD,0.01,2025-10-01\n";
         fixture.copy("contracts", contracts).await;
+        fixture.copy("credit_policies", "node_id,policy,keep_share,pass_share\nnorth,split,1,2\n").await;
+        let credits = "credit_id,seller_node_id,node_id,source,amount,currency,valid_from\n\
+                       k1,dist,acme,Programme,777.77,USD,2025-10-01\nk2,south,core,Goodwill,0.01,EUR,2025-10-01\n";
+        fixture.copy("credits", credits).await;
+        for credit in ["k1", "k2"] {
+            run(&fixture.admin(), &format!("call submit('credit', '{credit}', 'agreed')")).await;
+        }
     }
 
     /// A line's account, cost, category and so on, as texts that live as long as the line does.
@@ -285,6 +292,9 @@ async fn nothing_is_lost_or_made_in_random_worlds() {
             .map(|((seller, buyer, currency), paid)| (format!("{seller}|{buyer}|{currency}"), cents(*paid)))
             .collect();
         assert_eq!(invoiced, billed, "seed {seed}");
+        // Law 6: each entry of the ledger adds up to nothing, and something was drawn.
+        let entries = sums(&fixture, "admin", "select entry, credit_id, currency, amount from credits_ledger").await;
+        assert!(entries.values().all(|sum| *sum == 0), "seed {seed}: {entries:?}");
         let broken = rows(&admin, "select * from ops.reconciliation where status not in ('ok', 'rounding')").await;
         assert_eq!(broken, Vec::<String>::new(), "seed {seed}");
     }
@@ -297,6 +307,7 @@ async fn nothing_is_lost_or_made_in_random_worlds() {
         "fee direct",
         "minimum direct",
         "shortfall direct",
+        "credit direct",
     ] {
         assert!(seen.get(kind).copied().unwrap_or_default() > 0, "{kind} is not among {seen:?}");
     }

@@ -172,6 +172,10 @@ impl Charging {
         if !arrives {
             // It does not reach the pool's owner: somebody above has kept it.
             *until_now = UntilNow::default();
+            if sink.output.is_some() {
+                // It is a charge like any that is in no pool, and goes on from these.
+                self.price(cut, portion, above.mark.salt, above.steps)?;
+            }
             return self.emit(sink, cut, portion, &above.mark, std::mem::take(is_first));
         }
         let Some(total) = self.total_of(division, portion, above.is_guess)? else { return Ok(()) };

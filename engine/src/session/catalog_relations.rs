@@ -44,7 +44,7 @@ fn freshness_of(tx: &dyn Tx, source: &[Value]) -> Result<Vec<Vec<Value>>, Catalo
 }
 
 /// All of them.
-pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 14] = [
+pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 15] = [
     CatalogRelation {
         schema: "public",
         name: "invoices",

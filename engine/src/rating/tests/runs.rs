@@ -1,7 +1,7 @@
 //! The oracle's stretches that are priced as one: pieces of a row that look alike to a buyer cost together what they would as one.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::oracle::Piece;
 
@@ -48,9 +48,12 @@ struct Sums {
 pub(super) struct Runs {
     looks: RefCell<BTreeMap<(Name, i64), Look>>,
     sums: RefCell<BTreeMap<(Name, usize), Sums>>,
+    /// Pieces that do not reach the owner of their pool: they are charges like any that is in no pool.
+    astray: RefCell<BTreeSet<(Name, i64)>>,
 }
 
-fn name(piece: &Piece<'_>) -> Name {
+/// What a piece is called while it waits for its pool.
+fn waiting(piece: &Piece<'_>) -> Name {
     let pool = piece.pool.map(|pool| format!("{}/{}", pool.owner_node_id, pool.pool_id));
     (piece.row, piece.chain.clone(), pool.unwrap_or_default())
 }
@@ -61,6 +64,16 @@ fn amounts(piece: &Piece<'_>) -> [i128; 5] {
 }
 
 impl Runs {
+    fn name(&self, piece: &Piece<'_>) -> Name {
+        let name = waiting(piece);
+        if self.astray.borrow().contains(&(name.clone(), piece.start)) { (name.0, name.1, String::new()) } else { name }
+    }
+
+    /// Remembers that a piece does not reach the owner of its pool.
+    pub(super) fn stray(&self, piece: &Piece<'_>) {
+        self.astray.borrow_mut().insert((waiting(piece), piece.start));
+    }
+
     pub(super) fn begin_again(&self) {
         self.sums.borrow_mut().clear();
     }
@@ -69,16 +82,17 @@ impl Runs {
     pub(super) fn see(&self, piece: &Piece<'_>) {
         let path = piece.path.iter().map(|node| (node.node_id.clone(), node.currency.clone())).collect();
         let look = Look { end: piece.end, path, steps: piece.steps.clone() };
-        self.looks.borrow_mut().insert((name(piece), piece.start), look);
+        self.looks.borrow_mut().insert((self.name(piece), piece.start), look);
     }
 
     /// A piece with the amounts of those before it that are priced as one with it, and what these cost.
     pub(super) fn with_those_before<'l>(&self, piece: &Piece<'l>, k: usize) -> (Piece<'l>, i128) {
+        let name = self.name(piece);
         let looks = self.looks.borrow();
         let sums = self.sums.borrow();
-        let before = sums.get(&(name(piece), k)).filter(|sums| sums.end == piece.start);
-        let own = looks.get(&(name(piece), piece.start));
-        let last = looks.iter().find(|((name_of, _), look)| *name_of == name(piece) && look.end == piece.start);
+        let before = sums.get(&(name.clone(), k)).filter(|sums| sums.end == piece.start);
+        let own = looks.get(&(name.clone(), piece.start));
+        let last = looks.iter().find(|((other, _), look)| *other == name && look.end == piece.start);
         let (Some(before), Some(own), Some((_, last))) = (before, own, last) else { return (piece.clone(), 0) };
         let up = piece.path.len() - 1 - k;
         if !last.is_like(own, up) {
@@ -97,6 +111,6 @@ impl Runs {
     /// Adds a piece, whose amounts are those of all until now, and what they cost.
     pub(super) fn add(&self, whole: &Piece<'_>, k: usize, until: Option<i128>) {
         let sums = Sums { end: whole.end, amounts: amounts(whole), price: until.unwrap_or_default() };
-        self.sums.borrow_mut().insert((name(whole), k), sums);
+        self.sums.borrow_mut().insert((self.name(whole), k), sums);
     }
 }

@@ -135,11 +135,12 @@ impl<'a> Oracle<'a> {
                 shared.push(piece);
                 continue;
             };
-            self.runs.see(&piece);
             if !arrives(&piece) {
+                self.runs.stray(&piece);
                 shared.push(Piece { pool: None, ..piece });
                 continue;
             }
+            self.runs.see(&piece);
             let key = (piece.row, piece.chain.clone());
             let before = held.remove(&key).filter(|(end, sharing, _)| *end == piece.start && *sharing == piece.sharing);
             let before = before.map(|(_, _, sums)| sums).unwrap_or_default();
