@@ -284,7 +284,7 @@ async fn nothing_is_lost_or_made_in_random_worlds() {
         // Law 5: lines add up to the document, documents to the charges, rounded once.
         let totals = "select seller_node_id, buyer_node_id, currency, total from invoices";
         let invoiced = sums(&fixture, "admin", totals).await;
-        let lined = "select seller_node_id, buyer_node_id, i.currency, l.amount from invoices i join invoice_lines l using (invoice_id)";
+        let lined = "select i.seller_node_id, i.buyer_node_id, i.currency, l.amount from invoices i join invoice_lines l using (invoice_id)";
         assert_eq!(sums(&fixture, "admin", lined).await, invoiced, "seed {seed}");
         let billed: BTreeMap<String, i128> = edges
             .iter()

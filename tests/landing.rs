@@ -72,9 +72,9 @@ async fn an_older_delivery_is_recorded_and_ignored() {
     assert_eq!(rows(&finance, COSTS).await, ["acme|2"]);
     let states = "select delivery_id, state from ops.deliveries order by 1";
     assert_eq!(rows(&finance, states).await, ["1|landed", "2|stale"]);
-    // What nobody lists was removed: one file for each of five tables.
+    // What nobody lists was removed: one file for each of six tables.
     let files = walk(&fixture.path().join("hot"));
-    assert_eq!(files, 5);
+    assert_eq!(files, 6);
 }
 
 fn walk(folder: &Path) -> usize {

@@ -218,14 +218,14 @@ impl Charging {
             let mut part = until_now.whole.part(own, total)?;
             part.take(&before.part(own, total)?);
             rest.take(&part);
-            self.stay(sink, cut, portion, part, (&Mark { salt: division.own.salt, ..mark }, is_first))?;
+            self.stay(sink, cut, portion, &part, (&Mark { salt: division.own.salt, ..mark }, is_first))?;
         }
         let mark = match left {
             Some(salt) => Mark { fate: Fate::Unallocated, salt, ..mark },
             None => Mark { salt: division.own.salt, ..mark },
         };
         if left.is_none() && (own != 0 || shares.is_empty()) || !rest.is_nothing() {
-            self.stay(sink, cut, portion, rest, (&mark, is_first))?;
+            self.stay(sink, cut, portion, &rest, (&mark, is_first))?;
         }
         Ok(())
     }
@@ -251,7 +251,7 @@ impl Charging {
         sink: &mut Sink<'_>,
         cut: &Cut,
         portion: &Portion<'_>,
-        part: Whole,
+        part: &Whole,
         (mark, is_first): (&Mark, &mut bool),
     ) -> Result<(), Failure> {
         let portion = Portion { amounts: part.amounts, ..*portion };

@@ -5,7 +5,10 @@ use crate::rating::{Precedence, RuleRow, Silenced};
 
 const CARD: &str = "dist>res";
 
-fn world(rules: &[(&str, i64, fn(&mut RuleRow))]) -> World {
+/// A rule's name, priority and conditions.
+type Named = (&'static str, i64, fn(&mut RuleRow));
+
+fn world(rules: &[Named]) -> World {
     rules.iter().fold(chain().card(CARD, "USD"), |world, (id, priority, change)| {
         world.rule_with(CARD, id, "pass_through", "", |rule| {
             change(rule);
@@ -62,7 +65,7 @@ fn world_of_priorities() -> World {
 
 #[test]
 fn a_rule_that_another_one_swallows_is_named() {
-    let silenced = |rules: &[(&str, i64, fn(&mut RuleRow))]| -> Vec<(String, String)> {
+    let silenced = |rules: &[Named]| -> Vec<(String, String)> {
         let world = world(rules);
         let found = of(&world, 1).silenced();
         found.into_iter().map(|Silenced { rule_id, by }| (rule_id.to_owned(), by.to_owned())).collect()
