@@ -86,7 +86,8 @@ impl Maker {
     }
 
     async fn cards(&mut self, fixture: &Fixture) {
-        let methods = ["markup_pct", "margin_pct", "discount_pct", "markup_pct"];
+        // What sellers bill by themselves has no list price.
+        let methods = ["markup_pct", "margin_pct"];
         let bands = r#""[{""up_to"": ""500"", ""price"": ""0.37""}, {""up_to"": null, ""price"": ""0.11""}]""#;
         for (buyer, seller, _, currency) in BUYERS.iter().filter(|(.., kind, _)| *kind != "team") {
             let card = format!("to-{buyer}");
@@ -101,6 +102,9 @@ impl Maker {
                 let percent = || format!("{}.{}", 3 + version, 17 * version);
                 rules += &format!("{card},{version},all,,,{},{},,node\n", self.pick(&methods), percent());
                 rules += &format!("{card},{version},disk,Disks,,unit_price,0.0{version}3,,node\n");
+                if self.one_in(2) {
+                    rules += &format!("{card},{version},m2,,M2,discount_pct,{},,node\n", percent());
+                }
                 let scope = self.pick(&["node", "account", "subtree"]);
                 rules += &format!("{card},{version},m1,,M1,graduated,,{bands},{scope}\n");
                 if self.one_in(2) && SELLERS.contains(seller) {

@@ -165,6 +165,8 @@ async fn months(rules: [&str; 2]) -> Fixture {
         let lines: Vec<Line<'_>> = lines.into_iter().map(|line| Line { billing, ..line }).collect();
         fixture.land(&format!("{day}.csv"), &lines).await;
     }
+    // Bands of October count both accounts.
+    run(&fixture.admin(), "call refresh()").await;
     if !rules[1].is_empty() {
         fixture.copy("rate_card_versions", "card_id,version,valid_from\nwholesale,2,2030-01-01\n").await;
         fixture.copy("rate_rules", &format!("{header}{}", rules[1])).await;

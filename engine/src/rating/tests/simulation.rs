@@ -145,7 +145,7 @@ fn plain(edges: Vec<EdgeMonth>) -> Vec<EdgeMonth> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_versions_give_what_rating_anew_gives() {
     let (mut edges, mut amounts, mut from_terms) = (0, 0, 0);
-    for seed in 0..450 {
+    for seed in 0..600 {
         let (mut world, lines) = random(seed, 40);
         // Shares of pools follow other rules (see below). A charge that is cut takes the rates of the day on which each part of it
         // begins, and a version that alone holds cuts it elsewhere.
