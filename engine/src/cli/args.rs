@@ -148,6 +148,7 @@ pub(crate) enum Command {
         /// The rate card.
         card: String,
         /// Its version, whatever its status.
+        #[arg(id = "card_version", value_name = "VERSION")]
         version: i64,
         /// The first month, such as 2026-01.
         #[arg(long)]
@@ -249,4 +250,16 @@ pub(crate) enum UserCommand {
     ///
     /// Example: ratehouse user roles
     Roles,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Arguments;
+
+    #[test]
+    fn no_two_arguments_of_a_command_have_one_name() {
+        Arguments::command().debug_assert();
+    }
 }
