@@ -1,7 +1,9 @@
 //! A client whose every byte from the server is kept.
 
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ratehouse::wire::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -56,7 +58,12 @@ impl Tapped {
 
     /// What the server answers, by the extended protocol or the simple one.
     pub(super) async fn ask(&self, sql: &str, extended: bool) -> Vec<u8> {
-        if extended { self.extended(sql).await } else { self.simple(sql).await }
+        let asked = micros();
+        let mut bytes = if extended { self.extended(sql).await } else { self.simple(sql).await };
+        if sql.starts_with("explain ") {
+            blank_instants(&mut bytes, asked..=micros());
+        }
+        bytes
     }
 
     /// What the server answers to a text, byte by byte.
@@ -81,4 +88,26 @@ impl Tapped {
         let _ = self.client.simple_query("").await;
         self.take()
     }
+}
+
+fn micros() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()
+}
+
+/// A plan shows `now()` as the instant at which it was made, which differs between two servers that are asked one after the
+/// other: an instant while the answer was awaited is made zeros. Every other one stays.
+fn blank_instants(bytes: &mut [u8], awaited: RangeInclusive<u128>) {
+    for digits in bytes.chunk_by_mut(|a, b| a.is_ascii_digit() == b.is_ascii_digit()) {
+        let instant = std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok());
+        if instant.is_some_and(|instant| awaited.contains(&instant)) {
+            digits.fill(b'0');
+        }
+    }
+}
+
+#[test]
+fn only_instants_of_the_awaited_answer_are_blanked() {
+    let mut bytes = *b"expires_at@8 > 1795991483469337D\x00\x01 1795991483469330 17959914834693371";
+    blank_instants(&mut bytes, 1_795_991_483_469_335..=1_795_991_483_469_340);
+    assert_eq!(&bytes, b"expires_at@8 > 0000000000000000D\x00\x01 1795991483469330 17959914834693371");
 }
