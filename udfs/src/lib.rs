@@ -1,5 +1,5 @@
 //! Exact money functions over Arrow: arithmetic, rating, allocation, proration, rounding; reading the JSON of tags, judging tags by
-//! a policy, and showing values by pattern.
+//! a policy, and showing values by pattern; forecasts of series and what is unusual in them.
 //!
 //! Pure functions: this crate knows no files, users, catalogs or sockets. [`install`] puts everything into a DataFusion
 //! session; the single lists are there for callers that build sessions another way. Functions of the same name as
@@ -16,6 +16,7 @@ pub mod math;
 pub mod money;
 pub mod numeric;
 pub mod pattern;
+pub mod series;
 pub mod tags;
 pub mod window;
 
