@@ -248,6 +248,9 @@ pub(crate) struct Line<'a> {
     pub(crate) effective: &'a str,
     pub(crate) list: &'a str,
     pub(crate) tags: &'a str,
+    /// A reservation or savings plan, and `Used` or `Unused` where it covered the line or was left unused.
+    pub(crate) commitment: &'a str,
+    pub(crate) status: &'a str,
 }
 
 impl<'a> Line<'a> {
@@ -271,6 +274,8 @@ impl<'a> Line<'a> {
             effective: cost,
             list: cost,
             tags: "",
+            commitment: "",
+            status: "",
         }
     }
 
@@ -296,7 +301,7 @@ impl<'a> Line<'a> {
             self.effective,
             "I-1",
             self.list,
-            "Standard",
+            if self.status.is_empty() { "Standard" } else { "Committed" },
             self.quantity,
             self.unit,
             "Globex",
@@ -306,6 +311,8 @@ impl<'a> Line<'a> {
             self.sku,
             self.account,
             self.tags,
+            self.commitment,
+            self.status,
         ]
         .map(|field| format!("\"{}\"", field.replace('"', "\"\"")))
         .to_vec()
@@ -314,7 +321,7 @@ impl<'a> Line<'a> {
 
 const FOCUS_HEADER: &str = "BilledCost,BillingAccountId,BillingCurrency,BillingPeriodEnd,BillingPeriodStart,ChargeCategory,ChargeDescription,\
 ChargePeriodStart,ChargePeriodEnd,ContractedCost,EffectiveCost,InvoiceId,ListCost,PricingCategory,PricingQuantity,PricingUnit,ProviderName,\
-ResourceId,ServiceCategory,ServiceName,SkuId,SubAccountId,Tags";
+ResourceId,ServiceCategory,ServiceName,SkuId,SubAccountId,Tags,CommitmentDiscountId,CommitmentDiscountStatus";
 
 /// The lines as a FOCUS 1.2 file.
 pub(crate) fn focus(lines: &[Line<'_>]) -> String {

@@ -1,6 +1,7 @@
 //! All integration tests, in one binary.
 
 mod collection;
+mod commitments;
 mod conservation;
 mod corrections;
 mod crash;

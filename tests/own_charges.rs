@@ -503,7 +503,9 @@ async fn a_period_is_not_issued_without_what_came_since_its_close() {
     fixture.copy("licences", &format!("{LICENCES}north,a,acme,A,1,5,USD,actual,active,2025-10-01,\n")).await;
     let error = refused(&admin, "call issue_invoices('2025-10')").await;
     assert!(
-        error.to_string().contains("north has come to bill licences, hours, fees or credits since 2025-10 was closed"),
+        error
+            .to_string()
+            .contains("north has come to bill licences, hours, fees, credits or commitments since 2025-10 was closed"),
         "{error}"
     );
     run(&admin, "call close_period('2025-10')").await;

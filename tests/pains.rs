@@ -271,6 +271,37 @@ async fn p18_what_children_pay_is_what_their_seller_gets() {
 }
 
 #[tokio::test]
+async fn p20_the_benefit_of_a_commitment_is_its_owners_and_adds_up() {
+    let fixture = Fixture::chain().await;
+    let admin = fixture.admin();
+    // North bought a plan of 100: 60 and 20 of it covered what costs 90 and 50 on demand, 20 were left.
+    let of_plan = |account, effective, list| Line {
+        commitment: "sp-1",
+        billed: "0",
+        effective,
+        list,
+        ..Line::usage(account, "0")
+    };
+    let lines = [
+        Line { category: "Purchase", billed: "100", ..of_plan("a-north", "0", "100") },
+        Line { status: "Used", ..of_plan("a-acme", "60", "90") },
+        Line { status: "Used", ..of_plan("a-core", "20", "50") },
+        Line { status: "Unused", ..of_plan("a-north", "20", "20") },
+    ];
+    fixture.land("october.csv", &lines).await;
+    fixture.copy("commitment_policies", "policy_id,benefit,unused\nowner,purchaser,purchaser\n").await;
+    closed(&fixture, "2025-10").await;
+    // Users pay by on-demand cost, 90 x 1.1 and 50 x 1.2; north is given 30 + 30 and bears 20, at the provider's cost.
+    let invoices = "select buyer_node_id, total from invoices where seller_node_id = 'dist' order by 1";
+    assert_eq!(rows(&admin, invoices).await, ["north|59", "south|60"]);
+    // Three cost bases side by side, and every unit with its owner and its user.
+    let units = "select user_node_id, owner_node_id, sum(billed), sum(effective), sum(on_demand) from commitment_benefits \
+                 where entry in ('used', 'unused') group by 1, 2 order by 1";
+    assert_eq!(rows(&admin, units).await, ["acme|north|0|60|90", "core|north|0|20|50", "north|north|0|20|0"]);
+    assert_eq!(rows(&admin, "select sum(amount) from commitment_benefits").await, ["0"]);
+}
+
+#[tokio::test]
 async fn p23_a_missing_price_is_neither_zero_nor_another() {
     let fixture = Fixture::with_nodes("acme,dist,customer").await;
     let admin = fixture.admin();

@@ -52,7 +52,8 @@ async fn no_session_has_a_column_of_another_position_and_a_portal_has_no_margin(
             let sells = ["price", "price_currency", "margin"];
             let has = sells.map(|name| shown.columns.iter().any(|column| column == name));
             assert_eq!(has, [login != "portal@acme"; 3], "{login} {relation}");
-            let provider = ["effective_cost", "delivery_id", "rated_snapshot"];
+            let provider =
+                ["effective_cost", "delivery_id", "rated_snapshot", "commitment_discount_id", "commitment_policy"];
             let shows = shown.columns.iter().any(|c| provider.contains(&c.as_str()));
             assert_eq!(shows, matches!(login, "admin" | "finance"), "{login}");
         }

@@ -47,6 +47,7 @@ async fn lived_in() -> Fixture {
     fixture.copy("drivers", drivers).await;
     fixture.copy("driver_rules", "owner_node_id,rule_id,namespace,node_id\nnorth,r,shop,acme\n").await;
     fixture.copy("charge_policies", "node_id,charge_category,policy\nnorth,Tax,pass\n").await;
+    fixture.copy("commitment_policies", "policy_id,commitment_id,valid_from\np,sp-1,2029-01-01\n").await;
     fixture.copy("nodes", "node_id,parent_id,kind,name,currency\nlater,south,customer,Later,USD\n").await;
     fixture.copy("licences", "seller_node_id,licence_id,node_id,product,seats,unit_price,currency,valid_from\nnorth,l,acme,Office,1,5,USD,2029-01-01\n").await;
     fixture
@@ -57,6 +58,12 @@ async fn lived_in() -> Fixture {
         .await;
     fixture
         .copy("tag_policies", "owner_node_id,policy_id,policy\nnorth,p,\"{\"\"tags\"\": {\"\"team\"\": {}}}\"\n")
+        .await;
+    fixture
+        .copy(
+            "planned_changes",
+            "owner_node_id,plan_id,node_id,change_type,value,valid_from\nnorth,launch,acme,percent,20,2029-01-01\n",
+        )
         .await;
     fixture.copy("virtual_tags", "owner_node_id,rule_id,virtual_key,virtual_value\nnorth,v,team,red\n").await;
     fixture.copy("time_entries", "seller_node_id,entry_id,node_id,project,engineer,worked_at,hours,rate,currency\nnorth,t,acme,P,ada,2029-01-01,1,5,USD\n").await;
@@ -80,6 +87,7 @@ async fn lived_in() -> Fixture {
     for table in [
         "attribution_rules",
         "charge_policies",
+        "commitment_policies",
         "pools",
         "pool_shares",
         "drivers",
@@ -89,6 +97,7 @@ async fn lived_in() -> Fixture {
         "credit_policies",
         "tag_policies",
         "virtual_tags",
+        "planned_changes",
     ] {
         run(&admin, &format!("update ref.{table} set valid_to = '2030-01-01'")).await;
     }
@@ -266,7 +275,7 @@ async fn any_edit_of_any_row_is_noticed() {
     let fixture = lived_in().await;
     let hands = Tampered::new(&fixture);
     let tables = hands.tables();
-    assert_eq!(tables.len(), 51, "{tables:?}");
+    assert_eq!(tables.len(), 53, "{tables:?}");
     for table in &tables {
         // What is of no snapshot: the version of the tables and where the directory is.
         let covered = if table == "setting" { "where begin_snapshot is not null" } else { "" };

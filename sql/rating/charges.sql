@@ -11,6 +11,7 @@ select
     billing_account_id, sub_account_id, node_id, node_path, service_category, service_name, sku_id,
     region_id, resource_id, resource_type, charge_category, charge_class, pricing_category, marketplace,
     description, quantity, unit, list_cost, contracted_cost, effective_cost, commitment, tags, fate, pool_id, driver, pool_depth, disclosed_to,
+    commitment_discount_id, commitment_discount_status, commitment_policy, commitment_owner_node_id, covered_pricing_category,
     delivery_id, source_file, source_row, line_key, line_no, portion, continues, rated_snapshot,
     price_0, currency_0, outcome_0, rule_0, fx_rate_0,
     price_1, currency_1, outcome_1, rule_1, fx_rate_1,

@@ -78,6 +78,7 @@ async fn base(own: &str) -> Fixture {
     fixture.copy("contracts", &format!("{CONTRACTS}north,c1,acme,USD,2000,2025-10-01\n")).await;
     // Tags that the reseller makes and tells its customers of.
     make_tags(&fixture, "north,told,stage,live,team,true\nnorth,all,cost_center,CC-1,,true\n").await;
+    announce(&fixture, "north,told,acme,percent,20,2025-10-20\nacme,own,,amount,1,2025-11-02\n").await;
     for role in ["admin", "finance"] {
         fixture.user(&format!("{role}@north"), "north", role).await;
     }
@@ -113,6 +114,8 @@ fn acme<'a>(cost: [&'a str; 3]) -> Vec<Line<'a>> {
         // A month, cut wherever terms change above; a day of it does not come out even at 18 digits.
         Line { list: "62", resource: "plan", sku: "M2", ..Line::october("a-acme", "31") },
         Line { list: "100.000000000000000007", resource: "plan", sku: "M3", ..Line::october("a-acme", "33.33") },
+        // Covered by a commitment of the root's.
+        Line { commitment: "sp-1", status: "Used", ..line("vm-3", "M1", "9", "0", "") },
     ]
 }
 
@@ -139,6 +142,25 @@ fn shared(own: [&'static str; 2]) -> Vec<Line<'static>> {
 
 const CONTRACTS: &str = "seller_node_id,contract_id,buyer_node_id,currency,commit_amount,valid_from\n";
 
+/// What a savings plan cost, and what of it was not used.
+fn plan<'a>(account: &'a str, [cost, unused]: [&'a str; 2]) -> Vec<Line<'a>> {
+    let of_plan = Line { commitment: "sp-1", effective: "0", list: "0", ..hidden(account, "0", CANARY) };
+    vec![
+        Line { category: "Purchase", billed: cost, ..of_plan },
+        Line { status: "Unused", effective: unused, list: unused, ..of_plan },
+    ]
+}
+
+/// Who owns the plan and bears what is unused.
+async fn plan_policy(fixture: &Fixture, terms: &str) {
+    fixture
+        .copy(
+            "commitment_policies",
+            &format!("policy_id,commitment_id,benefit,purchase,unused,valid_from\nSECRET,{terms}\n"),
+        )
+        .await;
+}
+
 /// Licences and hours worked.
 async fn bill_own(fixture: &Fixture, licences: &str, hours: &str) {
     let header = "seller_node_id,licence_id,node_id,product,seats,unit_price,currency,valid_from\n";
@@ -155,6 +177,12 @@ async fn grant(fixture: &Fixture, policies: &str, credits: &str) {
     for credit in credits.lines().filter_map(|line| line.split(',').next()) {
         run(&fixture.admin(), &format!("call submit('credit', '{credit}', 'agreed')")).await;
     }
+}
+
+/// Changes that are planned.
+async fn announce(fixture: &Fixture, rows: &str) {
+    let header = "owner_node_id,plan_id,node_id,change_type,value,valid_from\n";
+    fixture.copy("planned_changes", &format!("{header}{rows}")).await;
 }
 
 /// Virtual tags, of lines with a tag or of all.
@@ -225,6 +253,8 @@ pub(super) async fn beside_a_reseller() -> Pair {
     grant(&other, "dist,split,3,1\nnorth,split,1,3\nsouth,retain,,\n", &format!("{credits}{siblings}")).await;
     other.nodes("secret-east,dist,reseller\nsecret-core2,south,customer\nsecret-e1,secret-east,customer").await;
     other.accounts("a-secret,secret-e1\na-secret2,secret-core2").await;
+    // They own the plan that covers some of north's usage, and pay for it.
+    plan_policy(&other, "sp-1,user,pass,purchaser,2000-01-01").await;
     let siblings =
         "dist,SECRET-backbone,north,40\ndist,SECRET-backbone,south,7\ndist,SECRET-backbone,secret-core2,53\n";
     shares(&other, &format!("{own}{siblings}")).await;
@@ -248,12 +278,14 @@ pub(super) async fn beside_a_reseller() -> Pair {
         "dist,SECRET,SECRET,SECRET,team,false\ndist,SECRET-2,cost_center,SECRET,n,false\nsouth,SECRET,n,SECRET,,true\n",
     )
     .await;
+    announce(&other, "dist,SECRET,north,percent,50,2025-10-05\nsouth,SECRET,core,set,9,2025-10-05\n").await;
     measure(&other, "dist,SECRET,SECRET,south").await;
     let names: Vec<String> = (0..40).map(|number| format!("{CANARY}-{number}")).collect();
     let mut rows = north;
     rows.extend(names.iter().map(|name| hidden("a-core", "-0.000000000000000001", name)));
     rows.extend(names.iter().map(|name| hidden("a-secret", "99999999999999", name)));
     rows.push(hidden("a-secret2", "0", "0"));
+    rows.extend(plan("a-secret", ["77", "7"]));
     // The sibling moves to another depth within the month, an account of its customer to a stranger.
     end(&other, "nodes", "node_id = 'south'", "2025-10-12").await;
     let row = "node_id,parent_id,kind,name,currency,valid_from\nsouth,secret-east,reseller,South,USD,2025-10-12\n";
@@ -335,6 +367,7 @@ pub(super) async fn above_a_customer() -> Pair {
     let licences = "dist,SECRET-1,north,SECRET,9,9,USD,2025-10-01\nnorth,SECRET-2,bolt,SECRET,4,4,USD,2025-10-02\n";
     bill_own(&other, licences, "dist,SECRET-3,north,SECRET,SECRET,2025-10-03,7,7,USD\n").await;
     other.copy("contracts", &format!("{CONTRACTS}dist,SECRET-4,north,USD,99999,2025-10-01\n")).await;
+    announce(&other, "dist,SECRET,north,percent,50,2025-10-05\nnorth,SECRET,acme,set,9,2025-10-05\n").await;
     make_tags(&other, "dist,SECRET,SECRET,SECRET,team,false\nnorth,SECRET,n,SECRET,,false\nnorth,SECRET-2,cost_center,SECRET,n,false\n").await;
     measure(&other, "north,SECRET,SECRET,bolt").await;
     other.nodes("secret-acme,north,customer").await;
@@ -355,7 +388,9 @@ pub(super) async fn above_a_customer() -> Pair {
     // A sibling is added to the pool, and the reseller's pool comes to have another owner's share above it.
     let siblings = "north,network,bolt,10\nnorth,network,secret-acme,56.7\n";
     shares(&other, &format!("dist,SECRET-backbone,dist,100\nnorth,network,acme,33.3\n{siblings}")).await;
-    let mut rows = [acme(COSTS), shared(["SECRET-north", CANARY])].concat();
+    // Its reseller owns the plan that covers some of its usage, and pays for it.
+    plan_policy(&other, "sp-1,user,pass,purchaser,2025-10-04").await;
+    let mut rows = [acme(COSTS), shared(["SECRET-north", CANARY]), plan("a-north", ["77", "7"])].concat();
     let names: Vec<String> = (0..30).map(|number| format!("{CANARY}-{number}")).collect();
     rows.extend(names.iter().map(|name| hidden("a-bolt", "12345678901234", name)));
     rows.push(hidden("a-secret", "1", "9999-99-99"));

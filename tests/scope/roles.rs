@@ -22,6 +22,8 @@ const MATRIX: &str = "
     tiers_monthly                 any     r r r - - r r r -
     margins                       seller  r r r - - r r r -
     allocations                   any     r r r - r r r r r
+    forecasts                     any     r r r - r r r r r
+    anomalies                     any     r r r - r r r r r
     unallocated                   any     r r r - r - r r r
     by_engagement                 seller  r r r - - - r - -
     seat_counts                   any     r r r - - - r - -
@@ -29,6 +31,7 @@ const MATRIX: &str = "
     credits_ledger                any     r r - r - - r r r
     credits_expiring              any     r r - r - - r r r
     credits_received_vs_passed    seller  r r - - - - r r -
+    commitment_benefits           any     r r r - - - r - -
     invoices                      any     r r - r - - r r r
     invoice_lines                 any     r r - r - - r r r
     proposed_adjustments          seller  r r - - - - r r -
@@ -66,10 +69,12 @@ const MATRIX: &str = "
     ref.driver_rules              any     w r - - w - r - -
     ref.tag_policies              any     w r - - w - r - -
     ref.virtual_tags              any     w r - - w - r - -
+    ref.planned_changes           any     w w r - w r r r r
     ref.rate_cards                any     w w w - - - r - -
     ref.rate_card_versions        any     w w w - - - r - -
     ref.rate_rules                any     w w w - - - r - -
     ref.charge_policies           any     w w r - - - r - -
+    ref.commitment_policies       root    w w r - - - r - -
     ref.licences                  any     w w r - - - r - -
     ref.time_entries              any     w w r - - - r - -
     ref.quotes                    any     w w w - - - r - -

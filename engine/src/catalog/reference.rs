@@ -254,6 +254,25 @@ static TAG_POLICIES: RefTable = RefTable {
     comment: "Which tags resources must have; tag_compliance shows how far they do.",
 };
 
+static PLANNED_CHANGES: RefTable = RefTable {
+    name: "planned_changes",
+    columns: &[
+        required("owner_node_id", "Whose plan it is: this node and those above it forecast with it."),
+        required("plan_id", "The plan's name, unique for its owner."),
+        optional("node_id", "Whose usage changes; null: that of everybody whom the reader sees."),
+        optional("provider_name", "Null means any."),
+        optional("service_name", "Null means any."),
+        required("change_type", "percent (20 is a fifth more), amount (so much more a day) or set (so much a day)."),
+        column("value", RefType::Decimal, false, "Of amounts in the currency that the reader pays in."),
+        optional("note", "What is planned: a migration, a launch, a new price."),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["owner_node_id", "plan_id", "valid_from"],
+    comment: "Changes of cost that are known beforehand, from the day of valid_from until before that of valid_to: forecasts and anomalies expect \
+              them.",
+};
+
 static VIRTUAL_TAGS: RefTable = RefTable {
     name: "virtual_tags",
     columns: &[
@@ -373,12 +392,60 @@ static CHARGE_POLICIES: RefTable = RefTable {
         optional("buyer_node_id", "One buyer; null: all its children."),
         required("charge_category", "Usage, Purchase, Tax, Credit or Adjustment."),
         optional("charge_class", "Correction, for refunds and corrections only; null: any."),
-        required("policy", "pass, retain, report or rerate."),
+        required(
+            "policy",
+            "pass (as it is), retain, report (shown, not billed) or rerate (by rules, what a commitment covered at its on-demand price).",
+        ),
         VALID_FROM,
         VALID_TO,
     ],
     key: &["node_id", "buyer_node_id", "charge_category", "charge_class", "valid_from"],
-    comment: "What a seller does with a category of charges where no rule says so.",
+    comment: "What a seller does with a category of charges where no rule says so. A part of them is passed by a rule that names the category: \
+              Credit, markup_pct, -50 passes half.",
+};
+
+static COMMITMENT_POLICIES: RefTable = RefTable {
+    name: "commitment_policies",
+    columns: &[
+        required("policy_id", "The policy's name."),
+        optional("provider_name", "Null means any."),
+        optional(
+            "commitment_id",
+            "The provider's id of the reservation or savings plan, as commitment_discount_id of usage; null: any.",
+        ),
+        optional(
+            "buyer_node_id",
+            "A child of the root: the policy says who has the benefit of its usage, and nothing else; null: of everybody's.",
+        ),
+        defaulted(
+            "benefit",
+            RefType::Text,
+            "user",
+            "Who has the difference between on-demand and effective cost of covered usage: user (it is sold by its effective cost), purchaser              (users pay by on-demand cost, the commitment's owner gets the difference) or seller (users pay by on-demand cost).",
+        ),
+        defaulted(
+            "purchase",
+            RefType::Text,
+            "retain",
+            "retain: the root pays what the provider bills for the commitment; pass: its owner does, and gets back what that amortises to.",
+        ),
+        defaulted(
+            "unused",
+            RefType::Text,
+            "retain",
+            "Who bears what was left unused: retain (the root), purchaser (the owner) or share (those who used the commitment in the billing \
+             period, in proportion to what their usage effectively cost).",
+        ),
+        optional(
+            "owner_node_id",
+            "Who owns the commitment; null: the node that owns the account of its last purchase or unused line.",
+        ),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["policy_id", "valid_from"],
+    comment: "Who has the benefit of the reservations and savings plans that the root buys, and who bears their cost. A policy that names the \
+              commitment speaks before others, then one for a buyer, then one of a provider.",
 };
 
 const SELLER: RefColumn = required("seller_node_id", "Who bills it: to its child on the way to the node.");
@@ -657,7 +724,7 @@ static USERS: RefTable = RefTable {
 
 impl RefTable {
     /// All of them, in the order in which they can be filled.
-    pub fn all() -> [&'static Self; 24] {
+    pub fn all() -> [&'static Self; 26] {
         [
             &NODES,
             &ACCOUNTS,
@@ -668,10 +735,12 @@ impl RefTable {
             &ATTRIBUTION_RULES,
             &TAG_POLICIES,
             &VIRTUAL_TAGS,
+            &PLANNED_CHANGES,
             &RATE_CARDS,
             &RATE_CARD_VERSIONS,
             &RATE_RULES,
             &CHARGE_POLICIES,
+            &COMMITMENT_POLICIES,
             &LICENCES,
             &TIME_ENTRIES,
             &QUOTES,

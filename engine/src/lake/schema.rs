@@ -168,8 +168,12 @@ fn positions(with_rules: bool) -> Vec<Field> {
 /// A share of a pool names the pool, its driver and the position of its owner, `pool_depth`; `line_key` is then that of the share.
 /// `disclosed_to` is the last position that sees whose resource it is; null for all.
 ///
-/// `contracted_cost` and `commitment` (`covered` by one, or `retained` because it bought one or left it unused) are what the root's
-/// edges are priced from besides; nobody else reads them.
+/// `contracted_cost` and `commitment` (`covered` by one, `on_demand` where the root sells what one covered as if it had not, or
+/// `retained` because it bought one or left it unused) are what the root's edges are priced from besides; nobody else reads them.
+///
+/// What a commitment covered, bought or left unused has `commitment_policy`, `benefit/purchase/unused` in the words of
+/// `ref.commitment_policies`, and the owner that the policy names. `pricing_category` is what it is sold as: `Standard` for covered usage
+/// that the root sells at its on-demand price, whatever the provider says; that is then `covered_pricing_category`.
 pub fn charges() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         let mut fields = vec![
@@ -206,6 +210,11 @@ pub fn charges() -> SchemaRef {
             text("driver"),
             Field::new("pool_depth", DataType::Int32, true),
             Field::new("disclosed_to", DataType::Int32, true),
+            text("commitment_discount_id"),
+            text("commitment_discount_status"),
+            text("commitment_policy"),
+            text("commitment_owner_node_id"),
+            text("covered_pricing_category"),
             Field::new("delivery_id", DataType::Int64, true),
             Field::new("source_file", DataType::Int32, true),
             Field::new("source_row", DataType::Int64, true),

@@ -8,7 +8,8 @@ use arrow::array::{
     StringViewArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
 use arrow::buffer::NullBuffer;
-use arrow::compute::take;
+use arrow::compute::kernels::zip::zip;
+use arrow::compute::{not, nullif, take};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::Tz;
@@ -20,6 +21,7 @@ use super::lanes::Lane;
 use super::outcome::{Fate, Origin, Outcome};
 use super::portion::{Amounts, Commitment, Portion, Step};
 use super::portions::{Continuity, Cut};
+use super::price::STANDARD;
 use super::run::RatingRun;
 use super::span::DAY_US;
 use super::texts::{NULL, Texts};
@@ -72,6 +74,8 @@ pub(crate) struct Mark {
     pub(crate) disclosed_to: Option<i32>,
     /// Names the share among those of its row; 0 is the row itself.
     pub(crate) salt: u64,
+    /// Numbers of the texts of a commitment's terms and of the owner that they name; none for what is no commitment's.
+    pub(crate) terms: Option<(u32, u32)>,
 }
 
 impl Mark {
@@ -86,6 +90,7 @@ impl Mark {
             depth: None,
             disclosed_to: None,
             salt: 0,
+            terms: None,
         }
     }
 
@@ -123,6 +128,11 @@ pub(crate) struct Output {
     row_fates: Vec<u32>,
     row_commitments: Vec<u32>,
     first_outcomes: Vec<u32>,
+    /// Of commitments: terms, and the owner that they name.
+    terms: Vec<u32>,
+    terms_owners: Vec<u32>,
+    /// Whether it is sold as if nothing had covered it.
+    is_on_demand: Vec<bool>,
     positions: Vec<PositionColumns>,
     /// Filled only when some row was cut: billed, quantity, list, contracted, effective.
     amounts: [MoneyColumn; 5],
@@ -166,9 +176,14 @@ impl Output {
         self.node_ids.push(lane.node_id);
         self.node_paths.push(lane.node_path);
         self.row_fates.push(self.fates[mark.fate as usize]);
-        self.row_commitments.push(self.commitments[portion.commitment as usize]);
+        let commitment = Step::commitment_sold(steps, portion.commitment);
+        self.row_commitments.push(self.commitments[commitment as usize]);
         let first = mark.first_outcome(amounts);
         self.first_outcomes.push(first.map_or(NULL, |outcome| self.outcomes[outcome as usize]));
+        let (terms, owner) = mark.terms.unwrap_or((NULL, NULL));
+        self.terms.push(terms);
+        self.terms_owners.push(owner);
+        self.is_on_demand.push(Step::is_sold_on_demand(steps));
         if self.is_split {
             let own = [amounts.billed, amounts.quantity, amounts.list, amounts.contracted, amounts.effective];
             for (column, amount) in self.amounts.iter_mut().zip(own) {
@@ -263,6 +278,9 @@ impl Assembler {
             row_fates: Vec::with_capacity(rows),
             row_commitments: Vec::with_capacity(rows),
             first_outcomes: Vec::with_capacity(rows),
+            terms: Vec::with_capacity(rows),
+            terms_owners: Vec::with_capacity(rows),
+            is_on_demand: Vec::with_capacity(rows),
             positions: Vec::new(),
             amounts: Default::default(),
             is_split: false,
@@ -324,6 +342,15 @@ impl Assembler {
             }
         }
         put("outcome_0", self.terms_of(output.first_outcomes)?);
+        put("commitment_policy", self.terms_of(output.terms)?);
+        put("commitment_owner_node_id", self.terms_of(output.terms_owners)?);
+        if output.is_on_demand.contains(&true) {
+            let (sold, covered) = sold_as_standard(&pass("pricing_category")?, output.is_on_demand)?;
+            put("pricing_category", sold);
+            put("covered_pricing_category", covered);
+        } else {
+            put("covered_pricing_category", self.null(&DataType::Utf8View, rows));
+        }
         put("currency_0", pass("billing_currency")?);
         put("marketplace", self.known(&pass("marketplace")?));
         let ends = usage.column_by_name("charge_period_end");
@@ -422,6 +449,13 @@ impl Assembler {
             }
         }
     }
+}
+
+/// Pricing categories as charges are sold, and the provider's where these are others.
+fn sold_as_standard(categories: &ArrayRef, is_on_demand: Vec<bool>) -> Result<(ArrayRef, ArrayRef), RatingError> {
+    let is_on_demand = BooleanArray::from(is_on_demand);
+    let standard = StringViewArray::new_scalar(STANDARD);
+    Ok((zip(&is_on_demand, &standard, categories)?, nullif(categories, &not(&is_on_demand)?)?))
 }
 
 fn instants(values: impl Iterator<Item = i64>) -> ArrayRef {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::attribution::{Accounts, Attribution};
 use super::cards::Cards;
+use super::commitments::Commitments;
 use super::error::RatingError;
 use super::facts::RefFacts;
 use super::fx::FxRates;
@@ -30,6 +31,7 @@ pub struct RateBook {
     pub(crate) attribution: Attribution,
     pub(crate) cards: Cards,
     pub(crate) policies: Policies,
+    pub(crate) commitments: Commitments,
     pub(crate) fx: FxRates,
     pub(crate) vocabulary: Vocabulary,
     pub(crate) own: OwnTerms,
@@ -47,6 +49,7 @@ impl RateBook {
     pub fn compile(facts: &RefFacts, snapshot: i64) -> Result<Arc<Self>, RatingError> {
         let tree = Tree::build(&facts.nodes)?;
         let pools = Pools::compile(facts, &tree);
+        let vocabulary = Vocabulary::of(facts);
         Ok(Arc::new(Self {
             snapshot,
             accounts: Accounts::compile(facts, &tree),
@@ -54,8 +57,9 @@ impl RateBook {
             pools,
             cards: Cards::compile(facts, &tree),
             policies: Policies::compile(facts, &tree),
+            commitments: Commitments::compile(facts, &tree, &vocabulary),
             fx: FxRates::compile(facts),
-            vocabulary: Vocabulary::of(facts),
+            vocabulary,
             own: OwnTerms::compile(facts, &tree),
             tree,
         }))

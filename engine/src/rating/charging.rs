@@ -3,12 +3,13 @@
 use ratehouse_udfs::decimal::{ArithmeticError, Rounding, mul_div_round};
 
 use super::assemble::{Mark, Output};
+use super::commitments::{TermsTexts, terms_of};
 use super::division::{Division, Taker};
 use super::error::RatingError;
 use super::lanes::Lanes;
 use super::outcome::{Fate, Origin};
 use super::places::Placement;
-use super::portion::{Amounts, Overflow, Portion, Step};
+use super::portion::{Amounts, Commitment, Overflow, Portion, Step};
 use super::portions::{Cut, Previous};
 use super::price::{PoolTotal, Pricer};
 use super::reader::Reader;
@@ -25,6 +26,7 @@ pub(crate) struct Charging {
     pub(crate) pricer: Pricer,
     pub(crate) tally: Tally,
     pub(crate) rollups: Option<RollUps>,
+    terms_texts: TermsTexts,
     previous: Previous,
     /// What was shared out of the stretches before, as a whole.
     wholes: Previous,
@@ -82,12 +84,13 @@ impl From<ArithmeticError> for Failure {
 }
 
 impl Charging {
-    pub(crate) fn new(lanes: Lanes, pricer: Pricer, rollups: Option<RollUps>) -> Self {
+    pub(crate) fn new(pricer: Pricer, terms_texts: TermsTexts, rollups: Option<RollUps>) -> Self {
         Self {
-            lanes,
+            lanes: Lanes::new(),
             pricer,
             tally: Tally::default(),
             rollups,
+            terms_texts,
             previous: Previous::default(),
             wholes: Previous::default(),
             shared: None,
@@ -304,6 +307,9 @@ impl Charging {
         let Some(output) = &mut sink.output else { return Ok(()) };
         let lane = self.lanes.get(cut.lane);
         let steps = &self.pricer.steps;
+        let is_commitments = portion.commitment != Commitment::None && portion.values.category.is_sold();
+        let terms = is_commitments.then(|| self.terms_texts.of(&terms_of(&lane.commitments, portion)));
+        let mark = &Mark { terms, ..*mark };
         let continuity = self.previous.followed_by(cut, mark.salt, &self.lanes, (steps, &self.pricer.runs));
         output.push(continuity, (cut, lane), (portion, steps), mark);
         let spot = RowPlace { slice: portion.slice, owner: lane.owner_place };

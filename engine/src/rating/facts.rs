@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use ratehouse_udfs::decimal::Rounding;
 use ratehouse_udfs::money::Convention;
 
+use super::commitments::CommitmentRow;
 use super::measured::Measured;
 use super::span::Span;
 
@@ -616,6 +617,8 @@ pub struct RefFacts {
     pub rate_rules: Vec<RuleRow>,
     /// `ref.charge_policies`.
     pub charge_policies: Vec<PolicyRow>,
+    /// `ref.commitment_policies`.
+    pub commitment_policies: Vec<CommitmentRow>,
     /// `ref.fx_rates`.
     pub fx_rates: Vec<FxRow>,
     /// `ref.licences`.

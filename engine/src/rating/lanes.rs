@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 
 use super::book::RateBook;
 use super::cards::Held;
+use super::commitments;
 use super::facts::NodeRow;
 use super::fx::Particular;
 use super::places::Places;
@@ -46,6 +47,8 @@ pub(crate) struct Lane {
     pub(crate) child_place: u32,
     pub(crate) time_zone: Tz,
     pub(crate) edges: Vec<Edge>,
+    /// The policies of commitments, the most specific first.
+    pub(crate) commitments: Vec<commitments::Held>,
     /// Nobody owns these rows; they stay at the root.
     pub(crate) is_unallocated: bool,
 }
@@ -148,6 +151,7 @@ fn build(book: &RateBook, texts: &Texts, places: &Places, owner: Option<NodeInde
         let (root, root_span) = tree.stretch(tree.root(), at);
         let time_zone = root.and_then(|found| found.rows.first()).map(|row| tree.row(*row).time_zone);
         let name = tree.name(tree.root());
+        let (held, holds) = book.commitments.at(None, at, tree, texts);
         let lane = Lane {
             owner: tree.root(),
             node_id: texts.number(name),
@@ -156,9 +160,10 @@ fn build(book: &RateBook, texts: &Texts, places: &Places, owner: Option<NodeInde
             child_place: places.child(""),
             time_zone: time_zone.unwrap_or(Tz::UTC),
             edges: Vec::new(),
+            commitments: held,
             is_unallocated: true,
         };
-        return (lane, span.intersect(root_span));
+        return (lane, span.intersect(root_span).intersect(holds));
     };
     let rows: Vec<_> = stretch.rows.iter().map(|row| tree.row(*row)).collect();
     let nodes: Vec<NodeIndex> = stretch.rows.iter().map(|row| tree.node_of_row(*row)).collect();
@@ -169,6 +174,8 @@ fn build(book: &RateBook, texts: &Texts, places: &Places, owner: Option<NodeInde
         span = span.intersect(holds);
         edges.push(if position == 1 { Edge { seller_currency: NULL, ..edge } } else { edge });
     }
+    let (held, holds) = book.commitments.at(nodes.get(1).copied(), at, tree, texts);
+    span = span.intersect(holds);
     let path = tree.path_text(&nodes);
     let (last, child) = (nodes.last().copied().unwrap_or(tree.root()), nodes.get(1));
     let lane = Lane {
@@ -179,6 +186,7 @@ fn build(book: &RateBook, texts: &Texts, places: &Places, owner: Option<NodeInde
         child_place: places.child(child.map_or("", |node| tree.name(*node))),
         time_zone: rows.last().map_or(Tz::UTC, |row| row.time_zone),
         edges,
+        commitments: held,
         is_unallocated: false,
     };
     (lane, span)

@@ -154,6 +154,7 @@ impl Lookup<'_> {
             unit: question.unit.map_or(0, |unit| book.vocabulary.units.number(unit)),
             is_correction: question.is_correction,
             commitment: Commitment::None,
+            commitment_id: 0,
             currency,
             amounts,
             start: question.at,

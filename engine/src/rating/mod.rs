@@ -15,6 +15,7 @@ mod book;
 mod cards;
 mod charging;
 mod columns;
+mod commitments;
 mod counters;
 mod division;
 mod error;
@@ -60,6 +61,7 @@ mod vocabulary;
 
 pub(crate) use attribution::RowTexts;
 pub use book::RateBook;
+pub use commitments::{Benefit, CommitmentRow, Purchase, Unused};
 pub use counters::BandTotals;
 pub use error::RatingError;
 pub use facts::{
@@ -78,7 +80,8 @@ pub use measured::{
 pub use operator::{PricedUsage, RateExec};
 pub use outcome::{Origin, Outcome, Reason};
 pub use own::{
-    CreditFlow, DRAWN_COLUMNS, DaysCounted, Drawn, EdgeCredits, Floor, OWN_SOURCE, OwnRow, draws_in, rate_own,
+    CommitmentMove, CreditFlow, DRAWN_COLUMNS, DaysCounted, Drawn, EdgeCredits, Floor, OWN_SOURCE, OwnRow, draws_in,
+    rate_own,
 };
 pub use pipeline::{ChargeSink, Counted, RatingOptions, RatingOutcome, count, rate};
 pub use places::{Placement, Places, SliceName};

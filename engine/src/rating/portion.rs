@@ -46,13 +46,16 @@ pub(crate) enum Commitment {
     None,
     /// It was covered by one.
     Covered,
-    /// It bought one or left one unused: the root's, until a commitment policy assigns it.
+    /// It bought one or left one unused: the root's. What policies assign to others are rows of their own.
     Retained,
+    /// It was covered by one, and the root sells it at its on-demand price: below the root nothing covered it. No portion is this;
+    /// it is what charges say of theirs.
+    OnDemand,
 }
 
 impl Commitment {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 3] = [Self::None, Self::Covered, Self::Retained];
+    pub(crate) const ALL: [Self; 4] = [Self::None, Self::Covered, Self::Retained, Self::OnDemand];
 
     /// Its name in `charges`.
     pub(crate) fn name(self) -> Option<&'static str> {
@@ -60,6 +63,7 @@ impl Commitment {
             Self::None => None,
             Self::Covered => Some("covered"),
             Self::Retained => Some("retained"),
+            Self::OnDemand => Some("on_demand"),
         }
     }
 }
@@ -71,6 +75,8 @@ pub(crate) struct Portion<'a> {
     pub(crate) unit: u32,
     pub(crate) is_correction: bool,
     pub(crate) commitment: Commitment,
+    /// The commitment, as policies number them; 0 where none names it.
+    pub(crate) commitment_id: u32,
     pub(crate) currency: u32,
     pub(crate) amounts: Amounts,
     pub(crate) start: i64,
@@ -89,15 +95,36 @@ pub(crate) struct Step {
     pub(crate) rule: u32,
     pub(crate) fx_rate: u32,
     pub(crate) reason: Option<Reason>,
+    /// Whether it covered usage that the root sells at its on-demand price: further down it is usage that nothing covered.
+    pub(crate) is_on_demand: bool,
 }
 
 impl Step {
     pub(crate) fn unrated(reason: Reason) -> Self {
-        Self { price: None, outcome: Outcome::Unrated, rule: NULL, fx_rate: NULL, reason: Some(reason) }
+        Self {
+            price: None,
+            outcome: Outcome::Unrated,
+            rule: NULL,
+            fx_rate: NULL,
+            reason: Some(reason),
+            is_on_demand: false,
+        }
     }
 
     pub(crate) const RETAINED: Self =
-        Self { price: None, outcome: Outcome::Retained, rule: NULL, fx_rate: NULL, reason: None };
+        Self { price: None, outcome: Outcome::Retained, rule: NULL, fx_rate: NULL, reason: None, is_on_demand: false };
+
+    /// What charges say of a portion's commitment.
+    #[inline]
+    pub(crate) fn commitment_sold(steps: &[Self], commitment: Commitment) -> Commitment {
+        if Self::is_sold_on_demand(steps) { Commitment::OnDemand } else { commitment }
+    }
+
+    /// Whether what has these steps is sold as if nothing had covered it.
+    #[inline]
+    pub(crate) fn is_sold_on_demand(steps: &[Self]) -> bool {
+        steps.first().is_some_and(|first| first.is_on_demand)
+    }
 }
 
 /// The edge and rule at which an amount overflowed.

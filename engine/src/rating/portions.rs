@@ -132,6 +132,10 @@ fn upward<'a>(lane: &'a Lane, steps: &'a [Step]) -> impl Iterator<Item = (&'a Ed
 /// all terms of the edges below it. The rule of its own purchase it does not see.
 fn nodes_alike(one: (&Lane, &[Step]), other: (&Lane, &[Step])) -> i32 {
     let mut count = 0;
+    // What is sold on demand is of another pricing category to everybody below the root.
+    if Step::is_sold_on_demand(one.1) != Step::is_sold_on_demand(other.1) {
+        return count;
+    }
     for ((a, a_step), (b, b_step)) in upward(one.0, one.1).zip(upward(other.0, other.1)) {
         let bought = |step: Option<&Step>| step.map(|step| (step.outcome, step.fx_rate, step.price.is_some()));
         if a.buyer != b.buyer || a.currency != b.currency || bought(a_step) != bought(b_step) {

@@ -7,21 +7,25 @@ use ratehouse_udfs::decimal::{ArithmeticError, ONE, POWERS_OF_TEN, Rounding, SCA
 
 use super::bands::{Bands, Scope, TotalPrice};
 use super::book::RateBook;
+use super::commitments::{Benefit, terms_of};
 
 use super::counters::{BandTotals, Counted, Counter, CounterKey, name_of_pool};
 use super::error::RatingError;
 use super::fx::{Pair, Particular};
-use super::lanes::Lane;
+use super::lanes::{Edge, Lane};
 use super::method::{Base, Method};
 use super::outcome::{Outcome, Reason};
 use super::policies::Policy;
 use super::pools::PoolIndex;
 use super::portion::{Commitment, Overflow, Portion, Step};
-use super::rules::Rule;
+use super::rules::{Rule, Values};
 use super::run::RatingRun;
 use super::scene::{Amount, Found, Scene};
 use super::texts::{NULL, Texts};
-use super::vocabulary::Category;
+use super::vocabulary::{Category, Dimension};
+
+/// FOCUS pricing category of what nothing covered.
+pub(crate) const STANDARD: &str = "Standard";
 
 /// Why an edge gives no price.
 enum Stop {
@@ -123,12 +127,15 @@ pub(crate) struct Pricer {
     /// Whether some of the steps wait for a total that is only being counted.
     pub(crate) is_guess: bool,
     pool_totals: HashMap<(PoolIndex, i32), i128>,
+    /// The number of pricing category `Standard`.
+    standard: u32,
 }
 
 impl Pricer {
     pub(crate) fn new(run: &RatingRun, totals: Totals) -> Self {
         Self {
             rule_texts: vec![Vec::new(); run.book.cards.versions.len()],
+            standard: run.book.vocabulary.words(Dimension::PricingCategory).number(STANDARD),
             book: Arc::clone(&run.book),
             texts: Arc::clone(&run.terms),
             values: Arc::clone(&run.values),
@@ -184,21 +191,43 @@ impl Pricer {
             return Ok(());
         }
         let book = Arc::clone(&self.book);
-        let mut cost = match above.last() {
-            None => Amount { value: portion.amounts.effective, currency: portion.currency },
-            Some(step) => Amount { value: step.price, currency: lane.edges[above.len() - 1].currency },
-        };
-        for (at, edge) in lane.edges.iter().enumerate().skip(above.len()) {
-            let scene = Scene { book: &book, lane, edge, at, portion, cost };
-            let step = self.on_edge(&scene).map_err(|rule| Overflow { edge: at + 1, rule })?;
-            self.steps.push(step);
-            self.runs.push(std::mem::take(&mut self.run));
-            if !step.outcome.goes_on() {
+        let Some(first) = lane.edges.first() else { return Ok(()) };
+        if above.is_empty() && !self.sell((&book, lane, first), portion)? {
+            return Ok(());
+        }
+        // Whoever buys below knows nothing of a commitment whose benefit it does not have: neither do its rules.
+        if Step::is_sold_on_demand(&self.steps) {
+            let mut numbers = *portion.values.numbers;
+            numbers[Dimension::PricingCategory.at()] = self.standard;
+            let values = Values { numbers: &numbers, ..portion.values };
+            return self.sell_on((&book, lane), &Portion { values, commitment: Commitment::None, ..*portion });
+        }
+        self.sell_on((&book, lane), portion)
+    }
+
+    /// The edges after those that have their steps.
+    fn sell_on(&mut self, (book, lane): (&RateBook, &Lane), portion: &Portion<'_>) -> Result<(), Overflow> {
+        for edge in lane.edges.iter().skip(self.steps.len()) {
+            if !self.sell((book, lane, edge), portion)? {
                 break;
             }
-            cost = Amount { value: step.price, currency: edge.currency };
         }
         Ok(())
+    }
+
+    /// Adds the step of the next edge; false where the portion does not exist below it.
+    #[inline]
+    fn sell(&mut self, (book, lane, edge): (&RateBook, &Lane, &Edge), portion: &Portion<'_>) -> Result<bool, Overflow> {
+        let at = self.steps.len();
+        let cost = match self.steps.last() {
+            None => Amount { value: portion.amounts.effective, currency: portion.currency },
+            Some(step) => Amount { value: step.price, currency: lane.edges[at - 1].currency },
+        };
+        let scene = Scene { book, lane, edge, at, portion, cost };
+        let step = self.on_edge(&scene).map_err(|rule| Overflow { edge: at + 1, rule })?;
+        self.steps.push(step);
+        self.runs.push(std::mem::take(&mut self.run));
+        Ok(step.outcome.goes_on())
     }
 
     /// Prices a portion on one edge; the error is the rule, or the rate, that an amount overflowed at.
@@ -217,46 +246,44 @@ impl Pricer {
             return Ok(Step::RETAINED);
         }
         let found = scene.find_rule();
-        let policy = match &found {
-            Found::Rule { rule, .. } if rule.states_policy() => None,
-            _ => scene.edge.policies.get(portion.values.category, portion.is_correction),
-        };
-        match policy {
+        let policy = scene.policy(&found);
+        let is_on_demand = is_on_demand(scene, &found, policy);
+        let base = is_on_demand.then_some(Base::List);
+        let step = match policy {
             Some(Policy::Retain) => Ok(Step::RETAINED),
-            Some(Policy::Pass) => self.pass(scene, Outcome::Billed),
+            Some(Policy::Pass) => self.pass(scene, base, Outcome::Billed),
             Some(Policy::Unknown) => Err(Reason::BrokenRule.into()),
             Some(Policy::Report) => match found {
-                Found::Nothing => self.pass(scene, Outcome::Reported),
-                _ => self.by_rule(scene, &found, None, Outcome::Reported),
+                Found::Nothing => self.pass(scene, base, Outcome::Reported),
+                _ => self.by_rule(scene, &found, base, Outcome::Reported),
             },
-            Some(Policy::Rerate) if matches!(found, Found::Nothing) => self.by_default(scene, &found),
-            Some(Policy::Rerate) => {
-                let base = (portion.commitment == Commitment::Covered).then_some(Base::List);
+            Some(Policy::Rerate) if !matches!(found, Found::Nothing) => {
                 self.by_rule(scene, &found, base, Outcome::Billed)
             }
-            None => self.by_default(scene, &found),
-        }
+            Some(Policy::Rerate) | None => self.by_default(scene, &found, base),
+        };
+        step.map(|step| Step { is_on_demand: is_on_demand && scene.at == 0 && step.outcome.goes_on(), ..step })
     }
 
     /// Without a policy: Usage and Purchase by rules, Tax and Credit retained, Adjustment passed
     /// through; edges that only allocate pass everything through that no rule prices.
-    fn by_default(&mut self, scene: &Scene<'_>, found: &Found<'_>) -> Result<Step, Stop> {
+    fn by_default(&mut self, scene: &Scene<'_>, found: &Found<'_>, base: Option<Base>) -> Result<Step, Stop> {
         match (found, scene.portion.values.category) {
-            (Found::Rule { .. } | Found::Faulty(_), _) => self.by_rule(scene, found, None, Outcome::Billed),
-            (Found::Nothing, _) if scene.edge.allocates => self.pass(scene, Outcome::Billed),
+            (Found::Rule { .. } | Found::Faulty(_), _) => self.by_rule(scene, found, base, Outcome::Billed),
+            (Found::Nothing, _) if scene.edge.allocates => self.pass(scene, base, Outcome::Billed),
             (Found::Nothing, Category::Usage | Category::Purchase) => Err(Reason::NoRule.into()),
             (Found::Nothing, Category::Tax | Category::Credit) => Ok(Step::RETAINED),
-            (Found::Nothing, Category::Adjustment) => self.pass(scene, Outcome::Billed),
+            (Found::Nothing, Category::Adjustment) => self.pass(scene, base, Outcome::Billed),
             (Found::Nothing, Category::Unknown) => Err(Reason::Category.into()),
         }
     }
 
-    fn pass(&mut self, scene: &Scene<'_>, outcome: Outcome) -> Result<Step, Stop> {
-        let cost = scene.cost.value.ok_or(Reason::NoBase)?;
-        let (price, fx_rate) = self.go_on_from(scene, cost, NULL, |own, cost| {
-            own.convert(scene, Amount { value: Some(cost), ..scene.cost })
-        })?;
-        Ok(Step { price: Some(price), outcome, rule: NULL, fx_rate, reason: None })
+    fn pass(&mut self, scene: &Scene<'_>, base: Option<Base>, outcome: Outcome) -> Result<Step, Stop> {
+        let amount = scene.base(base.unwrap_or(Base::Cost))?;
+        let cost = amount.value.ok_or(Reason::NoBase)?;
+        let (price, fx_rate) =
+            self.go_on_from(scene, cost, NULL, |own, cost| own.convert(scene, Amount { value: Some(cost), ..amount }))?;
+        Ok(Step { price: Some(price), outcome, rule: NULL, fx_rate, reason: None, is_on_demand: false })
     }
 
     /// The price of a base after what came before on its edge.
@@ -298,13 +325,16 @@ impl Pricer {
                         rule: text,
                         fx_rate,
                         reason: None,
+                        is_on_demand: false,
                     })
                 }
             }
         };
         match priced {
             // What only allocates is never unrated for want of a good rule.
-            Err(Stop::Unrated(reason)) if scene.edge.allocates && reason != Reason::NoRate => self.pass(scene, outcome),
+            Err(Stop::Unrated(reason)) if scene.edge.allocates && reason != Reason::NoRate => {
+                self.pass(scene, base, outcome)
+            }
             other => other,
         }
     }
@@ -512,6 +542,19 @@ impl Pricer {
 fn round_to(amount: i128, (mode, digits): (Rounding, u8)) -> Result<i128, ArithmeticError> {
     let unit = POWERS_OF_TEN[usize::from(SCALE.unsigned_abs().saturating_sub(digits))];
     div_round(amount, unit, mode)?.checked_mul(unit).ok_or(ArithmeticError::Overflow)
+}
+
+/// Whether what a commitment covered is sold at its on-demand price: by a charge policy of the edge, or by a policy of commitments on
+/// the root's.
+#[inline]
+pub(crate) fn is_on_demand(scene: &Scene<'_>, found: &Found<'_>, policy: Option<Policy>) -> bool {
+    let portion = scene.portion;
+    if portion.commitment != Commitment::Covered {
+        return false;
+    }
+    let is_rerated = policy == Some(Policy::Rerate) && !matches!(found, Found::Nothing);
+    let is_usage = portion.values.category == Category::Usage;
+    is_rerated || scene.at == 0 && is_usage && terms_of(&scene.lane.commitments, portion).benefit != Benefit::User
 }
 
 /// Passes a result of at most 38 digits.

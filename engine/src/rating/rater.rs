@@ -9,10 +9,10 @@ use super::assemble::{Assembler, Output};
 use super::attribution::{Account, Assigned, RowTexts};
 use super::charging::{Charging, Failure, Sink};
 use super::columns::{self, Facts, amount};
+use super::commitments::TermsTexts;
 use super::counters::BandTotals;
 use super::division::{Divider, Division, RowAt};
 use super::error::RatingError;
-use super::lanes::Lanes;
 use super::places::{Placement, SliceName};
 use super::portion::{Amounts, Overflow, Portion};
 use super::portions::{Cut, Splitter};
@@ -74,7 +74,7 @@ impl Rater {
         Self {
             run: Arc::clone(run),
             reader: Reader::new(depth),
-            charging: Charging::new(Lanes::new(), Pricer::new(run, totals), rollups),
+            charging: Charging::new(Pricer::new(run, totals), TermsTexts::new(&run.terms), rollups),
             assembler: Assembler::new(run),
             divider: Divider::default(),
             accounts: HashMap::new(),
@@ -149,6 +149,7 @@ impl Rater {
                 unit: self.reader.word(Column::Unit, row).number,
                 is_correction: self.reader.is_correction(row),
                 commitment: self.reader.commitment(row),
+                commitment_id: self.reader.commitment_id(row),
                 currency: self.reader.text(Column::Currency, row),
                 amounts,
                 start: cut.start,

@@ -28,10 +28,11 @@ pub(crate) enum Column {
     Unit,
     Currency,
     CommitmentStatus,
+    Commitment,
 }
 
 /// Every column with its name and the dimension of rules that looks at it.
-const COLUMNS: [(Column, &str, Option<Dimension>); 14] = [
+const COLUMNS: [(Column, &str, Option<Dimension>); 15] = [
     (Column::Provider, "provider_name", Some(Dimension::Provider)),
     (Column::BillingAccount, "billing_account_id", None),
     (Column::SubAccount, "sub_account_id", None),
@@ -46,6 +47,7 @@ const COLUMNS: [(Column, &str, Option<Dimension>); 14] = [
     (Column::Unit, "pricing_unit", None),
     (Column::Currency, "billing_currency", None),
     (Column::CommitmentStatus, "commitment_discount_status", None),
+    (Column::Commitment, "commitment_discount_id", None),
 ];
 
 /// Whether roll-ups follow, which need more columns than prices do.
@@ -113,6 +115,9 @@ impl Reader {
                 (Column::CommitmentStatus, None) => {
                     words.read(array, texts, |text| if text == "Unused" { UNUSED } else { 0 });
                 }
+                (Column::Commitment, None) => {
+                    words.read(array, texts, |text| vocabulary.commitments.number(text));
+                }
                 (_, None) => words.read(array, texts, |_| 0),
             }
         }
@@ -124,6 +129,8 @@ impl Reader {
     fn needs(&self, column: Column, dimension: Option<Dimension>, vocabulary: &Vocabulary) -> bool {
         let for_prices = match (column, dimension) {
             (Column::Provider, _) => true,
+            // Roll-ups do not keep it.
+            (Column::Commitment, _) => return !vocabulary.commitments.is_empty(),
             (_, Some(dimension)) => vocabulary.uses(dimension),
             (_, None) => true,
         };
@@ -193,6 +200,12 @@ impl Reader {
             (true, _) => Commitment::Covered,
             (false, _) => Commitment::None,
         }
+    }
+
+    /// The number of a row's commitment among those that policies name.
+    #[inline]
+    pub(crate) fn commitment_id(&self, row: usize) -> u32 {
+        self.word(Column::Commitment, row).number
     }
 
     /// A row's values as rules see them.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ratehouse_udfs::decimal::{Rounding, parse_decimal};
 use ratehouse_udfs::tags::TagPolicy;
 
+use super::commitments::{Benefit, CommitmentRow, Purchase, Unused};
 use super::error::RatingError;
 use super::facts::{
     AccountRow, AttributionRow, AttributionTarget, CardRow, CommitPeriod, ContractRow, CreditPolicy, CreditPolicyRow,
@@ -36,6 +37,7 @@ impl RefFacts {
             rate_card_versions: read_table(tx, snapshot, "rate_card_versions", version)?,
             rate_rules: read_table(tx, snapshot, "rate_rules", rule)?,
             charge_policies: read_table(tx, snapshot, "charge_policies", policy)?,
+            commitment_policies: read_table(tx, snapshot, "commitment_policies", commitment)?,
             fx_rates: read_table(tx, snapshot, "fx_rates", fx_rate)?,
             licences: read_table(tx, snapshot, "licences", licence)?,
             time_entries: read_table(tx, snapshot, "time_entries", time_entry)?,
@@ -350,6 +352,29 @@ pub(super) fn policy(cells: &Cells<'_>) -> Result<PolicyRow, RatingError> {
         charge_category: cells.text("charge_category")?,
         charge_class: cells.optional("charge_class"),
         policy: cells.text("policy")?,
+        valid: cells.span()?,
+    })
+}
+
+pub(super) fn commitment(cells: &Cells<'_>) -> Result<CommitmentRow, RatingError> {
+    let (benefit, purchase, unused) = (cells.text("benefit")?, cells.text("purchase")?, cells.text("unused")?);
+    Ok(CommitmentRow {
+        provider_name: cells.optional("provider_name"),
+        commitment_id: cells.optional("commitment_id"),
+        buyer_node_id: cells.optional("buyer_node_id"),
+        benefit: Benefit::ALL
+            .into_iter()
+            .find(|known| known.name() == benefit)
+            .ok_or_else(|| cells.wrong("benefit", "user, purchaser or seller"))?,
+        purchase: Purchase::ALL
+            .into_iter()
+            .find(|known| known.name() == purchase)
+            .ok_or_else(|| cells.wrong("purchase", "retain or pass"))?,
+        unused: Unused::ALL
+            .into_iter()
+            .find(|known| known.name() == unused)
+            .ok_or_else(|| cells.wrong("unused", "retain, purchaser or share"))?,
+        owner_node_id: cells.optional("owner_node_id"),
         valid: cells.span()?,
     })
 }

@@ -5,6 +5,7 @@ use super::cards::Held;
 use super::lanes::{Edge, Lane};
 use super::method::Base;
 use super::outcome::Reason;
+use super::policies::Policy;
 use super::portion::Portion;
 use super::rules::{Rule, Values};
 
@@ -60,6 +61,15 @@ impl<'a> Scene<'a> {
     #[inline]
     pub(crate) fn find_rule(&self) -> Found<'a> {
         Found::on(self.book, self.edge, &self.portion.values)
+    }
+
+    /// The charge policy that holds unless the rule says what becomes of the category.
+    #[inline]
+    pub(crate) fn policy(&self, found: &Found<'_>) -> Option<Policy> {
+        match found {
+            Found::Rule { rule, .. } if rule.states_policy() => None,
+            _ => self.edge.policies.get(self.portion.values.category, self.portion.is_correction),
+        }
     }
 
     pub(crate) fn base(&self, base: Base) -> Result<Amount, Reason> {

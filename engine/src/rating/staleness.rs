@@ -161,11 +161,14 @@ fn is_reached(reach: &Reach<'_>, slice: &SliceFacts, window: Span, facts: &RefFa
 fn sells_to(seller: &str, nodes: &HashSet<Cow<'_, str>>, facts: &RefFacts) -> bool {
     let is_child = |row: &super::facts::NodeRow| row.parent_id.as_deref() == Some(seller);
     let is_one = |whose: &str, node: &str| whose == seller && nodes.contains(node);
+    let is_root = || facts.nodes.iter().any(|row| row.node_id == seller && row.parent_id.is_none());
+    let owns = |owner: &Option<String>| owner.as_deref().is_some_and(|owner| nodes.contains(owner));
     nodes.contains(seller)
         || facts.nodes.iter().any(|row| is_child(row) && nodes.contains(row.node_id.as_str()))
         || facts.licences.iter().any(|row| is_one(&row.seller_node_id, &row.node_id))
         || facts.time_entries.iter().any(|row| is_one(&row.seller_node_id, &row.node_id))
         || facts.contracts.iter().any(|row| is_one(&row.seller_node_id, &row.buyer_node_id))
+        || facts.commitment_policies.iter().any(|row| owns(&row.owner_node_id)) && is_root()
         // A credit for one of them may flow through the seller.
         || facts
             .credits
@@ -239,6 +242,17 @@ fn reach<'a>(cells: &Cells<'_>, span: Span, facts: &'a RefFacts) -> Result<Vec<R
         "charge_policies" => {
             let policy = reading::policy(cells)?;
             one(policy.buyer_node_id.unwrap_or(policy.node_id), span)
+        }
+        "commitment_policies" => {
+            let policy = reading::commitment(cells)?;
+            let mut found = match (policy.buyer_node_id, policy.provider_name) {
+                (Some(buyer), _) => one(buyer, span),
+                (None, Some(provider)) => vec![Reach::Accounts(vec![(Cow::Owned(provider), None)], span)],
+                (None, None) => vec![Reach::All(span)],
+            };
+            let root = facts.nodes.iter().find(|row| row.parent_id.is_none());
+            found.extend(root.map(|root| Reach::Own(root.node_id.clone(), span)));
+            found
         }
         "fx_rates" => of_rate(facts, &reading::fx_rate(cells)?),
         "licences" => own(reading::licence(cells)?.seller_node_id, span),

@@ -169,6 +169,8 @@ pub(crate) struct Vocabulary {
     words: [Words; DIMENSIONS],
     /// Units that rules price; the number of a unit that no rule names is 0.
     pub(crate) units: Words,
+    /// Commitments that policies name; the number of another is 0.
+    pub(crate) commitments: Words,
     /// Keys of the tags that rules look at or make and policies speak of.
     pub(crate) tag_keys: TagKeys,
     /// Keys of the tags that rules look at.
@@ -214,6 +216,14 @@ impl Vocabulary {
             }
             if let (Some(key), Some(seller)) = (&rule.tag_key, sellers.get(rule.card_id.as_str())) {
                 own.keys_of_sellers.push(((*seller).to_owned(), key.clone()));
+            }
+        }
+        for policy in &facts.commitment_policies {
+            if let Some(provider) = &policy.provider_name {
+                own.words[Dimension::Provider.at()].add(provider);
+            }
+            if let Some(commitment) = &policy.commitment_id {
+                own.commitments.add(commitment);
             }
         }
         for policy in &facts.tag_policies {

@@ -143,6 +143,7 @@ impl Authority<'_> {
             "pools" => reaches(text("owner_node_id")) && reaches_any(text("fallback_node_id")),
             "pool_shares" | "drivers" | "driver_rules" => reaches(text("owner_node_id")) && reaches(text("node_id")),
             "tag_policies" | "virtual_tags" => reaches(text("owner_node_id")),
+            "planned_changes" => reaches(text("owner_node_id")) && reaches_any(text("node_id")),
             "rate_cards" => reaches(text("seller_node_id")) && reaches_any(text("buyer_node_id")),
             "approval_rules" => reaches(text("seller_node_id")),
             "adjustment_policies" => reaches(text("seller_node_id")) && reaches_any(text("buyer_node_id")),

@@ -17,6 +17,10 @@ pub type State = BTreeMap<&'static str, Rows>;
 const DEPTH_MAX: usize = 8;
 const KINDS: [&str; 6] = ["distributor", "reseller", "customer", "business_unit", "department", "team"];
 const CATEGORIES: [&str; 5] = ["Usage", "Purchase", "Tax", "Credit", "Adjustment"];
+const CHANGE_TYPES: [&str; 3] = ["percent", "amount", "set"];
+const BENEFITS: [&str; 3] = ["user", "purchaser", "seller"];
+const PURCHASES: [&str; 2] = ["retain", "pass"];
+const UNUSED: [&str; 3] = ["retain", "purchaser", "share"];
 const POLICIES: [&str; 4] = ["pass", "retain", "report", "rerate"];
 const METHODS: [&str; 11] = [
     "markup_pct",
@@ -146,10 +150,12 @@ pub fn check(state: &State, root: &str) -> Result<(), SessionError> {
     attribution_rules(state, &tree)?;
     tag_policies(state, &tree)?;
     virtual_tags(state, &tree)?;
+    planned_changes(state, &tree)?;
     cards(state, &tree)?;
     versions(state)?;
     rules(state, root)?;
     policies(state, &tree)?;
+    commitment_policies(state, &tree, root)?;
     own_terms(state, &tree)?;
     super::credits::check(state, &tree, root)?;
     rates(state)?;
@@ -463,6 +469,20 @@ fn virtual_tags(state: &State, tree: &Tree) -> Result<(), SessionError> {
     no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("rule_id")])
 }
 
+fn planned_changes(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let rows = records(state, "planned_changes");
+    for row in &rows {
+        row.id("plan_id")?;
+        node_exists(tree, row, "owner_node_id")?;
+        node_exists(tree, row, "node_id")?;
+        row.one_of("change_type", &CHANGE_TYPES)?;
+        if row.need("change_type") == "percent" && row.number("value").is_some_and(|value| value < -HUNDRED) {
+            return Err(row.refuse("nothing can cost more than 100 % less"));
+        }
+    }
+    no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("plan_id")])
+}
+
 fn tag_policies(state: &State, tree: &Tree) -> Result<(), SessionError> {
     let rows = records(state, "tag_policies");
     for row in &rows {
@@ -700,6 +720,31 @@ fn policies(state: &State, tree: &Tree) -> Result<(), SessionError> {
     no_overlap(&rows, |row| {
         vec![row.text("node_id"), row.text("buyer_node_id"), row.text("charge_category"), row.text("charge_class")]
     })
+}
+
+fn commitment_policies(state: &State, tree: &Tree, root: &str) -> Result<(), SessionError> {
+    let rows = records(state, "commitment_policies");
+    let nodes = records(state, "nodes");
+    for row in &rows {
+        row.id("policy_id")?;
+        row.one_of("benefit", &BENEFITS)?;
+        row.one_of("purchase", &PURCHASES)?;
+        row.one_of("unused", &UNUSED)?;
+        node_exists(tree, row, "owner_node_id")?;
+        let Some(buyer) = row.text("buyer_node_id") else { continue };
+        node_exists(tree, row, "buyer_node_id")?;
+        if !nodes.iter().any(|node| node.need("node_id") == buyer && node.text("parent_id") == Some(root)) {
+            return Err(row.refuse("buyer_node_id must be a child of the root, which sells what commitments cover"));
+        }
+        let is_of_benefit_only = row.need("purchase") == "retain" && row.need("unused") == "retain";
+        if !is_of_benefit_only || row.text("owner_node_id").is_some() {
+            return Err(row.refuse(
+                "a policy for a buyer says who has the benefit of its usage: what becomes of purchases and of what is unused, and who owns \
+                 the commitment, is for one without a buyer",
+            ));
+        }
+    }
+    no_overlap(&rows, |row| vec![row.text("provider_name"), row.text("commitment_id"), row.text("buyer_node_id")])
 }
 
 /// What sellers bill by themselves.

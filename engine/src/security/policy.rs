@@ -150,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 66] = [
+pub const RELATIONS: [Relation; 71] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -158,6 +158,8 @@ pub const RELATIONS: [Relation; 66] = [
     shown("public", "tiers_monthly", Reach::Any, MARGINS),
     shown("public", "margins", Reach::Seller, MARGINS),
     shown("public", "allocations", Reach::Any, SUMS),
+    shown("public", "forecasts", Reach::Any, SUMS),
+    shown("public", "anomalies", Reach::Any, SUMS),
     shown("public", "unallocated", Reach::Any, LINES),
     shown("public", "by_engagement", Reach::Seller, CARDS),
     shown("public", "seat_counts", Reach::Any, CARDS),
@@ -165,6 +167,7 @@ pub const RELATIONS: [Relation; 66] = [
     shown("public", "credits_ledger", Reach::Any, DOCUMENTS),
     shown("public", "credits_expiring", Reach::Any, DOCUMENTS),
     shown("public", "credits_received_vs_passed", Reach::Seller, OPERATIONS),
+    shown("public", "commitment_benefits", Reach::Any, CARDS),
     shown("public", "invoices", Reach::Any, DOCUMENTS),
     shown("public", "invoice_lines", Reach::Any, DOCUMENTS),
     shown("public", "proposed_adjustments", Reach::Seller, OPERATIONS),
@@ -208,10 +211,14 @@ pub const RELATIONS: [Relation; 66] = [
     kept("driver_rules", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
     kept("tag_policies", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
     kept("virtual_tags", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
+    // Whoever sees forecasts reads what they expect.
+    kept("planned_changes", Reach::Any, SUMS, Roles::of(&[Admin, Finance, Engineering])),
     kept("rate_cards", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_card_versions", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_rules", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("charge_policies", Reach::Any, CARDS, Roles::of(&[Admin, Finance])),
+    // The root buys commitments; what their policies make of them are charges.
+    kept("commitment_policies", Reach::Root, CARDS, Roles::of(&[Admin, Finance])),
     kept("licences", Reach::Any, CARDS, Roles::of(&[Admin, Finance])),
     kept("time_entries", Reach::Any, CARDS, Roles::of(&[Admin, Finance])),
     kept("quotes", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),

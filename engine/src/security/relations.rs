@@ -356,6 +356,22 @@ impl Caller {
                 typed("delivery_id", DataType::Int64, "The delivery it came with.", col("delivery_id")),
                 typed("source_row", DataType::Int64, "Its row in the delivered file.", col("source_row")),
                 money("effective_cost", "The provider's amortised cost.", col("effective_cost")),
+                text(
+                    "commitment_discount_id",
+                    "The reservation or savings plan that covered it, or that it bought.",
+                    col("commitment_discount_id"),
+                ),
+                text("commitment_discount_status", "Used, Unused, or null.", col("commitment_discount_status")),
+                text(
+                    "commitment_policy",
+                    "The commitment's terms as ref.commitment_policies has them, benefit/purchase/unused; null for what is no commitment's.",
+                    col("commitment_policy"),
+                ),
+                text(
+                    "commitment_owner_node_id",
+                    "The owner that the commitment's policy names, if it names one.",
+                    col("commitment_owner_node_id"),
+                ),
                 typed(
                     "rated_snapshot",
                     DataType::Int64,
@@ -690,7 +706,9 @@ fn dimension_comment(name: &str) -> &'static str {
         "resource_type" => "FOCUS ResourceType.",
         "charge_category" => "Usage, Purchase, Tax, Credit or Adjustment.",
         "charge_class" => "Correction, or null.",
-        "pricing_category" => "Standard, Dynamic, Committed or Other.",
+        "pricing_category" => {
+            "Standard, Dynamic, Committed or Other, as it is sold: covered usage sold at its on-demand price is Standard."
+        }
         "description" => "What the provider calls the charge.",
         "unit" => "Pricing unit.",
         _ => "A dimension of the charge.",

@@ -6,6 +6,7 @@
 //! - `x at time zone z` is `timezone(z, x)`, `date(x)` is `x::date`, `localtimestamp` is `now()::timestamp`, `date_trunc` may have a time
 //!   zone, and a collation that compares bytes changes nothing;
 //! - `age` is of timestamps; `sign`, `div`, `every`, `variance` are spelled out; `x similar to 'pattern'` and `substring(x from 'pattern')` are regular expressions;
+//! - the name of a relation that is an argument of `forecast` or `detect_anomalies` is the query of all its rows;
 //! - `from generate_series(1, 3) g` names its column `g`, and `select generate_series(1, 3)` gives rows;
 //! - a number in `rollup (1, 2)`, `cube` and `grouping sets` is the column at that place, as it is in a plain `group by`.
 
@@ -63,6 +64,9 @@ impl VisitorMut for Adapter {
         let TableFactor::Table { name, args: Some(arguments), alias, .. } = factor else {
             return ControlFlow::Continue(());
         };
+        if self.is_engines && takes_relations(name) {
+            arguments.args.iter_mut().for_each(name_to_query);
+        }
         if !self.is_engines || !name.to_string().eq_ignore_ascii_case("generate_series") {
             return ControlFlow::Continue(());
         }
@@ -263,6 +267,21 @@ fn meant_by(function: &mut Function, is_engines: bool) -> Option<Expr> {
 
 fn is_named(function: &Function, name: &str) -> bool {
     matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|ident| ident.value.eq_ignore_ascii_case(name)))
+}
+
+/// Whether a function's arguments may be relations.
+fn takes_relations(name: &ObjectName) -> bool {
+    matches!(name.to_string().to_lowercase().as_str(), "forecast" | "detect_anomalies")
+}
+
+/// The name of a relation in an argument as the query of all its rows.
+fn name_to_query(argument: &mut FunctionArg) {
+    let (FunctionArg::Named { arg, .. } | FunctionArg::ExprNamed { arg, .. } | FunctionArg::Unnamed(arg)) = argument;
+    if let FunctionArgExpr::Expr(value @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_))) = arg
+        && let Some(query) = query_of(&format!("select * from {value}"))
+    {
+        *value = Expr::Subquery(query);
+    }
 }
 
 /// The same call of another function: its filter and window stay.

@@ -45,13 +45,26 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Ast>, SessionError> {
     parser.with_tokens_with_locations(tokens).parse_statements().map_err(failed)
 }
 
-/// Statements that the parser does not read, as ones that it does: `table t` is `select * from t`, `from only t` is `from t`, and a
-/// transaction that is `deferrable` waits for nothing here.
+/// Statements that the parser does not read, as ones that it does: `table t` is `select * from t`, in brackets when it stands in some,
+/// `from only t` is `from t`, and a transaction that is `deferrable` waits for nothing here.
 fn with_known_forms(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut result = Vec::with_capacity(tokens.len());
     // The statement's first word; before it, none.
     let mut first = None;
+    let mut argument = false;
     for token in tokens {
+        // The name of a table that is an argument ends with what cannot go on with it.
+        let goes_on = match &token.token {
+            Token::Whitespace(_) | Token::Period => true,
+            Token::Word(_) => {
+                follows_token(&result, |last| *last == Token::Period || *last == Token::make_keyword("FROM"))
+            }
+            _ => false,
+        };
+        if argument && !goes_on {
+            argument = false;
+            result.push(TokenWithSpan { token: Token::RParen, span: token.span });
+        }
         let keyword = match &token.token {
             Token::SemiColon => {
                 first = None;
@@ -68,9 +81,14 @@ fn with_known_forms(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         let is_first = first.is_none();
         let verb = *first.get_or_insert(keyword);
         match keyword {
-            Keyword::TABLE if is_first => {
+            Keyword::TABLE if is_first || is_alone_in_brackets(&result) => {
                 let spelled = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
                 result.extend(spelled.map(|word| TokenWithSpan { token: word, span: token.span }));
+            }
+            Keyword::TABLE if is_argument(&result) => {
+                let spelled = [Token::LParen, Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
+                result.extend(spelled.map(|word| TokenWithSpan { token: word, span: token.span }));
+                argument = true;
             }
             // Nothing here has descendants.
             Keyword::ONLY if follows(&result, &[Keyword::FROM, Keyword::JOIN, Keyword::UPDATE]) => {}
@@ -86,6 +104,31 @@ fn with_known_forms(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
     }
     result
+}
+
+/// The tokens from the last on that are no spaces.
+fn backward(tokens: &[TokenWithSpan]) -> impl Iterator<Item = &Token> {
+    tokens.iter().rev().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_)))
+}
+
+/// Whether what comes next is an argument of a function.
+fn is_argument(tokens: &[TokenWithSpan]) -> bool {
+    let mut back = backward(tokens);
+    match back.next() {
+        Some(Token::Comma | Token::RArrow) => true,
+        Some(Token::LParen) => matches!(back.next(), Some(Token::Word(word)) if word.keyword == Keyword::NoKeyword),
+        _ => false,
+    }
+}
+
+/// Whether what comes next begins in brackets that are no function's.
+fn is_alone_in_brackets(tokens: &[TokenWithSpan]) -> bool {
+    backward(tokens).next() == Some(&Token::LParen) && !is_argument(tokens)
+}
+
+/// Whether the last token that is no space is one of some.
+fn follows_token(tokens: &[TokenWithSpan], is_one: impl Fn(&Token) -> bool) -> bool {
+    backward(tokens).next().is_some_and(is_one)
 }
 
 /// Whether the last word is one of these.
@@ -272,6 +315,9 @@ mod tests {
         );
         assert_eq!(parse("select 1; table a; lock table b in access share mode").expect("SQL").len(), 3);
         assert_eq!(text("select count(*) from only a"), "SELECT count(*) FROM a");
+        let call = "SELECT * FROM forecast((SELECT * FROM ref.a), x => (SELECT * FROM b), y => 1)";
+        assert_eq!(text("select * from forecast(table ref.a, x => table b, y => 1)"), call);
+        assert_eq!(text("select * from (table a) b where c = 1"), "SELECT * FROM (SELECT * FROM a) b WHERE c = 1");
         // A word is a word elsewhere.
         assert_eq!(text("select deferrable from a"), "SELECT deferrable FROM a");
     }

@@ -35,6 +35,7 @@ mod relation_catalog;
 mod restated;
 mod row_source;
 mod scope_rows;
+mod series;
 mod settings;
 mod simulate_rate_card;
 mod size;
@@ -609,6 +610,7 @@ fn state_for(shared: &Arc<Shared>, relations: &Arc<Relations>, stop: &planning::
     let config = &shared.core.config;
     let builder = SessionStateBuilder::new()
         .with_default_features()
+        .with_query_planner(Arc::new(series::SeriesPlanner))
         .with_runtime_env(query::sealed_runtime(&shared.core, &shared.principal.login))
         .with_catalog_list(Arc::new(Databases::new(Arc::clone(relations))));
     let mut state = engine_state_with(builder, config, |rules| planning::asking(rules, stop));
@@ -631,6 +633,7 @@ fn state_for(shared: &Arc<Shared>, relations: &Arc<Relations>, stop: &planning::
     let _ = rate_lookup::register(&mut state, shared);
     let _ = explain_charge::register(&mut state, shared);
     let _ = simulate_rate_card::register(&mut state, shared);
+    let _ = series::register(&mut state);
     let state = Arc::new(parking::State(state));
     relations.plan_views_with(&state);
     state

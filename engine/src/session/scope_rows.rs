@@ -63,7 +63,7 @@ pub(super) fn is_visible(
         _ if moment.scope.is_root => true,
         "nodes" | "accounts" => within_then(text("node_id")),
         "attribution_rules" | "pools" | "pool_shares" | "drivers" | "driver_rules" | "tag_policies"
-        | "virtual_tags" => within(text("owner_node_id")),
+        | "virtual_tags" | "planned_changes" => within(text("owner_node_id")),
         "charge_policies" | "users" => within(text("node_id")),
         "fx_rates" => text("source").is_some_and(|source| moment.tree.uses_rates_of(source, own)),
         _ => false,

@@ -23,8 +23,10 @@ pub(crate) struct View {
     pub(crate) sql: &'static str,
 }
 
-const FILES: [&str; 18] = [
+const FILES: [&str; 22] = [
     include_str!("../../../sql/marts/allocations.sql"),
+    include_str!("../../../sql/marts/anomalies.sql"),
+    include_str!("../../../sql/marts/forecasts.sql"),
     include_str!("../../../sql/marts/margins.sql"),
     include_str!("../../../sql/marts/margins.root.sql"),
     include_str!("../../../sql/marts/unallocated.sql"),
@@ -33,6 +35,8 @@ const FILES: [&str; 18] = [
     include_str!("../../../sql/marts/tag_compliance.sql"),
     include_str!("../../../sql/marts/credits_expiring.sql"),
     include_str!("../../../sql/marts/credits_received_vs_passed.sql"),
+    include_str!("../../../sql/marts/commitment_benefits.sql"),
+    include_str!("../../../sql/marts/commitment_benefits.root.sql"),
     include_str!("../../../sql/focus/cost_and_usage_1_2.sql"),
     include_str!("../../../sql/focus/cost_and_usage_1_3.sql"),
     include_str!("../../../sql/focus/cost_and_usage_1_4.sql"),

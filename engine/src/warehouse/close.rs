@@ -73,7 +73,7 @@ impl Warehouse {
         let period: BillingPeriod = period.parse().map_err(BillingError::from)?;
         if let Some(seller) = self.unbilled_seller(period)? {
             return Err(Error::Refused(format!(
-                "{seller} has come to bill licences, hours, fees or credits since {period} was closed: close it again"
+                "{seller} has come to bill licences, hours, fees, credits or commitments since {period} was closed: close it again"
             )));
         }
         let request =

@@ -4,6 +4,7 @@ mod account_names;
 mod adjust;
 mod agreement;
 mod close;
+mod commitments;
 mod credits;
 mod intake;
 mod land;

@@ -76,7 +76,10 @@ impl Warehouse {
         let has_some =
             |seller| !book.own_rows(seller, number).is_empty() || !book.own_credits(seller, number).is_empty();
         let mut sellers = book.own_sellers(number).into_iter();
-        let unbilled = sellers.find(|seller| !is_billed(book.tree().name(*seller)) && has_some(*seller));
+        let root = book.tree().root();
+        let moves = |seller| seller == root && book.moves_commitments(number);
+        let unbilled =
+            sellers.find(|seller| !is_billed(book.tree().name(*seller)) && (has_some(*seller) || moves(*seller)));
         Ok(unbilled.map(|seller| book.tree().name(seller).to_owned()))
     }
 
@@ -90,11 +93,18 @@ impl Warehouse {
             let Some(seller) = book.tree().node(&key.billing_account_id) else { return Ok(false) };
             let floors = book.own_floors(seller, name.billing_period);
             let credits = book.own_credits(seller, name.billing_period);
+            let moves_commitments = seller == book.tree().root() && book.moves_commitments(name.billing_period);
+            // All earlier charges say who owns a commitment.
+            let of_commitments = moves_commitments.then_some((i32::MIN, name.billing_period));
             let depends = floors.iter().map(Floor::periods).chain(credits.iter().map(EdgeCredits::periods));
-            let periods = depends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+            let periods = depends.chain(of_commitments).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
             let held = self.core.catalog.read(|tx| SliceRow::find(tx, key))?;
-            let rows = book.own_rows(seller, name.billing_period);
-            if rows.is_empty() && floors.is_empty() && credits.is_empty() && held.is_none() {
+            let mut rows = book.own_rows(seller, name.billing_period);
+            if moves_commitments {
+                rows.extend(self.commitment_rows(&book, name.billing_period, snapshot).await?);
+            }
+            let has_nothing = rows.is_empty() && floors.is_empty() && credits.is_empty() && !moves_commitments;
+            if has_nothing && held.is_none() {
                 return Ok(false);
             }
             let own_slice = held.map(|held| held.slice_id);

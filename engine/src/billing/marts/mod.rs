@@ -36,7 +36,7 @@ struct Mart {
     sql: &'static str,
 }
 
-const FILES: [&str; 17] = [
+const FILES: [&str; 19] = [
     include_str!("../../../../sql/marts/allocations.sql"),
     include_str!("../../../../sql/marts/margins.sql"),
     include_str!("../../../../sql/marts/margins.root.sql"),
@@ -46,6 +46,8 @@ const FILES: [&str; 17] = [
     include_str!("../../../../sql/marts/tag_compliance.sql"),
     include_str!("../../../../sql/marts/credits_expiring.sql"),
     include_str!("../../../../sql/marts/credits_received_vs_passed.sql"),
+    include_str!("../../../../sql/marts/commitment_benefits.sql"),
+    include_str!("../../../../sql/marts/commitment_benefits.root.sql"),
     include_str!("../../../../sql/focus/cost_and_usage_1_2.sql"),
     include_str!("../../../../sql/focus/cost_and_usage_1_3.sql"),
     include_str!("../../../../sql/focus/cost_and_usage_1_4.sql"),

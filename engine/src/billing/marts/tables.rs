@@ -34,8 +34,9 @@ pub(super) fn charges() -> SchemaRef {
     let base = relation(
         "charge_id origin provider_name billing_account_id sub_account_id node_id node_path service_category service_name sku_id region_id \
          resource_id resource_type charge_category charge_class pricing_category description unit list_currency cost_currency price_currency \
-         fx_rate_id fate outcome tags rule_tags",
-        "quantity list_cost cost price margin",
+         fx_rate_id fate outcome tags rule_tags commitment_discount_id commitment_discount_status commitment_policy \
+         commitment_owner_node_id",
+        "quantity list_cost effective_cost cost price margin",
         "billing_period charge_date",
         "usage_rows",
     );

@@ -1,11 +1,12 @@
-//! What sellers bill by themselves: seats, hours worked, flat fees, minimums, missed commitments, the credits that they grant, and
-//! differences of earlier invoices.
+//! What sellers bill by themselves: seats, hours worked, flat fees, minimums, missed commitments, the credits that they grant,
+//! differences of earlier invoices, and what policies of reservations and savings plans move between nodes.
 //!
 //! No provider sends these. They are made of reference rows, a month of the seller's at a time, and lie in slices of their own
 //! (source `ratehouse`, the seller for an account). A row begins at its seller's edge: above it does not exist, and further down
 //! it is priced like any charge.
 
 mod batch;
+mod commitments;
 mod credits;
 mod fees;
 mod floors;
@@ -17,6 +18,7 @@ mod true_ups;
 
 use hashbrown::HashMap;
 
+pub use commitments::CommitmentMove;
 pub use credits::{CreditFlow, DRAWN_COLUMNS, Drawn, EdgeCredits, draws_in};
 pub use floors::{DaysCounted, Floor};
 pub(crate) use month::Month;
@@ -145,6 +147,7 @@ impl RateBook {
         let true_ups = own.true_ups.iter().filter(|(_, rows)| rows.iter().any(|row| row.billed_with == period));
         sellers.extend(true_ups.map(|(seller, _)| *seller));
         sellers.extend(self.cards.with_own_rules(around));
+        sellers.extend(self.commitments.overlap(around).then(|| self.tree.root()));
         let depth = |seller: &NodeIndex| self.tree.path(*seller, around.from).map_or(usize::MAX, |path| path.len());
         sellers.sort_by_key(|seller| (depth(seller), *seller));
         sellers.dedup();
@@ -183,10 +186,13 @@ impl RateBook {
         let has_commitments = || changed <= period && contracts().any(|row| row.valid.overlaps(around));
         // Charges of an earlier period change what is left of a credit by what was drawn then only.
         let has_credits = || self.grants(seller, around);
+        // Earlier lines say who owns a commitment.
+        let moves_commitments = seller == self.tree.root() && changed <= period && self.commitments.overlap(around);
         match above.and_then(|above| self.tree.node(above)) {
             // What it bills by itself counts for its own commitments of later months, what it draws of credits for what is left of them.
             Some(above) if above == seller => changed < period && (has_commitments() || has_credits()),
             Some(above) if !self.tree.was_below(seller, above) => false,
+            None if moves_commitments => true,
             Some(_) | None => has_minimums() || has_commitments() || changed == period && has_credits(),
         }
     }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use ratehouse_udfs::decimal::POWERS_OF_TEN;
+
 use super::{OwnRow, batch};
 use crate::lake::schema::LakeTable;
 use crate::rating::charging::{Failure, Sink};
 use crate::rating::columns::Facts;
 use crate::rating::error::RatingError;
+use crate::rating::fx::Particular;
 use crate::rating::lanes::Lane;
-use crate::rating::outcome::{Outcome, Reason};
+use crate::rating::outcome::{Origin, Outcome, Reason};
 use crate::rating::pipeline::{ChargeSink, RatingOptions, RatingOutcome, roll_up};
 use crate::rating::places::{Placement, SliceName};
 use crate::rating::portion::{Amounts, Commitment, Overflow, Portion, Step};
@@ -76,6 +79,7 @@ impl Rater {
                 unit: self.reader.word(Column::Unit, cut.row).number,
                 is_correction: false,
                 commitment: Commitment::None,
+                commitment_id: 0,
                 currency: NULL,
                 amounts: Amounts { quantity: row.quantity, ..Amounts::default() },
                 start: cut.start,
@@ -106,8 +110,36 @@ fn steps_above(run: &RatingRun, row: &OwnRow, lane: &Lane) -> Result<Vec<Step>, 
         name: row.name.clone(),
     })?;
     let rule = row.rule.as_ref().map_or(NULL, |rule| run.terms.number(rule));
-    let sale = if lane.edges[at].currency == run.terms.number(&row.currency) {
-        Step { price: Some(row.amount), outcome: Outcome::Billed, rule, fx_rate: NULL, reason: None }
+    let edge = &lane.edges[at];
+    let billed = |price, fx_rate| Step {
+        price: Some(price),
+        outcome: Outcome::Billed,
+        rule,
+        fx_rate,
+        reason: None,
+        is_on_demand: false,
+    };
+    let sale = if edge.currency == run.terms.number(&row.currency) {
+        billed(row.amount, NULL)
+    } else if row.origin == Origin::Adjustment {
+        // It comes of charges in the provider's currency: it is converted as they are.
+        let [policy, to] = [edge.fx_policy, edge.currency].map(|number| run.terms.text(number));
+        let of = (edge.fx_of == Particular::Buyer).then(|| run.book.tree.name(edge.buyer));
+        let fx = &run.book.fx;
+        match fx.on(fx.pair(&policy, of, (&row.currency, &to)), row.span.from) {
+            None => Step::unrated(Reason::NoRate),
+            Some(rate) => {
+                let price =
+                    rate.apply(row.amount).ok().filter(|price| price.unsigned_abs() < POWERS_OF_TEN[38].unsigned_abs());
+                let price = price.ok_or_else(|| RatingError::OwnOverflow {
+                    origin: row.origin.name(),
+                    name: row.name.clone(),
+                    edge: at + 1,
+                    rule: rate.fx_rate_id.to_owned(),
+                })?;
+                billed(price, run.terms.number(rate.fx_rate_id))
+            }
+        }
     } else {
         Step { rule, ..Step::unrated(Reason::CardCurrency) }
     };

@@ -17,7 +17,8 @@ use super::groups::{Groups, Record, Records};
 use super::log::LOGS;
 use super::terms::{COMMITMENT, FIRST_PRICE_BY_TERMS, MARKETPLACE, POOL_DEPTH, TERMS_KEY, commitment_name};
 use super::{
-    DAILY_KEY, FIRST_PRICE, MONTHLY_KEY, RollUpLogs, RollUpShared, SUMS_MAX, TERMS_HEAD, TERMS_STEP, Terms, monthly_key,
+    DAILY_KEY, FIRST_PRICE, MONTHLY_KEY, PRICING_CATEGORY, RollUpLogs, RollUpShared, SUMS_MAX, TERMS_HEAD, TERMS_STEP,
+    Terms, monthly_key,
 };
 use crate::lake::schema::{LakeTable, MAX_POSITIONS, MONEY_PRECISION, MONEY_SCALE, money};
 use crate::rating::error::RatingError;
@@ -40,7 +41,7 @@ const DAILY_TEXTS: [(&str, usize); 13] = [
     ("resource_type", 9),
     ("charge_category", 10),
     ("charge_class", 11),
-    ("pricing_category", 12),
+    ("pricing_category", PRICING_CATEGORY),
     ("unit", 14),
     ("rule_tags", 15),
 ];

@@ -36,6 +36,7 @@ use super::lanes::Lane;
 use super::outcome::{Fate, Origin, Outcome};
 use super::portion::{Portion, Step};
 use super::portions::Continuity;
+use super::price::STANDARD;
 use super::reader::{Column, Reader};
 use super::texts::NULL;
 use crate::lake::schema::MAX_POSITIONS;
@@ -46,6 +47,8 @@ pub(crate) const DAILY_KEY: usize = 18;
 pub(crate) const MONTHLY_KEY: usize = 8;
 /// Quantity, list cost, effective cost, then the prices.
 pub(crate) const FIRST_PRICE: usize = 3;
+/// Place of the pricing category in a daily key.
+pub(crate) const PRICING_CATEGORY: usize = 12;
 /// Sums a group can have: those of terms have the contracted cost as well.
 pub(crate) const SUMS_MAX: usize = FIRST_PRICE + 1 + MAX_POSITIONS;
 
@@ -73,6 +76,8 @@ pub(crate) struct RollUpShared {
     fates: [u32; Fate::ALL.len()],
     origins: [u32; Origin::ALL.len()],
     kept: Kept,
+    /// Pricing category of what is sold as if nothing had covered it.
+    standard: u32,
 }
 
 impl RollUpShared {
@@ -85,6 +90,7 @@ impl RollUpShared {
             fates: Fate::ALL.map(|fate| run.terms.number(fate.name())),
             origins: Origin::ALL.map(|origin| run.terms.number(origin.name())),
             kept: Kept::by(&run.book.vocabulary),
+            standard: run.values.number(STANDARD),
         })
     }
 
@@ -157,7 +163,10 @@ impl RollUps {
             }
         }
         let sums = &sums[..first.len() + steps.len()];
-        let key = daily_key(row, continuity.date, portion.period, mark.disclosed_to, terms);
+        let mut key = daily_key(row, continuity.date, portion.period, mark.disclosed_to, terms);
+        if Step::is_sold_on_demand(steps) {
+            key[PRICING_CATEGORY] = self.shared.standard;
+        }
         let rows = i64::from(continuity.begins());
         let hasher = &self.shared.hasher;
         self.days.add(&Record { key, mask, rows, sums }, hasher, monthly_key)?;

@@ -104,7 +104,7 @@ impl ByTerms {
             kept(5),
             there,
             u32::from(reader.is_marketplace(at)),
-            portion.commitment as u32,
+            Step::commitment_sold(steps, portion.commitment) as u32,
             if self.kept.units { text(Column::Unit) } else { NULL },
             reader.price_tags(at),
             mark.depth.map_or(0, |position| position.cast_unsigned() + 1),

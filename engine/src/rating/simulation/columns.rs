@@ -39,6 +39,8 @@ pub(crate) struct Columns {
     has_tags: bool,
     has_units: bool,
     has_accounts: bool,
+    has_commitments: bool,
+    is_roots: bool,
 }
 
 /// Texts of every row.
@@ -59,6 +61,9 @@ impl Columns {
             has_tags: looks.have_tags(),
             has_units: looks.have_units(),
             has_accounts: looks.have_accounts(),
+            // The roll-up does not keep them, and is not read where policies name one.
+            has_commitments: source == Source::Charges && simulation.names_commitments(),
+            is_roots: simulation.is_roots(),
         }
     }
 
@@ -80,6 +85,12 @@ impl Columns {
         if self.has_accounts {
             names.extend(["billing_account_id".to_owned(), "sub_account_id".to_owned()]);
         }
+        if self.has_commitments {
+            names.push(COMMITMENT_ID.to_owned());
+        }
+        if self.has_covered_categories() {
+            names.push(COVERED_CATEGORY.to_owned());
+        }
         if self.first == 0 {
             names.extend(["contracted_cost".to_owned(), "effective_cost".to_owned()]);
         }
@@ -90,6 +101,12 @@ impl Columns {
             }
         }
         names
+    }
+
+    /// Whether pricing categories are those of usage as it is sold, where the root's rules look at the provider's.
+    fn has_covered_categories(&self) -> bool {
+        let looks_at = self.dimensions.contains(&Dimension::PricingCategory);
+        self.is_roots && self.source == Source::Charges && looks_at
     }
 
     fn instant(&self) -> &'static str {
@@ -118,6 +135,9 @@ fn is_tag(dimension: Dimension) -> bool {
     matches!(dimension, Dimension::TagKey | Dimension::TagValue)
 }
 
+const COMMITMENT_ID: &str = "commitment_discount_id";
+const COVERED_CATEGORY: &str = "covered_pricing_category";
+
 /// Outcomes as numbers of words; 0 where there is none.
 pub(super) const BILLED: u32 = 1;
 const REPORTED: u32 = 2;
@@ -131,6 +151,8 @@ pub(super) struct Words {
     dimensions: Vec<ColumnWords>,
     accounts: [ColumnWords; 3],
     unit: ColumnWords,
+    commitment_ids: ColumnWords,
+    covered_categories: ColumnWords,
     outcomes: Vec<ColumnWords>,
     currencies: Vec<ColumnWords>,
     tags: RowTags,
@@ -145,6 +167,8 @@ impl Words {
             dimensions: columns.dimensions.iter().map(|_| ColumnWords::default()).collect(),
             accounts: Default::default(),
             unit: ColumnWords::default(),
+            commitment_ids: ColumnWords::default(),
+            covered_categories: ColumnWords::default(),
             outcomes: of_positions(),
             currencies: of_positions(),
             tags: RowTags::default(),
@@ -184,6 +208,14 @@ impl Words {
         }
         if self.columns.has_units {
             self.unit.read(text(batch, "unit")?, &run.values, |text| vocabulary.units.number(text));
+        }
+        if self.columns.has_commitments {
+            let known = &vocabulary.commitments;
+            self.commitment_ids.read(text(batch, COMMITMENT_ID)?, &run.values, |text| known.number(text));
+        }
+        if self.columns.has_covered_categories() {
+            let known = vocabulary.words(Dimension::PricingCategory);
+            self.covered_categories.read(text(batch, COVERED_CATEGORY)?, &run.values, |text| known.number(text));
         }
         if self.columns.has_tags {
             self.tags.read(text(batch, self.columns.tags())?, run);
@@ -227,23 +259,40 @@ impl Words {
         Self::word(&self.texts[4], row).number != 0
     }
 
+    /// As the seller meets it: what the root sells as if nothing had covered it is so further down.
     #[inline]
     pub(super) fn commitment(&self, row: usize) -> Commitment {
         match Self::word(&self.texts[5], row).number {
             COVERED => Commitment::Covered,
+            ON_DEMAND if self.columns.is_roots => Commitment::Covered,
             RETAINED => Commitment::Retained,
             _ => Commitment::None,
         }
     }
 
-    /// What rules see, tags aside.
+    /// The number of the row's commitment among those that policies name.
     #[inline]
-    pub(super) fn numbers(&self, row: usize, is_marketplace: bool) -> [u32; DIMENSIONS] {
+    pub(super) fn commitment_id(&self, row: usize) -> u32 {
+        Self::word(&self.commitment_ids, row).number
+    }
+
+    /// What the seller's rules see, tags aside.
+    #[inline]
+    pub(super) fn numbers(&self, simulation: &Simulation, row: usize, is_marketplace: bool) -> [u32; DIMENSIONS] {
         let mut numbers = [0; DIMENSIONS];
         numbers[Dimension::ChargeCategory.at()] = Self::word(&self.texts[3], row).number;
         numbers[Dimension::Marketplace.at()] = if is_marketplace { MARKETPLACE_YES } else { MARKETPLACE_NO };
         for (dimension, words) in self.columns.dimensions.iter().zip(&self.dimensions) {
             numbers[dimension.at()] = Self::word(words, row).number;
+        }
+        if Self::word(&self.texts[5], row).number != ON_DEMAND {
+            return numbers;
+        }
+        if !self.columns.is_roots {
+            return simulation.as_standard(&numbers);
+        }
+        if self.columns.has_covered_categories() {
+            numbers[Dimension::PricingCategory.at()] = Self::word(&self.covered_categories, row).number;
         }
         numbers
     }
@@ -291,11 +340,13 @@ impl Words {
 
 const COVERED: u32 = 1;
 const RETAINED: u32 = 2;
+const ON_DEMAND: u32 = 3;
 
 fn commitment(text: &str) -> u32 {
     match text {
         "covered" => COVERED,
         "retained" => RETAINED,
+        "on_demand" => ON_DEMAND,
         _ => 0,
     }
 }

@@ -16,9 +16,10 @@ use crate::rating::error::RatingError;
 use crate::rating::fx::Particular;
 use crate::rating::method::Method;
 use crate::rating::policies::Policy;
-use crate::rating::portion::{Amounts, Commitment};
+use crate::rating::portion::{Amounts, Commitment, Portion};
+use crate::rating::price::is_on_demand;
 use crate::rating::rules::Values;
-use crate::rating::scene::Found;
+use crate::rating::scene::{Amount, Found, Scene};
 use crate::rating::span::{Span, month_around};
 use crate::rating::texts::NULL;
 use crate::rating::vocabulary::{Category, DIMENSIONS, Dimension};
@@ -35,6 +36,8 @@ pub(super) struct GroupKey {
     pub(super) category: Category,
     pub(super) is_correction: bool,
     pub(super) commitment: Commitment,
+    /// Whether policies sell what a commitment covered at its on-demand price: all of a group's, or nothing of it.
+    is_on_demand: bool,
     pub(super) unit: u32,
     pub(super) pool_depth: Option<usize>,
     /// Of counters of single accounts; null where nothing counts these.
@@ -65,6 +68,7 @@ struct Class {
     rules: [u64; MAX_POSITIONS],
     unit: u32,
     commitment: Commitment,
+    is_on_demand: bool,
     pool_depth: Option<usize>,
     counts_account: bool,
     /// Whether exchange rates may be those of the row's provider.
@@ -82,6 +86,7 @@ pub(super) struct Group {
     pub(super) way: Arc<Way>,
     pub(super) numbers: [u32; DIMENSIONS],
     pub(super) tags: Vec<(u32, u32)>,
+    pub(super) commitment_id: u32,
     pub(super) amounts: Amounts,
     /// What the seller pays, unless that is a cost of the root's.
     pub(super) cost: Option<i128>,
@@ -214,7 +219,7 @@ impl Fold {
             self.is_uneven(number, holds, used);
             return Ok(());
         }
-        let values = words.numbers(row, numbers.is_marketplace(row));
+        let values = words.numbers(simulation, row, numbers.is_marketplace(row));
         let category = Category::from_number(values[Dimension::ChargeCategory.at()]);
         let is_usage = words.is_usage(row);
         let parts: &[Part] = if way.head.is_some() { &[Part::Head, Part::Rest] } else { &[Part::Whole] };
@@ -260,6 +265,7 @@ impl Fold {
                 category,
                 is_correction: self.words.is_correction(row),
                 commitment: class.commitment,
+                is_on_demand: class.is_on_demand,
                 unit: class.unit,
                 pool_depth: class.pool_depth,
                 account: match (class.counts_account, class.has_own_rates) {
@@ -275,7 +281,16 @@ impl Fold {
             match self.groups.entry(key) {
                 Entry::Vacant(new) => {
                     let tags = self.words.tags(row).to_vec();
-                    new.insert(Group { way: Arc::clone(way), numbers: values, tags, amounts, cost, rows });
+                    let commitment_id = self.words.commitment_id(row);
+                    new.insert(Group {
+                        way: Arc::clone(way),
+                        numbers: values,
+                        tags,
+                        commitment_id,
+                        amounts,
+                        cost,
+                        rows,
+                    });
                 }
                 Entry::Occupied(mut held) => held.get_mut().add(&amounts, cost, rows)?,
             }
@@ -296,6 +311,7 @@ impl Fold {
             unit: 0,
             // Who bought a commitment, or left it unused, matters to the root alone.
             commitment: if way.seller_at == 0 { commitment } else { Commitment::None },
+            is_on_demand: false,
             pool_depth: None,
             counts_account: false,
             has_own_rates: false,
@@ -304,8 +320,25 @@ impl Fold {
             is_shown: false,
         };
         let book = &simulation.run.book;
+        let mut portion = Portion {
+            values: *seen,
+            unit,
+            is_correction,
+            commitment,
+            commitment_id: words.commitment_id(row),
+            currency: NULL,
+            amounts: Amounts::default(),
+            start: 0,
+            period: 0,
+            account: [NULL; 3],
+            slice: 0,
+        };
+        let standard = simulation.as_standard(seen.numbers);
+        let no_cost = Amount { value: None, currency: NULL };
         for (position, edge) in way.edges() {
-            let found = Found::on(book, edge, seen);
+            let seen = portion;
+            let scene = Scene { book, lane: &way.lane, edge, at: position - 1, portion: &seen, cost: no_cost };
+            let found = scene.find_rule();
             class.has_own_rates |= edge.fx_of == Particular::Provider;
             if let Found::Rule { version, rule, .. } = &found {
                 let is_shown = !simulation.hidden.contains(&edge.seller);
@@ -325,9 +358,14 @@ impl Fold {
                     }
                 }
             }
-            let policy = edge.policies.get(seen.category, is_correction);
-            if commitment == Commitment::Covered && policy == Some(Policy::Rerate) {
-                class.commitment = commitment;
+            let policy = scene.policy(&found);
+            if seen.commitment == Commitment::Covered && policy == Some(Policy::Rerate) {
+                class.commitment = Commitment::Covered;
+            }
+            if position == 1 && is_on_demand(&scene, &found, policy) {
+                class.is_on_demand = true;
+                portion.commitment = Commitment::None;
+                portion.values.numbers = &standard;
             }
             class.rules[position] = number_of(&found);
         }

@@ -69,6 +69,7 @@ impl Simulation {
             unit: key.unit,
             is_correction: key.is_correction,
             commitment: key.commitment,
+            commitment_id: group.commitment_id,
             currency: key.currencies[0],
             amounts: group.amounts,
             start: key.at,
@@ -78,7 +79,14 @@ impl Simulation {
         };
         let mut above = vec![Step::RETAINED; way.seller_at];
         if let Some(bought) = above.last_mut() {
-            *bought = Step { price: group.cost, outcome: Outcome::Billed, rule: NULL, fx_rate: NULL, reason: None };
+            *bought = Step {
+                price: group.cost,
+                outcome: Outcome::Billed,
+                rule: NULL,
+                fx_rate: NULL,
+                reason: None,
+                is_on_demand: false,
+            };
         }
         let shared_at = key.pool_depth.and_then(|depth| way.down_to(depth));
         if let Some(lane) = shared_at {

@@ -131,6 +131,13 @@ fn build(simulation: &Simulation, path: &Path, [currency, own]: [u32; 2], at: i6
     let mut edges = vec![above; path.seller_at];
     let mut holds = Holds { span: Span::ALWAYS, shown: Span::ALWAYS, head: Span::ALWAYS };
     let mut cost_currency = if path.seller_at == 0 { currency } else { own };
+    // Commitments are the root's: nobody below it knows of them.
+    let mut commitments = Vec::new();
+    if path.seller_at == 0 {
+        let (held, span) = book.commitments.at(nodes.get(1).copied(), at, &book.tree, texts);
+        commitments = held;
+        holds = Holds { span, shown: span, head: span };
+    }
     for pair in nodes.windows(2) {
         let rows = [pair[0], pair[1]].map(|node| (node, book.tree.row_at(node, at)));
         let (edge, mut span) = edge_at(book, texts, (rows[0], rows[1]), at);
@@ -162,6 +169,7 @@ fn build(simulation: &Simulation, path: &Path, [currency, own]: [u32; 2], at: i6
         child_place: 0,
         time_zone: Tz::UTC,
         edges,
+        commitments,
         is_unallocated: false,
     };
     let head = path.hidden_at.map(|hidden| {

@@ -7,7 +7,7 @@ use ratehouse_udfs::decimal::Rounding;
 use super::fixtures::Line;
 use super::oracle::{Oracle, Piece};
 use super::plain::{matches, specificity, times};
-use crate::rating::RuleRow;
+use crate::rating::{Benefit, RuleRow};
 
 const ONE: i128 = 1_000_000_000_000_000_000;
 
@@ -41,6 +41,7 @@ impl<'a> Oracle<'a> {
                 let shown = price.map_or_else(|| "-".to_owned(), |p| p.to_string());
                 piece.steps.push(format!("{shown} {currency} {outcome} {rule} {rate}"));
                 piece.cost = price.map(|p| (p, currency));
+                piece.is_on_demand |= k == 1 && price.is_some() && plan.how().is_some_and(How::is_at_list);
             }
         }
     }
@@ -51,7 +52,11 @@ impl<'a> Oracle<'a> {
     }
 
     fn plan(&self, piece: &Piece<'_>, k: usize) -> Plan<'a> {
-        let line = piece.line;
+        // Below the root it is usage that nothing covered.
+        let line = &match piece.is_on_demand {
+            true => piece.line.clone().set("pricing_category", "Standard").set("commitment_discount_id", ""),
+            false => piece.line.clone(),
+        };
         let category = line.get("charge_category").expect("a category");
         let is_committed = line.get("commitment_discount_id").is_some();
         if k == 1
@@ -71,22 +76,41 @@ impl<'a> Oracle<'a> {
             _ if allocates => Plan::Pass(how),
             _ => Plan::Unrated,
         };
+        let takes_benefit = k == 1
+            && category == "Usage"
+            && is_committed
+            && self.benefit(line, &buyer.node_id, piece.start) != Benefit::User;
+        let (billed, reported) =
+            if takes_benefit { (How::AtList, How::ReportedAtList) } else { (How::Billed, How::Reported) };
         match (policy, found) {
             (Some("retain"), _) => Plan::Retain,
-            (Some("pass"), _) => Plan::Pass(How::Billed),
-            (Some("report"), Ok(None)) => Plan::Pass(How::Reported),
-            (Some("report"), found) => by_rule(found, How::Reported),
+            (Some("pass"), _) => Plan::Pass(billed),
+            (Some("report"), Ok(None)) => Plan::Pass(reported),
+            (Some("report"), found) => by_rule(found, reported),
             (Some("rerate"), found @ (Ok(Some(_)) | Err(()))) => {
-                by_rule(found, if is_committed { How::AtList } else { How::Billed })
+                by_rule(found, if is_committed { How::AtList } else { billed })
             }
-            (_, found @ (Ok(Some(_)) | Err(()))) => by_rule(found, How::Billed),
-            (_, Ok(None)) if allocates => Plan::Pass(How::Billed),
+            (_, found @ (Ok(Some(_)) | Err(()))) => by_rule(found, billed),
+            (_, Ok(None)) if allocates => Plan::Pass(billed),
             (_, Ok(None)) => match category {
                 "Tax" | "Credit" => Plan::Retain,
-                "Adjustment" => Plan::Pass(How::Billed),
+                "Adjustment" => Plan::Pass(billed),
                 _ => Plan::Unrated,
             },
         }
+    }
+
+    /// Who has the benefit of covered usage: by a policy of its commitment, else one for the buyer, else one of the provider, else any.
+    fn benefit(&self, line: &Line, child: &str, at: i64) -> Benefit {
+        let is = |wanted: &Option<String>, column: &str| wanted.is_none() || wanted.as_deref() == line.get(column);
+        let mut found = self.commitment_policies(Some(child), at);
+        found.retain(|p| is(&p.commitment_id, "commitment_discount_id") && is(&p.provider_name, "provider_name"));
+        found.sort_by_key(|p| {
+            let [commitment, buyer, provider] =
+                [&p.commitment_id, &p.buyer_node_id, &p.provider_name].map(|named| u8::from(named.is_some()));
+            4 * commitment + 2 * buyer + provider
+        });
+        found.last().map_or(Benefit::User, |p| p.benefit)
     }
 
     /// The best rule by comparing all of them; an error when several versions hold.
@@ -161,7 +185,9 @@ impl<'a> Oracle<'a> {
     ) -> Option<(Option<i128>, &'static str, String, String)> {
         let (cost, currency) = piece.cost.clone()?;
         let pass = |how: &How| {
-            let (price, rate) = self.convert(piece, k, cost, &currency)?;
+            let billing = piece.line.get("billing_currency").expect("a currency");
+            let (amount, from) = if how.is_at_list() { (piece.list, billing) } else { (cost, currency.as_str()) };
+            let (price, rate) = self.convert(piece, k, amount, from)?;
             Some((Some(price), how.outcome(), "-".to_owned(), rate))
         };
         match plan {
@@ -222,8 +248,8 @@ impl<'a> Oracle<'a> {
         let billing = piece.line.get("billing_currency").expect("a currency").to_owned();
         let default = if rule.method == "discount_pct" { "list" } else { "cost" };
         let base = match how {
-            How::AtList => "list",
-            _ => rule.base.as_deref().unwrap_or(default),
+            How::AtList | How::ReportedAtList => "list",
+            How::Billed | How::Reported => rule.base.as_deref().unwrap_or(default),
         };
         let (base, from) = match (base, k) {
             ("cost", _) => piece.cost.clone().ok_or(())?,
@@ -273,19 +299,33 @@ enum Plan<'a> {
     Rule(&'a RuleRow, String, How),
 }
 
+impl Plan<'_> {
+    fn how(&self) -> Option<How> {
+        match self {
+            Self::Retain | Self::Unrated => None,
+            Self::Pass(how) | Self::Rule(_, _, how) => Some(*how),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum How {
     Billed,
     AtList,
     Reported,
+    ReportedAtList,
 }
 
 impl How {
     fn outcome(&self) -> &'static str {
         match self {
             Self::Billed | Self::AtList => "billed",
-            Self::Reported => "reported",
+            Self::Reported | Self::ReportedAtList => "reported",
         }
+    }
+
+    fn is_at_list(self) -> bool {
+        matches!(self, Self::AtList | Self::ReportedAtList)
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::fixtures::{Line, dec};
 use super::plain::times;
 use super::runs::Runs;
-use crate::rating::{AttributionRow, AttributionTarget, NodeRow, PoolRow, RefFacts, Span, VersionRow};
+use crate::rating::{AttributionRow, AttributionTarget, CommitmentRow, NodeRow, PoolRow, RefFacts, Span, VersionRow};
 
 /// What a piece of a row looks like in the end: path, then one text for each position.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +40,8 @@ pub(super) struct Piece<'a> {
     pub(super) quantity: Option<i128>,
     /// What the seller of the next edge pays, and in what; none once the piece has ended.
     pub(super) cost: Option<(i128, String)>,
+    /// Whether the root sold it at its on-demand price although a commitment covered it.
+    pub(super) is_on_demand: bool,
     pub(super) steps: Vec<String>,
 }
 
@@ -177,6 +179,7 @@ impl<'a> Oracle<'a> {
         let spans = spans.chain(facts.attribution_rules.iter().map(|r| r.valid));
         let spans = spans.chain(facts.rate_card_versions.iter().map(|v| v.valid));
         let spans = spans.chain(facts.charge_policies.iter().map(|p| p.valid));
+        let spans = spans.chain(facts.commitment_policies.iter().map(|p| p.valid));
         let spans = spans.chain(facts.pools.iter().map(|p| p.valid));
         let spans = spans.chain(facts.pool_shares.iter().map(|p| p.valid));
         spans.flat_map(|span| [span.from, span.until]).collect()
@@ -231,6 +234,7 @@ impl<'a> Oracle<'a> {
                 list: part[2],
                 quantity: line.get("pricing_quantity").map(|_| part[3]),
                 cost: Some((part[1], currency.clone())),
+                is_on_demand: false,
                 steps: vec![format!("{} {currency} billed - -", part[0])],
             });
         }
@@ -240,12 +244,13 @@ impl<'a> Oracle<'a> {
     /// All that decides prices at an instant, in words.
     fn situation(&self, line: &Line, at: i64) -> String {
         let (path, pool) = self.owner_at(line, at, self.account_at(line, at), 0);
-        let Some(path) = path else { return "nobody".to_owned() };
+        let Some(path) = path else { return format!("nobody {:?}", self.commitment_words(None, at)) };
         self.situation_of(line, at, &path, pool)
     }
 
     fn situation_of(&self, line: &Line, at: i64, path: &[&NodeRow], pool: Option<&PoolRow>) -> String {
-        let mut words = String::new();
+        let child = path.get(1).map(|node| node.node_id.as_str());
+        let mut words = format!("{:?}", self.commitment_words(child, at));
         if let Some(pool) = pool {
             let (parts, total) = self.parts(pool, line, at);
             words += &format!("{} {:?} {total} {:?}", pool.pool_id, pool.driver, pool.disclose);
@@ -272,6 +277,20 @@ impl<'a> Oracle<'a> {
                 }
             }
         }
+        words
+    }
+
+    /// The commitment policies that hold for a child of the root.
+    pub(super) fn commitment_policies(&self, child: Option<&str>, at: i64) -> Vec<&'a CommitmentRow> {
+        let all = self.facts.commitment_policies.iter().filter(|p| holds(p.valid, at));
+        all.filter(|p| p.buyer_node_id.is_none() || p.buyer_node_id.as_deref() == child).collect()
+    }
+
+    fn commitment_words(&self, child: Option<&str>, at: i64) -> Vec<String> {
+        let policies = self.commitment_policies(child, at).into_iter();
+        let mut words: Vec<String> =
+            policies.map(|policy| format!("{:?}", CommitmentRow { valid: Span::ALWAYS, ..policy.clone() })).collect();
+        words.sort();
         words
     }
 

@@ -1,7 +1,7 @@
 //! Policies, commitments, and what exists below an edge.
 
 use super::fixtures::{Line, World, chain, span};
-use crate::rating::Span;
+use crate::rating::{RuleRow, Span};
 
 fn priced() -> World {
     chain().card("dist>res", "USD").rule("dist>res", "r", "markup_pct", "10").card("res>*", "USD").rule(
@@ -85,6 +85,22 @@ fn rerating_prices_covered_usage_at_the_list_price() {
     assert_eq!(steps(&world, covered.clone())[0], "110.00 USD billed");
     let open = covered.set("commitment_discount_id", "");
     assert_eq!(steps(&world, open)[0], "66.00 USD billed");
+}
+
+#[test]
+fn what_the_root_sells_on_demand_is_covered_by_nothing_below() {
+    let committed = |r: &mut RuleRow| r.pricing_category = Some("Committed".into());
+    let world = priced().rule_with("res>*", "committed", "zero", "", committed).policy("res>*", "Usage", "rerate");
+    let covered = Line::new("60")
+        .set("list_cost", "100")
+        .set("commitment_discount_id", "ri-1")
+        .set("commitment_discount_status", "Used")
+        .set("pricing_category", "Committed");
+    // The reseller buys covered usage: its rule for it matches, 60 x 1.1 and 0.
+    assert_eq!(steps(&world, covered.clone()), ["66.00 USD billed", "0.00 USD billed"]);
+    // It buys it as it would be on demand: 100 x 1.1, and its own terms start from that.
+    let rerated = world.policy("dist>*", "Usage", "rerate");
+    assert_eq!(steps(&rerated, covered), ["110.00 USD billed", "121.00 USD billed"]);
 }
 
 #[test]

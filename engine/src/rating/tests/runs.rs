@@ -13,6 +13,8 @@ type Name = (usize, String, String);
 struct Look {
     end: i64,
     path: Vec<(String, String)>,
+    /// Sold at its on-demand price it is of another pricing category to everybody below the root.
+    is_on_demand: bool,
     steps: Vec<String>,
 }
 
@@ -27,6 +29,9 @@ impl Look {
 
     /// Whether the buyer at a position, counted from the owner up, sees no difference, and is sold by the same rule.
     fn is_like(&self, other: &Self, up: usize) -> bool {
+        if self.is_on_demand != other.is_on_demand {
+            return false;
+        }
         (0..=up).all(|above| {
             let position = |look: &Self| look.path.len().checked_sub(above + 1).filter(|position| *position > 0);
             let (Some(own), Some(others)) = (position(self), position(other)) else { return false };
@@ -81,7 +86,7 @@ impl Runs {
     /// Remembers what a piece looks like in the end.
     pub(super) fn see(&self, piece: &Piece<'_>) {
         let path = piece.path.iter().map(|node| (node.node_id.clone(), node.currency.clone())).collect();
-        let look = Look { end: piece.end, path, steps: piece.steps.clone() };
+        let look = Look { end: piece.end, path, is_on_demand: piece.is_on_demand, steps: piece.steps.clone() };
         self.looks.borrow_mut().insert((self.name(piece), piece.start), look);
     }
 

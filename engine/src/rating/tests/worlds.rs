@@ -11,7 +11,8 @@ use ratehouse_udfs::decimal::Rounding;
 use super::fixtures::{Line, World, at, span};
 use super::oracle::{Expected, Oracle};
 use crate::rating::{
-    AttributionRow, AttributionTarget, DriverRow, PoolMethod, PoolRow, Precedence, RuleRow, ShareRow, Span,
+    AttributionRow, AttributionTarget, Benefit, CommitmentRow, DriverRow, PoolMethod, PoolRow, Precedence, Purchase,
+    RuleRow, ShareRow, Span, Unused,
 };
 
 /// Up to 5 units cost 10 each, more cost 8.
@@ -261,6 +262,7 @@ impl Maker {
             world = world.policy(edge, category, self.pick(&["pass", "retain", "report", "rerate"]));
             world.0.charge_policies.last_mut().expect("a policy").valid = self.span();
         }
+        world = self.commitments(world);
         let rates =
             [("USD/EUR", "0.91"), ("EUR/USD", "1.1037"), ("USD/EUR", "0.8765"), ("USD/EUR", "0.5"), ("EUR/USD", "3")];
         for (pair, rate) in rates {
@@ -280,6 +282,33 @@ impl Maker {
         // Two rates of one source, pair and day would be refused.
         world.0.fx_rates.sort_by_key(|r| (r.source.clone(), r.base_currency.clone(), r.valid_from));
         world.0.fx_rates.dedup_by_key(|r| (r.source.clone(), r.base_currency.clone(), r.valid_from));
+        world
+    }
+
+    /// Commitment policies, each of which speaks of something else.
+    fn commitments(&mut self, mut world: World) -> World {
+        for provider in [None, Some("aws")] {
+            for commitment in [None, Some("ri")] {
+                for buyer in [None, Some("a"), Some("b")] {
+                    if !self.chance(8) {
+                        continue;
+                    }
+                    let benefits = [Benefit::User, Benefit::Purchaser, Benefit::Seller];
+                    for valid in self.halves() {
+                        world.0.commitment_policies.push(CommitmentRow {
+                            provider_name: provider.map(str::to_owned),
+                            commitment_id: commitment.map(str::to_owned),
+                            buyer_node_id: buyer.map(str::to_owned),
+                            benefit: *benefits.choose(&mut self.0).unwrap_or(&Benefit::User),
+                            purchase: Purchase::Retain,
+                            unused: Unused::Retain,
+                            owner_node_id: buyer.is_none().then(|| self.pick(&["a", "c"]).to_owned()),
+                            valid,
+                        });
+                    }
+                }
+            }
+        }
         world
     }
 

@@ -13,7 +13,9 @@ use super::steps::Step;
 use super::{Explaining, reads};
 use crate::catalog::CatalogError;
 use crate::lake::schema::MAX_POSITIONS;
-use crate::rating::{Cause, Dimension, Origin, PoolMethod, Question, RateBook, RowTexts, RuleRow, Span, Traced};
+use crate::rating::{
+    Benefit, Cause, Dimension, Origin, PoolMethod, Question, RateBook, RowTexts, RuleRow, Span, Traced,
+};
 use crate::security::policy::{TermsShown, terms_shown};
 
 /// A charge as the caller may explain it.
@@ -411,6 +413,9 @@ impl Story<'_> {
             }
         }
         let is_root = moment.scope.is_root;
+        if is_root && place == 1 && step.base.is_some() && self.is_sold_on_demand() {
+            step.base = Some("on_demand".to_owned());
+        }
         (step.base_amount, step.base_currency) = match step.base.as_deref() {
             Some("cost" | "effective") if is_root && place == 1 => {
                 (charge.money("effective_cost"), charge.owned("currency_0"))
@@ -421,6 +426,17 @@ impl Story<'_> {
             Some(_) | None => (None, None),
         };
         Ok(Some(step))
+    }
+
+    /// Whether a commitment covered the charge and the root sells it at its on-demand price all the same. Only the root has the columns
+    /// that say so.
+    fn is_sold_on_demand(&self) -> bool {
+        let charge = &self.charge;
+        let Some(policy) = charge.text("commitment_policy") else { return false };
+        let is_covered = charge.text("charge_category") == Some("Usage")
+            && charge.text("commitment_discount_status") != Some("Unused");
+        let has_benefit = policy.starts_with(Benefit::User.name());
+        is_covered && (!has_benefit || charge.text("pricing_category") == Some("Standard"))
     }
 
     /// Whether the caller sees a seller's cards, as in `ref.rate_rules`.

@@ -95,7 +95,8 @@ impl KnownRules {
         let mut snapshots: Vec<Option<SnapshotId>> = files.map(DataFile::rated_snapshot).collect();
         snapshots.sort_unstable();
         snapshots.dedup();
-        let mut kept = Kept { is_enough: true, seems_enough: true };
+        let names_commitments = simulation.names_commitments();
+        let mut kept = Kept { is_enough: !names_commitments, seems_enough: !names_commitments };
         for snapshot in snapshots {
             let (all, shown) = snapshot.map(|snapshot| self.looks_at(snapshot)).unwrap_or_default();
             kept.is_enough &= all.cover(looks);

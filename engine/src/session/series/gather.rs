@@ -1,0 +1,233 @@
+//! Rows to series: all values of one, wherever they stand in the input, on a regular grid.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{Date32Type, Float64Type, Schema, TimestampMicrosecondType};
+use chrono::{Datelike, NaiveDate};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::logical_expr::EmitTo;
+use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
+use datafusion::physical_plan::aggregates::order::GroupOrdering;
+use ratehouse_udfs::series::{Calendar, Frequency};
+
+use super::arguments::{Asked, Missing};
+use super::known::{month_of, position};
+use super::node::Shape;
+use crate::security::SessionError;
+
+/// Positions of one series; of a longer one the last so many.
+const SPAN_MAX: usize = 20_000;
+/// Bytes that a value takes, and a series without values.
+const POINT_BYTES: usize = size_of::<i32>() + size_of::<f64>();
+const SERIES_BYTES: usize = size_of::<Points>();
+const HOUR_US: i64 = 3_600_000_000;
+
+/// The values of one series as they came.
+#[derive(Debug, Default)]
+pub(super) struct Points {
+    /// Days since 1970, or hours where times are instants.
+    at: Vec<i32>,
+    value: Vec<f64>,
+    /// The last time that is known, in days since 1970.
+    as_of: Option<i32>,
+}
+
+/// Series as they are gathered from batches.
+pub(super) struct Gathering {
+    shape: Arc<Shape>,
+    /// None where all rows are one series.
+    keys: Option<Box<dyn GroupValues>>,
+    groups: Vec<usize>,
+    series: Vec<Points>,
+    points: usize,
+    reservation: MemoryReservation,
+}
+
+impl Gathering {
+    pub(super) fn new(shape: &Arc<Shape>, reservation: MemoryReservation) -> Result<Self> {
+        let schema = Arc::new(Schema::new(shape.ids.clone()));
+        let keys = match shape.ids.as_slice() {
+            [] => None,
+            _ => Some(new_group_values(schema, &GroupOrdering::None)?),
+        };
+        Ok(Self { shape: Arc::clone(shape), keys, groups: Vec::new(), series: Vec::new(), points: 0, reservation })
+    }
+
+    /// Adds rows; those without a time or a value say nothing.
+    ///
+    /// # Errors
+    /// `53200` when the series do not fit in the memory of the statement.
+    pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        let rows = batch.num_rows();
+        let ids = self.shape.ids.len();
+        match &mut self.keys {
+            Some(keys) => keys.intern(&batch.columns()[..ids], &mut self.groups)?,
+            None => {
+                self.groups.clear();
+                self.groups.resize(rows, 0);
+            }
+        }
+        let series = self.keys.as_ref().map_or(usize::from(rows > 0), |keys| keys.len());
+        if self.series.len() < series {
+            self.series.resize_with(series, Points::default);
+        }
+        let times = batch.column(ids);
+        let values = batch.column(ids + 1).as_primitive::<Float64Type>();
+        let as_of = self.shape.has_as_of.then(|| batch.column(ids + 2).as_primitive::<Date32Type>());
+        for row in 0..rows {
+            let points = &mut self.series[self.groups[row]];
+            if let Some(as_of) = as_of.filter(|as_of| as_of.is_valid(row)) {
+                points.as_of = points.as_of.max(Some(as_of.value(row)));
+            }
+            if times.is_null(row) || values.is_null(row) {
+                continue;
+            }
+            let at = if self.shape.is_instant {
+                i32::try_from(times.as_primitive::<TimestampMicrosecondType>().value(row).div_euclid(HOUR_US))
+                    .map_err(|_| out_of_range())?
+            } else {
+                times.as_primitive::<Date32Type>().value(row)
+            };
+            points.at.push(at);
+            points.value.push(values.value(row));
+            self.points += 1;
+        }
+        let keys = self.keys.as_ref().map_or(0, |keys| keys.size());
+        // Vectors grow ahead of what they hold: by half of it in the mean.
+        let bytes = keys + self.series.len() * SERIES_BYTES + self.points * (POINT_BYTES + POINT_BYTES / 2);
+        self.reservation.try_resize(bytes)
+    }
+
+    /// The ids of the series, a column each, and the series in the same order.
+    pub(super) fn finish(mut self) -> Result<(Vec<ArrayRef>, Vec<Points>, MemoryReservation)> {
+        let keys = match &mut self.keys {
+            Some(keys) => keys.emit(EmitTo::All)?,
+            None => Vec::new(),
+        };
+        Ok((keys, self.series, self.reservation))
+    }
+}
+
+fn out_of_range() -> DataFusionError {
+    DataFusionError::External(Box::new(SessionError::new("22008", "a time of the series is out of range")))
+}
+
+/// A series on its grid.
+#[derive(Debug)]
+pub(super) struct Laid {
+    pub(super) calendar: Calendar,
+    /// One for each position; NaN where nobody knows.
+    pub(super) values: Vec<f64>,
+}
+
+impl Default for Laid {
+    fn default() -> Self {
+        Self { calendar: Calendar { first: 0, frequency: Frequency::Day }, values: Vec::new() }
+    }
+}
+
+impl Laid {
+    /// Lays out a series. Values of one position are added up.
+    pub(super) fn lay(&mut self, points: &mut Points, asked: &Asked, shape: &Shape) {
+        self.values.clear();
+        let as_of = asked.as_of.into_iter().chain(points.as_of).min();
+        let day_of = |at: i32| if shape.is_instant { at.div_euclid(24) } else { at };
+        if let Some(as_of) = as_of {
+            keep(points, |at| day_of(at) <= as_of);
+        }
+        if !points.at.is_sorted() {
+            sort(points);
+        }
+        let (Some(first), Some(last)) = (points.at.first(), points.at.last()) else { return };
+        let frequency = asked.frequency.unwrap_or_else(|| usual_frequency(&points.at, shape.is_instant));
+        let first = match frequency {
+            Frequency::Hour if shape.is_instant => *first,
+            Frequency::Hour => first.saturating_mul(24),
+            Frequency::Day | Frequency::Week => day_of(*first),
+            Frequency::Month => month_of(day_of(*first)),
+        };
+        self.calendar = Calendar { first, frequency };
+        let calendar = self.calendar;
+        let place = |at: i32| match frequency {
+            Frequency::Hour if shape.is_instant => i64::from(at) - i64::from(first),
+            _ => position(&calendar, day_of(at)),
+        };
+        let end = match (frequency, as_of) {
+            // The whole of the last day.
+            (Frequency::Hour, Some(as_of)) => position(&calendar, as_of).saturating_add(23),
+            (_, Some(as_of)) => position(&calendar, as_of),
+            (_, None) => 0,
+        };
+        let rows = usize::try_from(end.max(place(*last)).saturating_add(1)).unwrap_or(0);
+        let skipped = rows.saturating_sub(SPAN_MAX);
+        self.values.resize(rows - skipped, f64::NAN);
+        for (at, value) in points.at.iter().zip(&points.value) {
+            let place = usize::try_from(place(*at)).ok().and_then(|place| place.checked_sub(skipped));
+            if let Some(held) = place.and_then(|place| self.values.get_mut(place)) {
+                *held = if held.is_nan() { *value } else { *held + value };
+            }
+        }
+        if asked.missing == Missing::Zero {
+            self.values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
+        }
+        if skipped > 0 {
+            let steps = i32::try_from(skipped).unwrap_or(i32::MAX);
+            let step = if frequency == Frequency::Week { 7 } else { 1 };
+            self.calendar.first = first.saturating_add(steps.saturating_mul(step));
+        }
+    }
+}
+
+fn keep(points: &mut Points, is_kept: impl Fn(i32) -> bool) {
+    if points.at.iter().all(|at| is_kept(*at)) {
+        return;
+    }
+    let kept = points.at.iter().zip(&points.value).filter(|(at, _)| is_kept(**at)).map(|(at, value)| (*at, *value));
+    (points.at, points.value) = kept.unzip();
+}
+
+fn sort(points: &mut Points) {
+    let mut pairs: Vec<(i32, f64)> = points.at.iter().copied().zip(points.value.iter().copied()).collect();
+    pairs.sort_by_key(|(at, _)| *at);
+    (points.at, points.value) = pairs.into_iter().unzip();
+}
+
+/// The frequency of times that are sorted: months where all are firsts of months, weeks where all lie whole weeks apart, hours where one
+/// is not at midnight, else days.
+fn usual_frequency(at: &[i32], is_instant: bool) -> Frequency {
+    if is_instant && at.iter().any(|at| at.rem_euclid(24) != 0) {
+        return Frequency::Hour;
+    }
+    let days = || at.iter().map(|at| if is_instant { at.div_euclid(24) } else { *at });
+    let first = days().next().unwrap_or_default();
+    let last = days().next_back().unwrap_or_default();
+    let is_first = |day: i32| NaiveDate::from_epoch_days(day).is_some_and(|date| date.day() == 1);
+    if last.saturating_sub(first) >= 56 && days().all(is_first) {
+        Frequency::Month
+    } else if last.saturating_sub(first) >= 14 && days().all(|day| day.saturating_sub(first) % 7 == 0) {
+        Frequency::Week
+    } else {
+        Frequency::Day
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> i32 {
+        text.parse::<NaiveDate>().expect("a day").to_epoch_days()
+    }
+
+    #[test]
+    fn frequencies_are_read_off_the_times() {
+        let days = |texts: &[&str]| texts.iter().map(|text| day(text)).collect::<Vec<_>>();
+        assert_eq!(usual_frequency(&days(&["2026-01-01", "2026-01-02", "2026-01-05"]), false), Frequency::Day);
+        assert_eq!(usual_frequency(&days(&["2026-01-04", "2026-01-11", "2026-02-01"]), false), Frequency::Week);
+        assert_eq!(usual_frequency(&days(&["2026-01-01", "2026-02-01", "2026-03-01"]), false), Frequency::Month);
+        assert_eq!(usual_frequency(&[48, 72, 96], true), Frequency::Day);
+        assert_eq!(usual_frequency(&[48, 49, 96], true), Frequency::Hour);
+    }
+}

@@ -1,0 +1,134 @@
+//! What is known beforehand: planned changes and holidays.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Date32Type, Float64Type};
+use chrono::{Datelike, NaiveDate};
+use datafusion::error::{DataFusionError, Result};
+use ratehouse_udfs::series::forecast::Holiday;
+use ratehouse_udfs::series::{Calendar, Change, Frequency, PlannedChange};
+
+use crate::security::SessionError;
+
+/// Columns of planned changes after those of the ids, and whether there must be one.
+pub(super) const PLANNED_COLUMNS: [(&str, DataType, bool); 4] = [
+    ("effective_from", DataType::Date32, true),
+    ("effective_to", DataType::Date32, false),
+    ("change_type", DataType::Utf8View, true),
+    ("value", DataType::Float64, true),
+];
+
+/// Columns of holidays, and whether there must be one.
+pub(super) const HOLIDAY_COLUMNS: [(&str, DataType, bool); 2] =
+    [("holiday_date", DataType::Date32, true), ("name", DataType::Utf8View, false)];
+
+#[derive(Debug)]
+struct Plan {
+    /// None: every series.
+    ids: Vec<Option<String>>,
+    from: i32,
+    until: Option<i32>,
+    change: Change,
+}
+
+/// Planned changes and holidays of all series.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// By their first id, which most name.
+    plans: HashMap<Option<String>, Vec<Plan>>,
+    /// Days since 1970 in order, with a number for each name.
+    holidays: Vec<(i32, u32)>,
+    names: HashMap<String, u32>,
+}
+
+impl Known {
+    /// Adds rows of planned changes, whose first `ids` columns are ids.
+    pub(super) fn add_planned(&mut self, batch: &RecordBatch, ids: usize) -> Result<()> {
+        let text = |place: usize, row: usize| {
+            let column = batch.column(place).as_string_view();
+            column.is_valid(row).then(|| column.value(row).to_owned())
+        };
+        let day = |place: usize, row: usize| {
+            let column = batch.column(place).as_primitive::<Date32Type>();
+            column.is_valid(row).then(|| column.value(row))
+        };
+        let values = batch.column(ids + 3).as_primitive::<Float64Type>();
+        for row in 0..batch.num_rows() {
+            let kind = text(ids + 2, row).unwrap_or_default();
+            let value = if values.is_valid(row) { values.value(row) } else { f64::NAN };
+            let change = match kind.to_lowercase().as_str() {
+                "percent" => Change::Percent(value / 100.0),
+                "amount" => Change::Amount(value),
+                "set" => Change::Set(value),
+                _ => {
+                    let message = format!("planned: change_type is percent, amount or set, not \"{kind}\"");
+                    return Err(DataFusionError::External(Box::new(SessionError::new("22023", message))));
+                }
+            };
+            let Some(from) = day(ids, row).filter(|_| value.is_finite()) else { continue };
+            let ids_of: Vec<Option<String>> = (0..ids).map(|place| text(place, row)).collect();
+            let plan = Plan { from, until: day(ids + 1, row), change, ids: ids_of };
+            self.plans.entry(plan.ids.first().cloned().flatten()).or_default().push(plan);
+        }
+        Ok(())
+    }
+
+    /// Adds rows of holidays.
+    pub(super) fn add_holidays(&mut self, batch: &RecordBatch) {
+        let (days, names) = (batch.column(0).as_primitive::<Date32Type>(), batch.column(1).as_string_view());
+        for row in (0..batch.num_rows()).filter(|row| days.is_valid(*row)) {
+            let name = if names.is_valid(row) { names.value(row) } else { "" };
+            let next = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+            let kind = *self.names.entry(name.to_owned()).or_insert(next);
+            self.holidays.push((days.value(row), kind));
+        }
+        self.holidays.sort_unstable();
+    }
+
+    /// The changes of one series in the order of their beginnings.
+    pub(super) fn planned_of(&self, ids: &[Option<String>], calendar: &Calendar, planned: &mut Vec<PlannedChange>) {
+        planned.clear();
+        let first = ids.first().cloned().flatten();
+        let named = first.is_some().then(|| self.plans.get(&first)).flatten();
+        let is_met = |plan: &&Plan| plan.ids.iter().zip(ids).all(|(wanted, id)| wanted.is_none() || wanted == id);
+        let plans = named.into_iter().chain(self.plans.get(&None)).flatten();
+        planned.extend(plans.filter(is_met).map(|plan| PlannedChange {
+            from: position(calendar, plan.from),
+            until: plan.until.map(|until| position(calendar, until)),
+            change: plan.change,
+        }));
+        planned.sort_by_key(|plan| plan.from);
+    }
+
+    /// The holidays on the grid of a series of days, up to a position.
+    pub(super) fn holidays_of(&self, calendar: &Calendar, rows: usize, holidays: &mut Vec<Holiday>) {
+        holidays.clear();
+        if calendar.frequency != Frequency::Day {
+            return;
+        }
+        let on_grid = self.holidays.iter().filter_map(|(day, kind)| {
+            let position = usize::try_from(i64::from(*day) - i64::from(calendar.first)).ok()?;
+            (position < rows).then_some(Holiday { position, kind: *kind })
+        });
+        holidays.extend(on_grid);
+        holidays.dedup_by_key(|holiday| holiday.position);
+    }
+}
+
+/// Where a day (since 1970) lies on a grid; negative before its first value.
+pub(super) fn position(calendar: &Calendar, day: i32) -> i64 {
+    let (first, day) = (i64::from(calendar.first), i64::from(day));
+    match calendar.frequency {
+        Frequency::Hour => day * 24 - first,
+        Frequency::Day => day - first,
+        Frequency::Week => (day - first).div_euclid(7),
+        Frequency::Month => i64::from(month_of(i32::try_from(day).unwrap_or_default())) - first,
+    }
+}
+
+/// Months since January 1970 of a day since 1970.
+pub(super) fn month_of(day: i32) -> i32 {
+    let date = NaiveDate::from_epoch_days(day).unwrap_or_default();
+    (date.year() - 1970) * 12 + i32::try_from(date.month0()).unwrap_or_default()
+}

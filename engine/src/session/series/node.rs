@@ -1,0 +1,115 @@
+//! The functions in plans: the node, and the operator that it becomes.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema};
+use async_trait::async_trait;
+use datafusion::common::{DFSchema, DFSchemaRef};
+use datafusion::error::Result;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+
+use super::arguments::Asked;
+use super::exec::SeriesExec;
+use super::results;
+
+/// What the rows of the source look like: the ids, then time, value and, if there is one, the last known time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Shape {
+    pub(super) ids: Vec<Field>,
+    /// Times are instants, and not days.
+    pub(super) is_instant: bool,
+    /// Values are decimals outside.
+    pub(super) is_exact: bool,
+    pub(super) has_as_of: bool,
+    pub(super) has_planned: bool,
+    pub(super) has_holidays: bool,
+}
+
+/// A call in a logical plan: the source, then planned changes, then holidays, as far as there are any.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct SeriesNode {
+    inputs: Vec<LogicalPlan>,
+    asked: Arc<Asked>,
+    shape: Arc<Shape>,
+    schema: DFSchemaRef,
+}
+
+impl SeriesNode {
+    pub(super) fn try_new(inputs: Vec<LogicalPlan>, asked: Asked, shape: Shape) -> Result<Self> {
+        let schema = DFSchema::try_from(Schema::new(results::fields(&asked, &shape)))?;
+        Ok(Self { inputs, asked: Arc::new(asked), shape: Arc::new(shape), schema: Arc::new(schema) })
+    }
+}
+
+impl PartialOrd for SeriesNode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (self == other).then_some(Ordering::Equal)
+    }
+}
+
+impl UserDefinedLogicalNodeCore for SeriesNode {
+    fn name(&self) -> &str {
+        self.asked.function.name()
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        self.inputs.iter().collect()
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        Vec::new()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.asked.function.name())
+    }
+
+    fn with_exprs_and_inputs(&self, _: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
+        Ok(Self { inputs, ..self.clone() })
+    }
+}
+
+/// The default planner of queries, which knows the functions as well.
+#[derive(Debug)]
+pub(in crate::session) struct SeriesPlanner;
+
+#[async_trait]
+impl QueryPlanner for SeriesPlanner {
+    async fn create_physical_plan(
+        &self,
+        logical_plan: &LogicalPlan,
+        session: &dyn datafusion::catalog::Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(Operators)]);
+        planner.create_physical_plan(logical_plan, session).await
+    }
+}
+
+struct Operators;
+
+#[async_trait]
+impl ExtensionPlanner for Operators {
+    async fn plan_extension(
+        &self,
+        _planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _logical_inputs: &[&LogicalPlan],
+        physical_inputs: &[Arc<dyn ExecutionPlan>],
+        _session: &dyn datafusion::catalog::Session,
+        _context: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Some(node) = node.as_any().downcast_ref::<SeriesNode>() else { return Ok(None) };
+        let exec = SeriesExec::try_new(physical_inputs.to_vec(), Arc::clone(&node.asked), Arc::clone(&node.shape))?;
+        Ok(Some(Arc::new(exec)))
+    }
+}
