@@ -11,6 +11,7 @@ mod demo;
 mod ducklake;
 mod explain_charge;
 mod fixture;
+mod forecasts;
 mod hostile;
 mod interference;
 mod invoices;
