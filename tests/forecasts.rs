@@ -67,10 +67,25 @@ async fn a_spike_is_found_and_what_a_sibling_does_changes_nothing() {
         assert_eq!(rows(&portal, found).await, ["2025-08-29|2025-08-29|1|spike|up|495|2025-10-17"]);
         let around = "select count(*) from anomalies where expected between 160 and 170 and impact = actual - expected";
         assert_eq!(rows(&portal, around).await, ["1"]);
+        // 29 August is not among the last 31 days, and no other day is above what it was expected to be.
+        assert_eq!(rows(&portal, "select * from spend_over_forecast").await, Vec::<String>::new());
         seen.push((rows(&portal, ALL_FORECASTS).await, rows(&portal, ALL_ANOMALIES).await));
     }
     assert_eq!(seen[0], seen[1]);
     assert!(!seen[0].0.is_empty());
+}
+
+#[tokio::test]
+async fn spend_above_what_was_expected_is_named() {
+    let fixture = Fixture::chain().await;
+    let mut costs: Vec<String> = (0..DAYS).map(|_| "100".to_owned()).collect();
+    // The last day but one costs 130 instead of 100, the last 115: 165 is expected of both, and 17 days of it of the month.
+    costs[198] = "130".to_owned();
+    costs[199] = "115".to_owned();
+    land(&fixture, &[Daily { account: "a-acme", costs }]).await;
+    let portal = fixture.session("portal@acme");
+    let over = "select level, period, charge_date, actual, severity from spend_over_forecast where level = 'node' order by 1, 2, 3";
+    assert_eq!(rows(&portal, over).await, ["node|day|2025-10-16|214.5|critical", "node|day|2025-10-17|189.75|warning"]);
 }
 
 #[tokio::test]
@@ -95,6 +110,12 @@ async fn forecasts_add_up_know_plans_and_are_the_callers_own() {
     let portal = fixture.session("portal@acme");
     let own = "select node_id, sum(forecast_value) from forecasts where level = 'node' group by 1";
     assert_eq!(rows(&portal, own).await, ["acme|5115"]);
+
+    // A month ago nothing else would have been forecast: 31 x 110.
+    let accuracy = "select node_id, forecast_from, forecast_to, forecast, actual, error_pct, mean_absolute_error, within_80, within_95 \
+                    from forecast_accuracy order by 1";
+    let exact = |node: &str, sum: u32| format!("{node}|2025-09-17|2025-10-17|{sum}|{sum}|0|0|100|100");
+    assert_eq!(rows(&north, accuracy).await, [exact("acme", 3_410), exact("north", 341)]);
 
     // From 1 November on acme is to cost twice as much: 14 days of 110 and 17 of 220 are 5,280. The plan is north's alone.
     let plans =

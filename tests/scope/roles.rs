@@ -24,6 +24,8 @@ const MATRIX: &str = "
     allocations                   any     r r r - r r r r r
     forecasts                     any     r r r - r r r r r
     anomalies                     any     r r r - r r r r r
+    forecast_accuracy             any     r r r - r r r r r
+    spend_over_forecast           any     r r r - r r r r r
     unallocated                   any     r r r - r - r r r
     by_engagement                 seller  r r r - - - r - -
     seat_counts                   any     r r r - - - r - -

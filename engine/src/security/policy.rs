@@ -150,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 71] = [
+pub const RELATIONS: [Relation; 73] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -160,6 +160,8 @@ pub const RELATIONS: [Relation; 71] = [
     shown("public", "allocations", Reach::Any, SUMS),
     shown("public", "forecasts", Reach::Any, SUMS),
     shown("public", "anomalies", Reach::Any, SUMS),
+    shown("public", "forecast_accuracy", Reach::Any, SUMS),
+    shown("public", "spend_over_forecast", Reach::Any, SUMS),
     shown("public", "unallocated", Reach::Any, LINES),
     shown("public", "by_engagement", Reach::Seller, CARDS),
     shown("public", "seat_counts", Reach::Any, CARDS),

@@ -23,10 +23,12 @@ pub(crate) struct View {
     pub(crate) sql: &'static str,
 }
 
-const FILES: [&str; 22] = [
+const FILES: [&str; 24] = [
     include_str!("../../../sql/marts/allocations.sql"),
     include_str!("../../../sql/marts/anomalies.sql"),
     include_str!("../../../sql/marts/forecasts.sql"),
+    include_str!("../../../sql/marts/forecast_accuracy.sql"),
+    include_str!("../../../sql/marts/spend_over_forecast.sql"),
     include_str!("../../../sql/marts/margins.sql"),
     include_str!("../../../sql/marts/margins.root.sql"),
     include_str!("../../../sql/marts/unallocated.sql"),
