@@ -151,7 +151,8 @@ async fn a_reseller_cannot_tell_what_is_beside_or_above_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_can_tell_what_changed_after_the_invoices_of_others() {
-    compare(&worlds::restated().await, number("RATEHOUSE_PAIRS", PAIRS), number("RATEHOUSE_SEED", 3) as u64).await;
+    // These worlds differ in fewer relations than the others do: a fifth of the statements.
+    compare(&worlds::restated().await, number("RATEHOUSE_PAIRS", PAIRS) / 5, number("RATEHOUSE_SEED", 3) as u64).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
