@@ -421,7 +421,7 @@ static COMMITMENT_POLICIES: RefTable = RefTable {
             "benefit",
             RefType::Text,
             "user",
-            "Who has the difference between on-demand and effective cost of covered usage: user (it is sold by its effective cost), purchaser              (users pay by on-demand cost, the commitment's owner gets the difference) or seller (users pay by on-demand cost).",
+            "Who has the difference between on-demand and effective cost of covered usage: user (it is sold by its effective cost), purchaser (users pay by on-demand cost, the commitment's owner gets the difference) or seller (users pay by on-demand cost).",
         ),
         defaulted(
             "purchase",
