@@ -21,10 +21,10 @@ use super::lanes::Lane;
 use super::outcome::{Fate, Origin, Outcome};
 use super::portion::{Amounts, Commitment, Portion, Step};
 use super::portions::{Continuity, Cut};
-use super::price::STANDARD;
 use super::run::RatingRun;
 use super::span::DAY_US;
 use super::texts::{NULL, Texts};
+use super::vocabulary::STANDARD;
 use crate::lake::schema::{self, MAX_POSITIONS, MONEY_PRECISION, MONEY_SCALE};
 
 /// Columns of `charges` that usage has under another name.

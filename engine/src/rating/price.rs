@@ -22,10 +22,7 @@ use super::rules::{Rule, Values};
 use super::run::RatingRun;
 use super::scene::{Amount, Found, Scene};
 use super::texts::{NULL, Texts};
-use super::vocabulary::{Category, Dimension};
-
-/// FOCUS pricing category of what nothing covered.
-pub(crate) const STANDARD: &str = "Standard";
+use super::vocabulary::Category;
 
 /// Why an edge gives no price.
 enum Stop {
@@ -127,15 +124,12 @@ pub(crate) struct Pricer {
     /// Whether some of the steps wait for a total that is only being counted.
     pub(crate) is_guess: bool,
     pool_totals: HashMap<(PoolIndex, i32), i128>,
-    /// The number of pricing category `Standard`.
-    standard: u32,
 }
 
 impl Pricer {
     pub(crate) fn new(run: &RatingRun, totals: Totals) -> Self {
         Self {
             rule_texts: vec![Vec::new(); run.book.cards.versions.len()],
-            standard: run.book.vocabulary.words(Dimension::PricingCategory).number(STANDARD),
             book: Arc::clone(&run.book),
             texts: Arc::clone(&run.terms),
             values: Arc::clone(&run.values),
@@ -197,8 +191,7 @@ impl Pricer {
         }
         // Whoever buys below knows nothing of a commitment whose benefit it does not have: neither do its rules.
         if Step::is_sold_on_demand(&self.steps) {
-            let mut numbers = *portion.values.numbers;
-            numbers[Dimension::PricingCategory.at()] = self.standard;
+            let numbers = book.vocabulary.as_standard(portion.values.numbers);
             let values = Values { numbers: &numbers, ..portion.values };
             return self.sell_on((&book, lane), &Portion { values, commitment: Commitment::None, ..*portion });
         }

@@ -9,6 +9,9 @@ use hashbrown::HashMap;
 use super::facts::{RefFacts, RuleRow};
 use super::tags::TagKeys;
 
+/// FOCUS pricing category of what nothing covered.
+pub(crate) const STANDARD: &str = "Standard";
+
 /// What a rule can look at. The number is the bit in a rule's set of dimensions, so that comparing
 /// two sets as integers is the order of specificity: the highest bit that only one has decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -171,6 +174,8 @@ pub(crate) struct Vocabulary {
     pub(crate) units: Words,
     /// Commitments that policies name; the number of another is 0.
     pub(crate) commitments: Words,
+    /// The number of pricing category `Standard`.
+    standard: u32,
     /// Keys of the tags that rules look at or make and policies speak of.
     pub(crate) tag_keys: TagKeys,
     /// Keys of the tags that rules look at.
@@ -218,6 +223,7 @@ impl Vocabulary {
                 own.keys_of_sellers.push(((*seller).to_owned(), key.clone()));
             }
         }
+        own.standard = own.words(Dimension::PricingCategory).number(STANDARD);
         for policy in &facts.commitment_policies {
             if let Some(provider) = &policy.provider_name {
                 own.words[Dimension::Provider.at()].add(provider);
@@ -244,6 +250,13 @@ impl Vocabulary {
     /// The words of a dimension.
     pub(crate) fn words(&self, dimension: Dimension) -> &Words {
         &self.words[dimension.at()]
+    }
+
+    /// What rules below the root see of usage that it sells as if nothing had covered it.
+    pub(crate) fn as_standard(&self, numbers: &[u32; DIMENSIONS]) -> [u32; DIMENSIONS] {
+        let mut numbers = *numbers;
+        numbers[Dimension::PricingCategory.at()] = self.standard;
+        numbers
     }
 
     /// Whether some rule looks at the dimension.

@@ -16,6 +16,20 @@ pub enum Frequency {
 }
 
 impl Frequency {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Week, Self::Month];
+
+    /// Its name in SQL.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+
     /// Values in the cycle that such series commonly have: a day of hours, a week of days, a year of weeks or months.
     #[must_use]
     pub fn season(self) -> usize {

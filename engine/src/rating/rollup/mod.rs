@@ -36,9 +36,9 @@ use super::lanes::Lane;
 use super::outcome::{Fate, Origin, Outcome};
 use super::portion::{Portion, Step};
 use super::portions::Continuity;
-use super::price::STANDARD;
 use super::reader::{Column, Reader};
 use super::texts::NULL;
+use super::vocabulary::STANDARD;
 use crate::lake::schema::MAX_POSITIONS;
 
 /// Numbers of a daily group: see [`daily_key`].

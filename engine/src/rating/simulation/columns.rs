@@ -289,7 +289,7 @@ impl Words {
             return numbers;
         }
         if !self.columns.is_roots {
-            return simulation.as_standard(&numbers);
+            return simulation.run.book.vocabulary.as_standard(&numbers);
         }
         if self.columns.has_covered_categories() {
             numbers[Dimension::PricingCategory.at()] = Self::word(&self.covered_categories, row).number;

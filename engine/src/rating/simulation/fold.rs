@@ -333,7 +333,7 @@ impl Fold {
             account: [NULL; 3],
             slice: 0,
         };
-        let standard = simulation.as_standard(seen.numbers);
+        let standard = book.vocabulary.as_standard(seen.numbers);
         let no_cost = Amount { value: None, currency: NULL };
         for (position, edge) in way.edges() {
             let seen = portion;

@@ -29,11 +29,9 @@ use super::book::RateBook;
 use super::counters::BandTotals;
 use super::error::RatingError;
 use super::facts::RefFacts;
-use super::price::STANDARD;
 use super::run::RatingRun;
 use super::span::Span;
 use super::tree::NodeIndex;
-use super::vocabulary::{DIMENSIONS, Dimension};
 
 /// A card version that is tried out.
 #[derive(Debug)]
@@ -42,8 +40,6 @@ pub(crate) struct Simulation {
     seller: NodeIndex,
     /// The only buyer whose charges the card prices; none for all of the seller's.
     buyer: Option<NodeIndex>,
-    /// The number of pricing category `Standard`.
-    standard: u32,
     /// Sellers whose sales the caller is not shown.
     hidden: HashSet<NodeIndex>,
     /// What rules of the seller and of those below it look at.
@@ -80,7 +76,6 @@ impl Simulation {
         let mut simulation = Self {
             seller,
             buyer,
-            standard: book.vocabulary.words(Dimension::PricingCategory).number(STANDARD),
             hidden: HashSet::new(),
             looks: Looks::default(),
             shown_looks: Looks::default(),
@@ -116,13 +111,6 @@ impl Simulation {
     /// Whether the card is one of the root's.
     fn is_roots(&self) -> bool {
         self.seller == self.run.book.tree.root()
-    }
-
-    /// What rules below the root see of usage that it sells at its on-demand price.
-    fn as_standard(&self, numbers: &[u32; DIMENSIONS]) -> [u32; DIMENSIONS] {
-        let mut numbers = *numbers;
-        numbers[Dimension::PricingCategory.at()] = self.standard;
-        numbers
     }
 
     /// What rules of the seller and of those below it look at, and the part of it that the caller is shown.

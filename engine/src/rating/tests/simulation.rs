@@ -55,11 +55,10 @@ impl Rated {
 
     /// From the roll-up, and from charges where that is not enough.
     fn read_from_terms(&self, simulation: &Arc<Simulation>) -> Vec<EdgeMonth> {
-        let by_terms = self.folded(simulation, Source::Terms);
         if simulation.names_commitments() {
-            let charges = self.folded(simulation, Source::Charges);
-            return simulation.priced(PERIOD, vec![charges], &|_| true).expect("priced");
+            return self.read_from_charges(simulation);
         }
+        let by_terms = self.folded(simulation, Source::Terms);
         let uneven: HashMap<Arc<str>, bool> = by_terms.uneven().collect();
         let charges = self.folded(simulation, Source::Charges).without(&|path| !uneven.contains_key(path));
         let folds = vec![by_terms.without(&|path| uneven.contains_key(path)), charges];

@@ -277,12 +277,10 @@ impl Reading {
     }
 
     fn frequency(&self, name: &str, value: &Expr) -> Result<Frequency> {
-        match self.text(name, value)?.to_lowercase().as_str() {
-            "hour" => Ok(Frequency::Hour),
-            "day" => Ok(Frequency::Day),
-            "week" => Ok(Frequency::Week),
-            "month" => Ok(Frequency::Month),
-            _ => self.wrong(name, value, "'hour', 'day', 'week' or 'month'"),
+        let named = self.text(name, value)?.to_lowercase();
+        match Frequency::ALL.into_iter().find(|frequency| frequency.as_str() == named) {
+            Some(frequency) => Ok(frequency),
+            None => self.wrong(name, value, "'hour', 'day', 'week' or 'month'"),
         }
     }
 

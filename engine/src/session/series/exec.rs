@@ -236,10 +236,10 @@ impl Work {
                     };
                     Forecaster::new(&options)
                 });
-                let forecast = forecaster.forecast(calendar, values, &self.planned, &self.holidays).clone();
+                forecaster.forecast(calendar, values, &self.planned, &self.holidays);
                 for level in &self.asked.confidence_levels {
                     forecaster.interval(level.0, lower, upper);
-                    self.rows.forecast(number, (calendar, values.len()), &forecast, (level.0, lower, upper));
+                    self.rows.forecast(number, (calendar, values.len()), forecaster.last(), (level.0, lower, upper));
                 }
             }
             Engine::DetectAnomalies { detectors } => {

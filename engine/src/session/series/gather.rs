@@ -22,7 +22,7 @@ const SPAN_MAX: usize = 20_000;
 /// Bytes that a value takes, and a series without values.
 const POINT_BYTES: usize = size_of::<i32>() + size_of::<f64>();
 const SERIES_BYTES: usize = size_of::<Points>();
-const HOUR_US: i64 = 3_600_000_000;
+pub(super) const HOUR_US: i64 = 3_600_000_000;
 
 /// The values of one series as they came.
 #[derive(Debug, Default)]

@@ -9,18 +9,17 @@ use arrow::array::{
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::error::Result;
+use ratehouse_udfs::datetime::DAY_US;
 use ratehouse_udfs::series::anomaly::{Direction, Judgement};
 use ratehouse_udfs::series::forecast::Forecast;
 use ratehouse_udfs::series::{Calendar, Frequency};
 
 use super::Function;
 use super::arguments::Asked;
+use super::gather::HOUR_US;
 use super::node::Shape;
 use crate::lake::schema::{MONEY_PRECISION, instant, money};
 use crate::security::relations::{PG_SCALE, commented};
-
-const HOUR_US: i64 = 3_600_000_000;
-const DAY_US: i64 = 24 * HOUR_US;
 
 enum Kind {
     /// A time of the source's type.
@@ -169,7 +168,7 @@ impl Rows {
             if judgement.is_anomaly { direction } else { "" },
             judgement.kind.map_or("", |kind| kind.as_str()),
             judgement.status.as_str(),
-            frequency_name(calendar.frequency),
+            calendar.frequency.as_str(),
         ];
         for (column, text) in self.texts.iter_mut().zip(texts) {
             column.push(text);
@@ -208,15 +207,6 @@ impl Rows {
             });
         }
         Ok(RecordBatch::try_new(Arc::clone(schema), arrays)?)
-    }
-}
-
-fn frequency_name(frequency: Frequency) -> &'static str {
-    match frequency {
-        Frequency::Hour => "hour",
-        Frequency::Day => "day",
-        Frequency::Week => "week",
-        Frequency::Month => "month",
     }
 }
 

@@ -8,6 +8,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::logical_expr::{Expr, col, ident, lit};
 use futures::TryStreamExt;
+use ratehouse_udfs::datetime::DAY_US;
 
 use super::columns::Row;
 use super::sources::KnownRules;
@@ -193,6 +194,3 @@ impl Months {
         Ok(folds)
     }
 }
-
-/// Microseconds of a day.
-const DAY_US: i64 = 86_400_000_000;

@@ -125,6 +125,12 @@ impl Forecaster {
         &self.forecast
     }
 
+    /// The forecast of the series that was forecast last.
+    #[must_use]
+    pub fn last(&self) -> &Forecast {
+        &self.forecast
+    }
+
     /// The interval at another confidence level for the series that was forecast last; one entry for each row of the horizon.
     ///
     /// It holds the forecast value, and the interval of a lower level lies within that of a higher one.
