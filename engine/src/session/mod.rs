@@ -5,6 +5,7 @@
 //! that holds nothing but what its principal may see.
 
 mod adjustments;
+mod alerts;
 mod approvals;
 mod bounded;
 mod catalog_relations;
@@ -19,6 +20,7 @@ mod explain_charge;
 mod facts;
 mod fold;
 mod functions;
+mod global_aggregates;
 mod grammar;
 mod interrupt;
 mod lake_source;
@@ -72,6 +74,7 @@ pub use statement::Statement;
 pub use transaction::TransactionState;
 pub use users::verifier_of;
 
+pub(crate) use global_aggregates::around_filters;
 pub(crate) use lateral::LateralRows;
 pub(crate) use memory::SessionMemory;
 pub(crate) use moment::Shared;

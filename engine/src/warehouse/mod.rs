@@ -43,7 +43,7 @@ use crate::rating::{
     state_of_measurements,
 };
 use crate::security::{Principal, Role, Tree};
-use crate::session::{LateralRows, Session, SessionMemory, Shared};
+use crate::session::{LateralRows, Session, SessionMemory, Shared, around_filters};
 use temporary::Temporary;
 
 /// The tier that new files go to.
@@ -193,7 +193,12 @@ impl Warehouse {
     /// A session of the warehouse itself: the root, every edge, one snapshot. It serves the
     /// program's own reads (closing, documents) and is never handed to a login.
     pub(crate) fn own_session(&self, snapshot: SnapshotId) -> Session {
-        let principal = Principal { login: "system".to_owned(), node_id: self.core.root.clone(), role: Role::Admin };
+        self.session_of(&self.core.root, Role::Admin, snapshot)
+    }
+
+    /// A session of the warehouse itself that sees what a role of a node does at one snapshot.
+    pub(crate) fn session_of(&self, node: &str, role: Role, snapshot: SnapshotId) -> Session {
+        let principal = Principal { login: "system".to_owned(), node_id: node.to_owned(), role };
         Session::over(self.clone(), Arc::new(Shared::new(Arc::clone(&self.core), principal, Some(snapshot))))
     }
 
@@ -287,6 +292,7 @@ pub(crate) fn engine_state_with(
         .collect();
     let mut logical = datafusion::optimizer::Optimizer::new().rules;
     logical.insert(0, Arc::new(LateralRows));
+    around_filters(&mut logical);
     let rules = change(Rules { logical, physical });
     let mut state = ratehouse_udfs::install(builder.with_config(settings))
         .with_optimizer_rules(rules.logical)

@@ -4,7 +4,7 @@
 //! could not read in the error. These rewrites round, read floats through their shortest text, and keep values to
 //! themselves.
 
-use crate::conversion::Conversion;
+use crate::conversion::{Conversion, cast_strictly};
 use crate::decimal::{DecimalParseError, Rounding, parse_f64_at, parse_text_at};
 use arrow::array::{ArrayRef, AsArray, Decimal128Array};
 use arrow::compute::cast;
@@ -18,7 +18,8 @@ use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, Volatility};
 use std::sync::Arc;
 
-/// Rewrites casts from decimals to integers, and from text and floats to decimals of up to 38 digits.
+/// Rewrites casts from decimals to integers and to decimals of fewer digits after the point, and from text and floats to decimals of up to
+/// 38 digits.
 #[derive(Debug, Default)]
 pub struct NumericCasts;
 
@@ -41,12 +42,33 @@ impl FunctionRewrite for NumericCasts {
                 let rounded = Expr::ScalarFunction(ScalarFunction::new_udf(round(), vec![*inner]));
                 Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(rounded), field })))
             }
+            (
+                DataType::Decimal128(_, before) | DataType::Decimal256(_, before),
+                DataType::Decimal128(_, after) | DataType::Decimal256(_, after),
+            ) if *after < before => Ok(Transformed::yes(Rounded.of(*inner, field.data_type().clone()))),
             (from, DataType::Decimal128(precision, scale)) if *scale >= 0 && (is_text || from.is_floating()) => {
                 let conversion = ToNumeric { precision: *precision, scale: *scale };
                 Ok(Transformed::yes(conversion.of(*inner, field.data_type().clone())))
             }
             _ => unchanged(inner, field),
         }
+    }
+}
+
+/// Rounds a decimal half away from zero. The engine's own cast does the same, but it takes `cast(x as decimal(38, 2)) = 1.23` for
+/// `x = 1.23`, which leaves out 1.234.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Rounded;
+
+impl Conversion for Rounded {
+    const NAME: &'static str = "to_fewer_digits";
+
+    fn volatility(_to: &DataType) -> Volatility {
+        Volatility::Immutable
+    }
+
+    fn convert(self, values: &ArrayRef, to: &DataType, _options: &ConfigOptions) -> Result<ArrayRef> {
+        cast_strictly(values, to)
     }
 }
 
