@@ -1,11 +1,14 @@
 """Scores forecasts and anomalies as SQL gives them: lands a set as usage, asks for it, hands the answer to the scorers.
 
-usage: insight.py forecast SET | anomaly SET [--dir DIR] [--binary PATH]
+usage: insight.py forecast SET | anomaly SET | speed SERIES [--dir DIR] [--binary PATH]
 
 needs: ../shared/insight (sets and scorers), numpy. SET is the name of a development set there, or the path of another one without
 `.train.csv`, or of a directory with `series.csv`. Each series lands as a service of its own, each value as a charge; planned changes
 are rows of ref.planned_changes. Prints what the scorer prints and the seconds of the query, start of the process and writing the
 answer included.
+
+`speed 100000` asks for forecasts and anomalies of so many series of 550 days, made by generate_series with weekday cycles and noise, and
+prints the seconds and the largest memory of each process, beside those of a query that only reads them.
 """
 import argparse
 import collections
@@ -38,14 +41,20 @@ def until(start, step):
     return start + (datetime.timedelta(hours=1) if step == "h" else datetime.timedelta(days=1))
 
 
-def land(binary, directory, series, step):
-    """A new warehouse with a charge for each value."""
+def init(binary, directory):
+    """A new warehouse."""
     shutil.rmtree(directory, ignore_errors=True)
     os.makedirs(directory)
-    password, usage, place = (os.path.join(directory, name) for name in ("password", "usage.csv", "warehouse"))
+    password, place = (os.path.join(directory, name) for name in ("password", "warehouse"))
     with open(password, "w") as file:
         file.write(PASSWORD)
     subprocess.run([binary, "init", place, "--root", "dist", "--admin", "admin", "--password-file", password], check=True, stdout=subprocess.DEVNULL)
+    return place
+
+
+def land(binary, directory, series, step):
+    """A new warehouse with a charge for each value."""
+    place, usage = init(binary, directory), os.path.join(directory, "usage.csv")
     with open(usage, "w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(HEADER)
@@ -72,10 +81,7 @@ def plan(binary, place, planned):
     subprocess.run([binary, "sql", place, "-c", copy], input="\n".join(rows) + "\n", text=True, check=True, stdout=subprocess.DEVNULL)
 
 
-PLANNED = (
-    "(select service_name, change_type, value, cast(valid_from as date) as effective_from, cast(valid_to as date) as effective_to "
-    "from ref.planned_changes)"
-)
+PLANNED = "table ref.planned_changes"
 
 
 def ask(binary, place, query):
@@ -135,14 +141,40 @@ def anomaly(binary, directory, name):
     subprocess.run([sys.executable, os.path.join(INSIGHT, "score_anomaly.py"), folder, path], check=True)
 
 
+SERIES = """(select cast(s as text) as id, date '2025-01-01' + cast(d as int) as day,
+  cast(100 + s % 50 + case when d % 7 < 5 then 20 else 0 end + (s * 7919 + d * 104729 + s * d % 31) % 17 as decimal(38, 18)) as cost
+  from generate_series(1, {series}) a(s) cross join generate_series(0, 549) b(d))"""
+TIMED = {
+    "read": "select count(*), sum(cost), count(distinct id) from {series} t",
+    "forecast": "select count(*), sum(forecast_value) from forecast({series}, data_col => 'cost', timestamp_col => 'day', "
+    "id_cols => array['id'], horizon => 31, confidence_level => array[0.8, 0.95])",
+    "anomalies": "select count(*), sum(case when is_anomaly then 1 else 0 end) from detect_anomalies({series}, data_col => 'cost', "
+    "timestamp_col => 'day', id_cols => array['id'])",
+}
+
+
+def speed(binary, directory, series):
+    """Seconds and memory for so many series."""
+    place = init(binary, directory)
+    for name, query in TIMED.items():
+        query = query.format(series=SERIES.format(series=int(series)))
+        process = subprocess.Popen([binary, "sql", place, "-c", query], stdout=subprocess.PIPE, text=True)
+        start = time.perf_counter()
+        answer = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        if status:
+            sys.exit(f"{name} failed")
+        print(f"{name}: {time.perf_counter() - start:.1f} s, {used.ru_maxrss / 1048576:.1f} GB\n{answer}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["forecast", "anomaly"])
+    parser.add_argument("kind", choices=["forecast", "anomaly", "speed"])
     parser.add_argument("set")
     parser.add_argument("--dir", default="/tmp/ratehouse-insight")
     parser.add_argument("--binary", default=BINARY)
     options = parser.parse_args()
-    score = forecast if options.kind == "forecast" else anomaly
+    score = {"forecast": forecast, "anomaly": anomaly, "speed": speed}[options.kind]
     score(options.binary, os.path.join(options.dir, options.set.strip(os.sep).replace(os.sep, "_")), options.set)
 
 

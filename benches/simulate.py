@@ -3,9 +3,9 @@
 usage: simulate.py ROWS [--months 12] [--card dist-to-3] [--dir DIR] [--binary PATH] [--keep]
 
 needs: a release build of ratehouse, ../shared/peer (generator). ROWS is of each month. Prints one line a step with seconds, rows
-per second and peak memory; the time of a simulation is that of the query, over an open connection (PyPI psycopg 3). Then the draft
-becomes the active version in a copy of the warehouse, the months are rated anew, and every amount of every edge, month and node must
-be the simulated one within 1e-9.
+per second and peak memory; the time of a simulation is that of the query, over an open connection (PyPI psycopg 3). Then the same
+months land in a warehouse in which the draft is the only version of its card, are rated anew there, and every amount of every edge, month
+and node must be the simulated one within 1e-9.
 """
 import csv
 import os
@@ -13,14 +13,15 @@ import shutil
 import sys
 from decimal import Decimal
 
-from harness import PASSWORD, PEER, arguments, median, run, served, warehouse
+from harness import PASSWORD, PEER, TABLES, arguments, median, run, served, warehouse
 
 RUNS = 5
 SECONDS_MAX = 2.0
+DRAFT = "9"
 
 
-def draft_of(data, directory, binary, card):
-    """A draft of a card: every price of its version 1 a twentieth higher, and one by the hour. Gives its number."""
+def written_draft(data, card):
+    """Writes a draft of a card: every price of its version 1 a twentieth higher, and one by the hour. Gives the file."""
     with open(os.path.join(data, "rate_rules.csv")) as file:
         rules = [row for row in csv.DictReader(file) if row["card_id"] == card and row["version"] == "1"]
     path = os.path.join(data, "draft.csv")
@@ -32,11 +33,33 @@ def draft_of(data, directory, binary, card):
                 rule["value"] = str(Decimal(rule["value"]) + 5)
             if at == len(rules) // 2:
                 rule.update(method="unit_price", value="0.25", base="")
-            rows.writerow({**rule, "version": "9"})
-    insert = f"insert into ref.rate_card_versions (card_id, version, valid_from) values ('{card}', 9, '2030-01-01')"
+            rows.writerow({**rule, "version": DRAFT})
+    return path
+
+
+def draft_of(data, directory, binary, card):
+    """The draft in a warehouse in which the card's versions hold."""
+    insert = f"insert into ref.rate_card_versions (card_id, version, valid_from) values ('{card}', {DRAFT}, '2030-01-01')"
     run(None, [binary, "sql", directory, "-c", insert])
-    run(None, [binary, "sql", directory, "-c", "copy ref.rate_rules from stdin with (format csv, header)"], stdin=path)
-    return 9
+    run(None, [binary, "sql", directory, "-c", "copy ref.rate_rules from stdin with (format csv, header)"], stdin=written_draft(data, card))
+
+
+def only_draft(data, card):
+    """The reference rows of `data` beside them, with the draft as the only version of its card. Gives their directory."""
+    anew = data + "-anew"
+    os.makedirs(anew, exist_ok=True)
+    for table in TABLES:
+        shutil.copy(os.path.join(data, f"{table}.csv"), anew)
+    draft = csv.DictReader(open(os.path.join(data, "draft.csv")))
+    for table, new in (("rate_card_versions", [{"card_id": card, "version": DRAFT, "valid_from": "2000-01-01T00:00:00Z"}]), ("rate_rules", list(draft))):
+        with open(os.path.join(data, f"{table}.csv")) as file:
+            rows = csv.DictReader(file)
+            kept, names = [row for row in rows if row["card_id"] != card], rows.fieldnames
+        with open(os.path.join(anew, f"{table}.csv"), "w", newline="") as file:
+            written = csv.DictWriter(file, fieldnames=names)
+            written.writeheader()
+            written.writerows(kept + new)
+    return anew
 
 
 def main():
@@ -47,7 +70,7 @@ def main():
     options = parser.parse_args()
     rows, binary = int(options.rows), options.binary
     data = os.path.join(options.dir, f"simulate-{rows}-{options.months}")
-    directory, copy = os.path.join(data, "warehouse"), os.path.join(data, "anew")
+    directory = os.path.join(data, "warehouse")
     if not (options.keep and os.path.exists(os.path.join(data, "rate_rules.csv"))):
         run("generate", [sys.executable, os.path.join(PEER, "make_month.py"), str(rows), data, "parquet", "--months", str(options.months)])
     files = sorted(name for name in os.listdir(data) if name.startswith("focus_"))
@@ -61,7 +84,7 @@ def main():
 
     import psycopg
     edges = f"""select billing_period, seller_node_id, buyer_node_id, node_id, currency, simulated, charged, unrated_rows, source
-                from simulate_rate_card('{options.card}', 9, '{first}', '{last}')"""
+                from simulate_rate_card('{options.card}', {DRAFT}, '{first}', '{last}')"""
     with served(binary, directory) as port:
         with psycopg.connect(f"host=127.0.0.1 port={port} user=admin password={PASSWORD} dbname=ratehouse") as connection:
             seconds, answer = median(RUNS, lambda: connection.execute(edges).fetchall())
@@ -69,24 +92,18 @@ def main():
     print(f"{'simulate ' + options.card:34} {seconds:8.2f} s  {total:,} lines, {len(answer):,} results, from {sorted({row[8] for row in answer})}")
     simulated = {row[:5]: row[5] for row in answer}
 
-    # The same months, rated by the version in a copy.
-    shutil.rmtree(copy, ignore_errors=True)
-    run("copy", [binary, "backup", directory, copy + "-backup"])
-    run("restore", [binary, "restore", copy + "-backup", copy])
-    shutil.rmtree(copy + "-backup")
-    # Those in force before held for a day each, long ago.
-    change = f"update ref.rate_card_versions set {{}} where card_id = '{options.card}' and version = {{}}"
-    retire = "; ".join([
-        change.format("valid_to = '2000-01-02'", 1),
-        change.format("valid_from = '2000-01-02', valid_to = '2000-01-03'", 2),
-        change.format("valid_from = '2000-01-03'", 9),
-        f"call submit('rate_card_version', '{options.card}/9', 'bench')",
-    ])
-    run("make it the active version", [binary, "sql", copy, "-c", retire])
-    anew, _ = run("rate the months anew", [binary, "sql", copy, "-c", "set statement_timeout = 0; call refresh()"], total)
+    # The same months where the draft holds alone; a policy about tags changes no price and has all rated anew.
+    anew_data = only_draft(data, options.card)
+    other = os.path.join(anew_data, "warehouse")
+    warehouse(binary, anew_data, other)
+    for name in files:
+        run(f"land {name} by the draft", [binary, "land", other, os.path.join(data, name)], rows)
+    policy = "insert into ref.tag_policies (owner_node_id, policy_id, policy) values ('dist', 'bench', '{\"tags\": {\"bench\": {}}}')"
+    run(None, [binary, "sql", other, "-c", policy])
+    anew, _ = run("rate the months anew", [binary, "sql", other, "-c", "set statement_timeout = 0; call refresh()"], total)
     charged = f"""select billing_period, seller_node_id, buyer_node_id, node_id, currency, charged
-                  from simulate_rate_card('{options.card}', 9, '{first}', '{last}')"""
-    with served(binary, copy) as port:
+                  from simulate_rate_card('{options.card}', {DRAFT}, '{first}', '{last}')"""
+    with served(binary, other) as port:
         with psycopg.connect(f"host=127.0.0.1 port={port} user=admin password={PASSWORD} dbname=ratehouse") as connection:
             # What was charged is the sum of what rating wrote; the tiers say the same by edge.
             rated = {row[:5]: row[5] for row in connection.execute(charged).fetchall()}

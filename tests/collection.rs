@@ -1,7 +1,7 @@
 //! Collection: sources are looked at when they are due, what is new lands once, and what is late shows.
 
 #[path = "collection/clock.rs"]
-mod clock;
+pub(crate) mod clock;
 #[path = "collection/files_at_addresses.rs"]
 mod files_at_addresses;
 #[path = "collection/folders.rs"]
@@ -11,7 +11,7 @@ mod paged;
 #[path = "collection/partner.rs"]
 mod partner;
 #[path = "collection/server.rs"]
-mod server;
+pub(crate) mod server;
 #[path = "collection/sources.rs"]
 mod sources;
 

@@ -493,7 +493,12 @@ async fn wrong_credits_are_refused_with_the_row() {
         assert!(error.to_string().contains(said), "{row}: {error}");
     }
     let rule = "insert into ref.approval_rules (rule_id, kind, seller_node_id, role, min_amount) values ('r', 'invoice', 'dist', 'finance', 5)";
-    assert!(refused(&admin, rule).await.to_string().contains("min_amount is for rules of kind credit or adjustment"));
+    assert!(
+        refused(&admin, rule)
+            .await
+            .to_string()
+            .contains("min_amount is for rules of kind credit, budget or adjustment")
+    );
     // What others grant is not there for a seller, and it grants nothing in their name.
     grant(&fixture, "c,dist,acme,incentive,S,1,USD,2025-10-01,\n").await;
     let north = fixture.session("finance@north");

@@ -1,23 +1,23 @@
-//! The views of what will come and of what was unusual. The numbers of single series are in `tests/slt/series.slt`.
+//! The views of what will come, of what was unusual and of what may be spent. The numbers of single series are in `tests/slt/series.slt`.
 
 use chrono::{Days, NaiveDate};
 
-use crate::fixture::{Fixture, Line, copy, rows};
+use crate::fixture::{Fixture, Line, copy, refused, rows, run};
 
 /// Days of the history, from 1 April 2025 on.
-const DAYS: u64 = 200;
+pub(crate) const DAYS: u64 = 200;
 
 fn day(number: u64) -> NaiveDate {
     NaiveDate::from_ymd_opt(2025, 4, 1).expect("a day").checked_add_days(Days::new(number)).expect("a day")
 }
 
 /// Charges of one account, a day each.
-struct Daily {
-    account: &'static str,
-    costs: Vec<String>,
+pub(crate) struct Daily {
+    pub(crate) account: &'static str,
+    pub(crate) costs: Vec<String>,
 }
 
-async fn land(fixture: &Fixture, accounts: &[Daily]) {
+pub(crate) async fn land(fixture: &Fixture, accounts: &[Daily]) {
     let texts: Vec<[String; 5]> = accounts
         .iter()
         .flat_map(|Daily { account, costs }| {
@@ -121,6 +121,9 @@ async fn forecasts_add_up_know_plans_and_are_the_callers_own() {
     let plans =
         "owner_node_id,plan_id,node_id,change_type,value,valid_from\nnorth,launch,acme,percent,100,2025-11-01\n";
     fixture.copy("planned_changes", plans).await;
+    // No price depends on it.
+    let stale = "select count(*) from ops.slices where stale_since is not null";
+    assert_eq!(rows(&fixture.admin(), stale).await, ["0"]);
     let planned = "select level, sum(forecast_value), sum(planned_change) from forecasts where node_id = 'acme' group by 1 order by 1";
     assert_eq!(rows(&north, planned).await, ["node|5280|1870", "service|5280|1870"]);
     assert_eq!(rows(&portal, own).await, ["acme|5115"]);
@@ -133,6 +136,170 @@ async fn forecasts_add_up_know_plans_and_are_the_callers_own() {
     ] {
         let header = "owner_node_id,plan_id,node_id,change_type,value,valid_from";
         let error = copy(&fixture.admin(), "planned_changes", &format!("{header}\n{row}\n")).await.expect_err(row);
+        assert!(
+            error.message.contains(wrong) || error.detail.as_deref().is_some_and(|d| d.contains(wrong)),
+            "{error:?}"
+        );
+    }
+}
+
+const BUDGETS: &str = "owner_node_id,budget_id,node_id,period,amount,basis,action,currency,valid_from";
+
+/// Budgets in USD, submitted.
+pub(crate) async fn budgets(fixture: &Fixture, budgets: &[&str]) {
+    let lines: String = budgets.iter().map(|row| format!("{row}\n")).collect();
+    fixture.copy("budgets", &format!("{BUDGETS}\n{lines}")).await;
+    for row in budgets {
+        let [owner, budget, ..] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        run(&fixture.admin(), &format!("call submit('budget', '{owner}/{budget}', 'agreed')")).await;
+    }
+}
+
+#[tokio::test]
+async fn budgets_count_what_is_spent_and_what_will_be() {
+    let fixture = Fixture::chain().await;
+    let constant = |account, cost: &str| Daily { account, costs: (0..DAYS).map(|_| cost.to_owned()).collect() };
+    land(&fixture, &[constant("a-north", "10"), constant("a-acme", "100"), constant("a-core", "1000")]).await;
+    let of_north = [
+        "north,all,,month,3500,actual,notify,USD,2025-09-01",
+        "north,acme,acme,month,3300,forecast,stop,USD,2025-09-01",
+        "north,year,,year,30000,forecast,approve,USD,2025-01-01",
+    ];
+    budgets(&fixture, &of_north).await;
+    budgets(&fixture, &["dist,whole,north,month,100000,actual,notify,USD,2025-10-01"]).await;
+    let stale = "select count(*) from ops.slices where stale_since is not null";
+    assert_eq!(rows(&fixture.admin(), stale).await, ["0"]);
+    let status = "select budget_id, period_start, period_end, amount, actual, used_pct, forecast, forecast_pct, exhausted_on, status, action_due, \
+                  complete_until from budget_status where period_start < date '2026-01-01' order by 1, 2";
+    let north = fixture.session("finance@north");
+    // A day costs north 11 for itself and 110 for acme; 17 October 2025 is the last one. Of October 17 days came and 14 will.
+    let until = "2025-10-17";
+    assert_eq!(
+        rows(&north, status).await,
+        [
+            // 30 x 110 is the budget and no more; 31 x 110 is more, on the last day.
+            format!("acme|2025-09-01|2025-09-30|3300|3300|100|3300|100|null|warning|null|{until}"),
+            format!("acme|2025-10-01|2025-10-31|3300|1870|56.7|3410|103.3|2025-10-31|forecast_over|stop|{until}"),
+            // 28 x 121 is 3,388, 29 x 121 is 3,509.
+            format!("all|2025-09-01|2025-09-30|3500|3630|103.7|3630|103.7|2025-09-29|over|notify|{until}"),
+            format!("all|2025-10-01|2025-10-31|3500|2057|58.8|3751|107.2|2025-10-29|forecast_over|null|{until}"),
+            // 200 days and 75 more up to the end of the year; 247 x 121 is 29,887, the 248th day is 4 December.
+            format!("year|2025-01-01|2025-12-31|30000|24200|80.7|33275|110.9|2025-12-04|forecast_over|approve|{until}"),
+        ]
+    );
+    // The period of today is there without any cost, its forecast is not: what is known ends too long before.
+    let today = "select status, actual, forecast from budget_status where budget_id = 'all' and current_date between period_start and period_end";
+    assert_eq!(rows(&north, today).await, ["ok|0|null"]);
+    // What a day costs dist: 10 for north and 100 for acme, and core is not north's. Budgets are their owner's.
+    let dist = fixture.session("finance");
+    let own = "select budget_id, actual from budget_status where period_start = date '2025-10-01'";
+    assert_eq!(rows(&dist, own).await, ["whole|1870"]);
+    assert_eq!(rows(&fixture.session("portal@acme"), "select count(*) from budget_status").await, ["0"]);
+
+    for (row, wrong) in [
+        ("north,b,acme,week,5,actual,notify,USD,2025-09-01", "period must be one of month, quarter, year"),
+        ("north,b,acme,month,0,actual,notify,USD,2025-09-01", "amount must be above 0"),
+        ("north,b,acme,month,5,guess,notify,USD,2025-09-01", "basis must be one of actual, forecast"),
+        ("north,b,acme,month,5,actual,shout,USD,2025-09-01", "action must be one of notify, approve, stop"),
+        ("north,b,nobody,month,5,actual,notify,USD,2025-09-01", "nobody"),
+        ("north,b,acme,month,5,actual,notify,usd,2025-09-01", "ISO 4217"),
+    ] {
+        let error = copy(&fixture.admin(), "budgets", &format!("{BUDGETS}\n{row}\n")).await.expect_err(row);
+        assert!(
+            error.message.contains(wrong) || error.detail.as_deref().is_some_and(|d| d.contains(wrong)),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn more_money_waits_for_who_must_approve_it() {
+    let fixture = Fixture::chain().await;
+    fixture
+        .copy("approval_rules", "rule_id,kind,seller_node_id,role,min_amount\nbig.north,budget,north,executive,1000\n")
+        .await;
+    fixture.user("boss@north", "north", "executive").await;
+    let [finance, boss] = ["finance@north", "boss@north"].map(|login| fixture.session(login));
+    let make = |amount: u32, from: &str| {
+        format!(
+            "insert into ref.budgets (owner_node_id, budget_id, amount, currency, action, valid_from) values ('north', 'all', {amount}, 'USD', 'approve', '{from}')"
+        )
+    };
+    let kept =
+        "select amount, status, cast(valid_from as date), cast(valid_to as date) from ref.budgets order by valid_from";
+    let call = |what: &str| format!("call {what}('budget', 'north/all', 'the new project')");
+    run(&finance, &make(900, "2025-10-01")).await;
+    run(&finance, &call("submit")).await;
+    assert_eq!(rows(&finance, kept).await, ["900|active|2025-10-01|null"]);
+    // It stands: nobody writes another amount into it.
+    let raised = "update ref.budgets set amount = 5000";
+    assert_eq!(refused(&finance, raised).await.sqlstate, "42501");
+    assert_eq!(refused(&finance, "update ref.budgets set valid_to = '2025-10-02'").await.sqlstate, "42501");
+    assert_eq!(refused(&finance, &call("submit")).await.sqlstate, "55000");
+
+    run(&finance, &make(5000, "2025-11-01")).await;
+    let second = refused(&finance, &make(6000, "2025-12-01")).await;
+    assert!(second.message.contains("another draft"), "{second:?}");
+    run(&finance, &call("submit")).await;
+    assert_eq!(rows(&finance, kept).await, ["900|active|2025-10-01|null", "5000|pending|2025-11-01|null"]);
+    assert_eq!(refused(&finance, &call("approve")).await.sqlstate, "42501");
+    assert_eq!(refused(&fixture.session("finance@south"), &call("approve")).await.sqlstate, "42704");
+    run(&boss, &call("approve")).await;
+    assert_eq!(rows(&finance, kept).await, ["900|active|2025-10-01|2025-11-01", "5000|active|2025-11-01|null"]);
+    let acts = "select action, login, seller_node_id from ops.approvals where kind = 'budget' order by \"at\"";
+    assert_eq!(
+        rows(&finance, acts).await,
+        ["submit|finance@north|north", "submit|finance@north|north", "approve|boss@north|north"]
+    );
+}
+
+#[tokio::test]
+async fn thresholds_hold_for_the_nodes_below_and_the_nearest_counts() {
+    let fixture = Fixture::chain().await;
+    let mut costs: Vec<String> = (0..DAYS).map(|_| "100".to_owned()).collect();
+    costs[199] = "130".to_owned();
+    land(&fixture, &[acme(), Daily { account: "a-north", costs }]).await;
+    let north = fixture.session("finance@north");
+    // 143 instead of 110 is 130 %, and 330 instead of 110 was 220 too much in August.
+    let over = "select node_id, severity from spend_over_forecast where level = 'node' and charge_date = date '2025-10-17' and period = 'day'";
+    let unusual = "select node_id from anomalies where anomaly_start = date '2025-08-29'";
+    let in_force = "select rule, node_id, threshold_id, warning_pct, critical_pct, min_impact from effective_thresholds order by 1, 2";
+    assert_eq!(rows(&north, over).await, ["north|critical"]);
+    assert_eq!(rows(&north, unusual).await, ["acme"]);
+    let header = "owner_node_id,threshold_id,rule,node_id,warning_pct,critical_pct,min_impact";
+    fixture
+        .copy(
+            "thresholds",
+            &format!(
+                "{header}\nnorth,all,spend_over_forecast,,125,140,\nnorth,acme,anomalies,acme,,,210\nnorth,north,anomalies,north,,,230\n\
+                 dist,dist,anomalies,acme,,,9999\n"
+            ),
+        )
+        .await;
+    assert_eq!(rows(&north, over).await, ["north|warning"]);
+    assert_eq!(rows(&north, unusual).await, ["acme"]);
+    assert_eq!(
+        rows(&north, in_force).await,
+        [
+            "anomalies|acme|acme|null|null|210",
+            "anomalies|north|north|null|null|230",
+            "spend_over_forecast|acme|all|125|140|null",
+            "spend_over_forecast|north|all|125|140|null",
+        ]
+    );
+    run(&fixture.admin(), "update ref.thresholds set min_impact = 230 where threshold_id = 'acme'").await;
+    assert!(rows(&north, unusual).await.is_empty());
+    run(&fixture.admin(), "update ref.thresholds set warning_pct = 135 where threshold_id = 'all'").await;
+    assert!(rows(&north, over).await.is_empty());
+
+    for (row, wrong) in [
+        ("north,t,anomalies,,120,,", "anomalies have min_impact"),
+        ("north,t,spend_over_forecast,,130,,", "critical_pct no less"),
+        ("north,t,spend_over_forecast,bolt,90,,", "warning_pct must be 100 or more"),
+        ("north,t,spend_over_forecast,,,,", "overlaps"),
+        ("north,t,everything,,,,", "rule must be one of"),
+    ] {
+        let error = copy(&fixture.admin(), "thresholds", &format!("{header}\n{row}\n")).await.expect_err(row);
         assert!(
             error.message.contains(wrong) || error.detail.as_deref().is_some_and(|d| d.contains(wrong)),
             "{error:?}"

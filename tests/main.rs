@@ -1,5 +1,6 @@
 //! All integration tests, in one binary.
 
+mod alerts;
 mod collection;
 mod commitments;
 mod conservation;
@@ -9,6 +10,7 @@ mod credits;
 mod data_sets;
 mod demo;
 mod ducklake;
+mod economics;
 mod explain_charge;
 mod fixture;
 mod forecasts;

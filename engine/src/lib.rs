@@ -14,8 +14,10 @@
 //! # }
 //! ```
 
+pub mod alerts;
 pub mod billing;
 pub mod catalog;
+pub mod chart;
 pub mod collect;
 pub mod config;
 pub mod error;

@@ -2,7 +2,7 @@
 -- grain: one row per node, provider, service, currency and run of unusual days, at most two quiet ones apart
 -- owner: marts
 -- roles: admin, finance, sales_ops, engineering, executive, auditor, billing_job, portal
--- comment: What was unusual in what the caller pays, by node and service: each day is judged by those before it; weekday cycles, month ends, growth and planned changes are usual. Usage only, no credits, refunds or tax. Days count as complete three days after they ended.
+-- comment: What was unusual in what the caller pays, by node and service: each day is judged by those before it; weekday cycles, month ends, growth and planned changes are usual; ref.thresholds leave out what is of little money. Usage only, no credits, refunds or tax. Days count as complete three days after they ended.
 -- column node_id: whose usage it is
 -- column provider_name: the provider
 -- column service_name: the service
@@ -18,12 +18,7 @@
 -- column impact: actual less expected
 -- column impact_pct: impact as a part of expected, in percent; null where nothing was expected
 -- column complete_until: the last day that was judged
-with complete as (
-  select provider_name, least(max(charge_date), current_date - 3) as complete_until
-  from charges_daily
-  where charge_category = 'Usage'
-  group by provider_name
-), daily as (
+with daily as (
   select
     d.charge_date,
     d.node_id,
@@ -33,7 +28,7 @@ with complete as (
     c.complete_until,
     sum(d.cost) as cost
   from charges_daily d
-  inner join complete c on c.provider_name = d.provider_name
+  inner join completeness c on c.provider_name = d.provider_name
   where d.charge_category = 'Usage' and d.charge_date <= c.complete_until and d.cost is not null
   group by d.charge_date, d.node_id, d.provider_name, d.service_name, d.cost_currency, c.complete_until
 ), judged as (
@@ -42,17 +37,7 @@ with complete as (
     (select node_id, provider_name, service_name, currency, charge_date, cost, complete_until from daily),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
     as_of_col => 'complete_until', missing => 'zero', min_impact => 1, min_impact_pct => 0.12, decimals => 9,
-    planned => (
-      select
-        node_id,
-        provider_name,
-        service_name,
-        change_type,
-        value,
-        cast(valid_from as date) as effective_from,
-        cast(valid_to as date) as effective_to
-      from ref.planned_changes
-    )
+    planned => (select * from ref.planned_changes)
   )
 ), flagged as (
   select
@@ -111,6 +96,8 @@ with complete as (
     and coalesce(f.service_name, '') = coalesce(e.service_name, '')
     and f.currency = e.currency
     and f.time_series_timestamp = e.anomaly_start
-  inner join complete c on c.provider_name = e.provider_name
+  inner join completeness c on c.provider_name = e.provider_name
+  inner join effective_thresholds t on t.node_id = e.node_id and t.rule = 'anomalies'
+  where abs(e.actual - e.expected) >= t.min_impact
 )
 select * from final

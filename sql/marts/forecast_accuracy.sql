@@ -16,12 +16,7 @@
 -- column within_80: part of the days within the interval of 80 %, in percent
 -- column within_95: part of the days within the interval of 95 %, in percent
 -- column forecast_status: empty, or why the forecast was weak or missing
-with complete as (
-  select provider_name, least(max(charge_date), current_date - 3) as complete_until
-  from charges_daily
-  where charge_category = 'Usage'
-  group by provider_name
-), daily as (
+with daily as (
   select
     d.charge_date,
     d.node_id,
@@ -31,7 +26,7 @@ with complete as (
     c.complete_until - 31 as known_until,
     sum(d.cost) as cost
   from charges_daily d
-  inner join complete c on c.provider_name = d.provider_name
+  inner join completeness c on c.provider_name = d.provider_name
   where d.charge_category = 'Usage' and d.charge_date <= c.complete_until and d.cost is not null
   group by d.charge_date, d.node_id, d.provider_name, coalesce(d.service_name, ''), d.cost_currency, c.complete_until
 ), forecasts_made as (
@@ -44,17 +39,7 @@ with complete as (
     ),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
     as_of_col => 'known_until', missing => 'zero', horizon => 31, confidence_level => array[0.8, 0.95], decimals => 9,
-    planned => (
-      select
-        node_id,
-        provider_name,
-        service_name,
-        change_type,
-        value,
-        cast(valid_from as date) as effective_from,
-        cast(valid_to as date) as effective_to
-      from ref.planned_changes
-    )
+    planned => (select * from ref.planned_changes)
   )
 ), days as (
   select

@@ -17,19 +17,7 @@
 -- column planned_change: what planned changes that begin later than the last complete day add to the middle of the interval
 -- column forecast_status: empty, or why the forecast is weak or missing: short_history, no_recent_data, all_zero
 -- column complete_until: the last day that the forecast knows
-with newest as (
-  select provider_name, least(max(charge_date), current_date - 3) as complete_until
-  from charges_daily
-  where charge_category = 'Usage'
-  group by provider_name
-), complete as (
-  -- A provider that sent nothing for a month holds nobody up.
-  select
-    provider_name,
-    complete_until,
-    min(case when complete_until >= (select max(complete_until) from newest) - 30 then complete_until end) over () as all_until
-  from newest
-), daily as (
+with daily as (
   select
     d.charge_date,
     d.node_id,
@@ -37,29 +25,19 @@ with newest as (
     d.service_name,
     d.cost_currency as currency,
     c.complete_until,
-    c.all_until,
+    c.all_complete_until as all_until,
     sum(d.cost) as cost
   from charges_daily d
-  inner join complete c on c.provider_name = d.provider_name
+  inner join completeness c on c.provider_name = d.provider_name
   where d.charge_category = 'Usage' and d.charge_date <= c.complete_until and d.cost is not null
-  group by d.charge_date, d.node_id, d.provider_name, d.service_name, d.cost_currency, c.complete_until, c.all_until
-), planned as (
-  select
-    node_id,
-    provider_name,
-    service_name,
-    change_type,
-    value,
-    cast(valid_from as date) as effective_from,
-    cast(valid_to as date) as effective_to
-  from ref.planned_changes
+  group by d.charge_date, d.node_id, d.provider_name, d.service_name, d.cost_currency, c.complete_until, c.all_complete_until
 ), by_service as (
   select *
   from forecast(
     (select node_id, provider_name, service_name, currency, charge_date, cost, complete_until from daily),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
     as_of_col => 'complete_until', missing => 'zero', horizon => 62, confidence_level => array[0.8, 0.95], decimals => 9,
-    planned => (select * from planned)
+    planned => (select * from ref.planned_changes)
   )
 ), services as (
   select

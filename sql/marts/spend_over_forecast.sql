@@ -2,7 +2,7 @@
 -- grain: one row per level, node, provider, service, currency, period and day on which spend is above what was expected
 -- owner: marts
 -- roles: admin, finance, sales_ops, engineering, executive, auditor, billing_job, portal
--- comment: Spend above 110 % (warning) or 120 % (critical) of what was expected by the days before: of a node's whole day and of its month to date, of a single service's day only where that is unusual for the service, too. Usage only; days count as complete three days after they ended. The last 31 complete days.
+-- comment: Spend above 110 % (warning) or 120 % (critical) of what was expected by the days before, or what ref.thresholds say: of a node's whole day and of its month to date, of a single service's day only where that is unusual for the service, too. Usage only; days count as complete three days after they ended. The last 31 complete days.
 -- column level: node or service
 -- column period: day, or month_to_date
 -- column node_id: whose usage it is
@@ -14,19 +14,7 @@
 -- column expected: what was expected, rounded to the currency
 -- column ratio_pct: actual as a part of expected, in percent
 -- column severity: warning or critical
-with newest as (
-  select provider_name, least(max(charge_date), current_date - 3) as complete_until
-  from charges_daily
-  where charge_category = 'Usage'
-  group by provider_name
-), complete as (
-  -- A provider that sent nothing for a month holds nobody up.
-  select
-    provider_name,
-    complete_until,
-    min(case when complete_until >= (select max(complete_until) from newest) - 30 then complete_until end) over () as all_until
-  from newest
-), daily as (
+with daily as (
   select
     d.charge_date,
     d.node_id,
@@ -34,22 +22,12 @@ with newest as (
     d.service_name,
     d.cost_currency as currency,
     c.complete_until,
-    c.all_until,
+    c.all_complete_until as all_until,
     sum(d.cost) as cost
   from charges_daily d
-  inner join complete c on c.provider_name = d.provider_name
+  inner join completeness c on c.provider_name = d.provider_name
   where d.charge_category = 'Usage' and d.charge_date <= c.complete_until and d.cost is not null
-  group by d.charge_date, d.node_id, d.provider_name, d.service_name, d.cost_currency, c.complete_until, c.all_until
-), planned as (
-  select
-    node_id,
-    provider_name,
-    service_name,
-    change_type,
-    value,
-    cast(valid_from as date) as effective_from,
-    cast(valid_to as date) as effective_to
-  from ref.planned_changes
+  group by d.charge_date, d.node_id, d.provider_name, d.service_name, d.cost_currency, c.complete_until, c.all_complete_until
 ), services as (
   select
     'service' as level,
@@ -64,7 +42,7 @@ with newest as (
   from detect_anomalies(
     (select node_id, provider_name, service_name, currency, charge_date, cost, complete_until from daily),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
-    as_of_col => 'complete_until', missing => 'zero', decimals => 9, target_last_n_points => 31, planned => (select * from planned)
+    as_of_col => 'complete_until', missing => 'zero', decimals => 9, target_last_n_points => 31, planned => (select * from ref.planned_changes)
   )
   where is_anomaly and direction = 'up'
 ), nodes as (
@@ -78,7 +56,7 @@ with newest as (
     (select node_id, currency, charge_date, cost, all_until from daily where charge_date <= all_until),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'currency'],
     as_of_col => 'all_until', missing => 'zero', decimals => 9, target_last_n_points => 62,
-    planned => (select * from planned where provider_name is null and service_name is null)
+    planned => (select * from ref.planned_changes where provider_name is null and service_name is null)
   )
   where expected_value is not null
 ), last_days as (
@@ -127,9 +105,9 @@ with newest as (
   where t.charge_date = l.last_day
 ), final as (
   select
-    level,
-    period,
-    node_id,
+    c.level,
+    c.period,
+    c.node_id,
     provider_name,
     service_name,
     currency,
@@ -137,8 +115,9 @@ with newest as (
     round_money(actual, currency) as actual,
     round_money(expected, currency) as expected,
     round(100 * actual / expected, 1) as ratio_pct,
-    case when actual > 1.2 * expected then 'critical' else 'warning' end as severity
-  from compared
-  where round_money(expected, currency) > 0 and actual > 1.1 * expected
+    case when 100 * actual > t.critical_pct * expected then 'critical' else 'warning' end as severity
+  from compared c
+  inner join effective_thresholds t on t.node_id = c.node_id and t.rule = 'spend_over_forecast'
+  where round_money(expected, currency) > 0 and 100 * actual > t.warning_pct * expected
 )
 select * from final

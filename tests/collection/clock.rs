@@ -7,23 +7,28 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use ratehouse::collect::Clock;
 
 #[derive(Debug)]
-pub(super) struct ManualClock {
+pub(crate) struct ManualClock {
     now: Mutex<DateTime<Utc>>,
     waits: Mutex<Vec<Duration>>,
 }
 
 impl ManualClock {
-    pub(super) fn ahead_by(time: TimeDelta) -> Self {
+    pub(crate) fn ahead_by(time: TimeDelta) -> Self {
         // The catalog keeps microseconds.
         Self { now: Mutex::new(Utc::now().trunc_subsecs(6) + time), waits: Mutex::default() }
     }
 
+    pub(crate) fn at(text: &str) -> Self {
+        let now = DateTime::parse_from_rfc3339(text).expect("an instant").to_utc();
+        Self { now: Mutex::new(now), waits: Mutex::default() }
+    }
+
     /// What was waited for, in order.
-    pub(super) fn waited(&self) -> Vec<Duration> {
+    pub(crate) fn waited(&self) -> Vec<Duration> {
         self.waits.lock().expect("no panic").clone()
     }
 
-    pub(super) fn advance(&self, time: TimeDelta) {
+    pub(crate) fn advance(&self, time: TimeDelta) {
         *self.now.lock().expect("no panic") += time;
     }
 }

@@ -57,8 +57,13 @@ impl Schema {
 }
 
 /// Views whose plans are so long that a statement over one takes as much time as thirty others: they are drawn that much more seldom.
-const LONG: [&str; 4] =
-    ["public.forecasts", "public.forecast_accuracy", "public.anomalies", "public.spend_over_forecast"];
+const LONG: [&str; 5] = [
+    "public.forecasts",
+    "public.forecast_accuracy",
+    "public.anomalies",
+    "public.spend_over_forecast",
+    "public.budget_status",
+];
 const LONG_SELDOM: usize = 15;
 
 /// Statements that are the same for every login: catalogs, settings, transactions, what must be refused.
@@ -67,6 +72,8 @@ pub(super) const FIXED: &[&str] = &[
     "select * from forecast_accuracy",
     "select * from anomalies",
     "select * from spend_over_forecast",
+    "select * from budget_status",
+    "select * from effective_thresholds",
     "select * from forecast(charges_daily, data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id'])",
     "select * from detect_anomalies(charges_daily, data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id'])",
     "select * from pg_class order by oid",

@@ -79,6 +79,7 @@ async fn base(own: &str) -> Fixture {
     // Tags that the reseller makes and tells its customers of.
     make_tags(&fixture, "north,told,stage,live,team,true\nnorth,all,cost_center,CC-1,,true\n").await;
     announce(&fixture, "north,told,acme,percent,20,2025-10-20\nacme,own,,amount,1,2025-11-02\n").await;
+    limit(&fixture, "dist,all,,100\nnorth,acme,acme,50\nacme,own,,70\n").await;
     for role in ["admin", "finance"] {
         fixture.user(&format!("{role}@north"), "north", role).await;
     }
@@ -185,6 +186,24 @@ async fn announce(fixture: &Fixture, rows: &str) {
     fixture.copy("planned_changes", &format!("{header}{rows}")).await;
 }
 
+/// Budgets, submitted, and thresholds of the same names and nodes.
+async fn limit(fixture: &Fixture, rows: &str) {
+    let (mut budgets, mut thresholds) = (String::new(), String::new());
+    for row in rows.lines() {
+        budgets.push_str(&format!("{row},USD\n"));
+        let [owner, name, node, amount] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        thresholds.push_str(&format!("{owner},{name},anomalies,{node},,,{amount}\n"));
+        thresholds.push_str(&format!("{owner},{name}-spend,spend_over_forecast,{node},1{amount}0,1{amount}1,\n"));
+    }
+    fixture.copy("budgets", &format!("owner_node_id,budget_id,node_id,amount,currency\n{budgets}")).await;
+    let header = "owner_node_id,threshold_id,rule,node_id,warning_pct,critical_pct,min_impact\n";
+    fixture.copy("thresholds", &format!("{header}{thresholds}")).await;
+    for row in rows.lines() {
+        let [owner, name, ..] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        run(&fixture.admin(), &format!("call submit('budget', '{owner}/{name}', 'agreed')")).await;
+    }
+}
+
 /// Virtual tags, of lines with a tag or of all.
 async fn make_tags(fixture: &Fixture, rows: &str) {
     let header = "owner_node_id,rule_id,virtual_key,virtual_value,tag_key,disclose\n";
@@ -279,6 +298,7 @@ pub(super) async fn beside_a_reseller() -> Pair {
     )
     .await;
     announce(&other, "dist,SECRET,north,percent,50,2025-10-05\nsouth,SECRET,core,set,9,2025-10-05\n").await;
+    limit(&other, "dist,SECRET,north,9\nsouth,SECRET,core,3\n").await;
     measure(&other, "dist,SECRET,SECRET,south").await;
     let names: Vec<String> = (0..40).map(|number| format!("{CANARY}-{number}")).collect();
     let mut rows = north;
@@ -368,6 +388,7 @@ pub(super) async fn above_a_customer() -> Pair {
     bill_own(&other, licences, "dist,SECRET-3,north,SECRET,SECRET,2025-10-03,7,7,USD\n").await;
     other.copy("contracts", &format!("{CONTRACTS}dist,SECRET-4,north,USD,99999,2025-10-01\n")).await;
     announce(&other, "dist,SECRET,north,percent,50,2025-10-05\nnorth,SECRET,acme,set,9,2025-10-05\n").await;
+    limit(&other, "dist,SECRET,north,9\nnorth,SECRET,,3\n").await;
     make_tags(&other, "dist,SECRET,SECRET,SECRET,team,false\nnorth,SECRET,n,SECRET,,false\nnorth,SECRET-2,cost_center,SECRET,n,false\n").await;
     measure(&other, "north,SECRET,SECRET,bolt").await;
     other.nodes("secret-acme,north,customer").await;

@@ -22,10 +22,17 @@ const MATRIX: &str = "
     tiers_monthly                 any     r r r - - r r r -
     margins                       seller  r r r - - r r r -
     allocations                   any     r r r - r r r r r
+    completeness                  any     r r r - r r r r r
+    effective_thresholds          any     r r r - r r r r r
     forecasts                     any     r r r - r r r r r
     anomalies                     any     r r r - r r r r r
     forecast_accuracy             any     r r r - r r r r r
     spend_over_forecast           any     r r r - r r r r r
+    budget_status                 any     r r r - r r r r r
+    client_profit                 seller  r r r - - r r r -
+    unit_economics                any     r r - - r - r - -
+    deployment_velocity           any     r r r - r - r r r
+    anomaly_drivers               any     r r r - r - r r r
     unallocated                   any     r r r - r - r r r
     by_engagement                 seller  r r r - - - r - -
     seat_counts                   any     r r r - - - r - -
@@ -58,6 +65,9 @@ const MATRIX: &str = "
     ops.close_blockers            root    r r - - - - r r -
     ops.reconciliation            root    r r - - - - r r -
     ops.restatements              root    r r - - - - r r -
+    ops.scorecard                 root    r r - - - - r - -
+    ops.alerts                    any     r r r - r - r r r
+    ops.alert_deliveries          root    r r - - - - r r -
     ops.approvals                 any     r r r - - - r - -
     ops.snapshots                 root    r - - - - - r - -
     ops.changes                   root    r - - - - - r - -
@@ -72,6 +82,9 @@ const MATRIX: &str = "
     ref.tag_policies              any     w r - - w - r - -
     ref.virtual_tags              any     w r - - w - r - -
     ref.planned_changes           any     w w r - w r r r r
+    ref.budgets                   any     w w r - r r r r r
+    ref.thresholds                any     w w r - w r r r r
+    ref.margin_targets            any     w w r - - r r r -
     ref.rate_cards                any     w w w - - - r - -
     ref.rate_card_versions        any     w w w - - - r - -
     ref.rate_rules                any     w w w - - - r - -
@@ -86,6 +99,7 @@ const MATRIX: &str = "
     ref.fx_rates                  any     w w r - - r r r -
     ref.approval_rules            any     w r r - - - r - -
     ref.adjustment_policies       any     w w - - - - r r -
+    ref.alert_targets             root    w - - - - - - - -
     ref.sources                   root    w - - - - - - - -
     ref.users                     any     r - - - - - r - -
 ";
@@ -99,6 +113,9 @@ const ACTIONS: &str = "
     call apply_credits('1999')                                   | root | x x - - - - - x -
     call submit('rate_card_version', 'none/1', 'why')            | any  | x x x - - - - - -
     call submit('credit', 'none', 'why')                         | any  | x x x - - - - - -
+    call submit('budget', 'none/none', 'why')                    | any  | x x x - - - - - -
+    call acknowledge('none/1', 'why')                            | any  | x x - - x - - - -
+    call expect('none/1', 'why')                                 | any  | x x - - x - - - -
     call approve('credit', 'none', 'why')                        | any  | x x x - - x - - -
     call approve('rate_card_version', 'none/1', 'why')           | any  | x x x - - x - - -
     call reject('rate_card_version', 'none/1', 'why')            | any  | x x x - - x - - -

@@ -85,7 +85,7 @@ pub struct Allowance {
 }
 
 impl Catalog {
-    /// Runs `work` as one transaction that makes no snapshot: for what collection remembers, and nothing else.
+    /// Runs `work` as one transaction that makes no snapshot: for what collection and alerts remember, and nothing else.
     pub fn remember<T, E: From<CatalogError>>(&self, work: impl FnOnce(&dyn Tx) -> Result<T, E>) -> Result<T, E> {
         self.database.write(work)
     }

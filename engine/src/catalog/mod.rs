@@ -7,6 +7,7 @@
 //! Invariants: this is the only code that talks to the database; it knows nothing of billing;
 //! every file it lists was durable before the transaction that listed it began.
 
+mod alerts;
 mod audit;
 mod collection;
 mod credentials;
@@ -25,6 +26,7 @@ mod tx;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use alerts::{AlertDelivery, AlertLook, AlertRow};
 pub use audit::{Audit, audit};
 pub use collection::{Allowance, CollectedItem, CollectedSlice, QueuedRequest, SourceState};
 pub use credentials::verifier_of_login;
@@ -42,7 +44,7 @@ pub use slices::{SliceKey, SliceRow};
 pub use tx::{Row, Tx, Value};
 
 /// The version of the catalog's tables; a catalog of another version is refused.
-pub const SCHEMA_VERSION: &str = "6";
+pub const SCHEMA_VERSION: &str = "7";
 const FILE_NAME: &str = "catalog.sqlite";
 
 /// A snapshot's number.

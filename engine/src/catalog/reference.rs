@@ -273,6 +273,93 @@ static PLANNED_CHANGES: RefTable = RefTable {
               them.",
 };
 
+static BUDGETS: RefTable = RefTable {
+    name: "budgets",
+    columns: &[
+        required("owner_node_id", "Whose budget it is: it is about what this node pays."),
+        required("budget_id", "The budget's name, unique for its owner."),
+        optional("node_id", "Whose usage it is for, with that of the nodes below; null: all that the owner pays."),
+        optional("provider_name", "Null means any."),
+        optional("service_category", "Null means any."),
+        optional("service_name", "Null means any."),
+        optional("charge_category", "Null means any but Credit and Tax."),
+        defaulted("period", RefType::Text, "month", "month, quarter or year, of the calendar."),
+        column("amount", RefType::Decimal, false, "What may be spent in each period, above zero."),
+        required("currency", "ISO 4217 code; costs in another currency are not counted."),
+        defaulted("warning_pct", RefType::Decimal, "80", "From which part of the amount on to warn, in percent."),
+        defaulted(
+            "basis",
+            RefType::Text,
+            "actual",
+            "actual or forecast: whether the action is due once the amount is spent, or once it is forecast to be.",
+        ),
+        defaulted(
+            "action",
+            RefType::Text,
+            "notify",
+            "notify; approve: spending more waits for a budget with a higher amount; stop: nothing more is to be provisioned.",
+        ),
+        defaulted(
+            "status",
+            RefType::Text,
+            "draft",
+            "draft, pending or active; moved by call submit, approve and reject. One that becomes active ends the one that held until it begins.",
+        ),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["owner_node_id", "budget_id", "valid_from"],
+    comment: "What may be spent; budget_status shows how far it is. A period goes by the row that holds on its last day, or today.",
+};
+
+static THRESHOLDS: RefTable = RefTable {
+    name: "thresholds",
+    columns: &[
+        required("owner_node_id", "Whose threshold it is: it is about what this node pays."),
+        required("threshold_id", "The threshold's name, unique for its owner."),
+        required("rule", "spend_over_forecast or anomalies."),
+        optional("node_id", "For which node and those below it; the nearest one counts. Null: for all."),
+        column(
+            "warning_pct",
+            RefType::Decimal,
+            true,
+            "Of spend_over_forecast: from which part of what was expected on; null: 110 percent.",
+        ),
+        column(
+            "critical_pct",
+            RefType::Decimal,
+            true,
+            "Of spend_over_forecast: from which part of what was expected on it is critical; null: 120 percent.",
+        ),
+        column(
+            "min_impact",
+            RefType::Decimal,
+            true,
+            "Of anomalies: those of less money, up or down, are not shown; null: all are.",
+        ),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["owner_node_id", "threshold_id", "valid_from"],
+    comment: "From where on what is unusual is shown; the one that holds today.",
+};
+
+static MARGIN_TARGETS: RefTable = RefTable {
+    name: "margin_targets",
+    columns: &[
+        required("owner_node_id", "Who aims at it."),
+        optional(
+            "node_id",
+            "With which buyer; null: with all that have no target of their own, and with all together.",
+        ),
+        column("target_pct", RefType::Decimal, false, "Margin in percent of price."),
+        VALID_FROM,
+        VALID_TO,
+    ],
+    key: &["owner_node_id", "node_id", "valid_from"],
+    comment: "What sellers aim to earn; client_profit and ops.scorecard show how far they do.",
+};
+
 static VIRTUAL_TAGS: RefTable = RefTable {
     name: "virtual_tags",
     columns: &[
@@ -638,14 +725,14 @@ static APPROVAL_RULES: RefTable = RefTable {
     name: "approval_rules",
     columns: &[
         required("rule_id", "The rule's name."),
-        required("kind", "What needs approval: rate_card_version, credit, invoice or adjustment."),
+        required("kind", "What needs approval: rate_card_version, credit, budget, invoice or adjustment."),
         required("seller_node_id", "At which node, with its subtree."),
         required("role", "The role that must approve."),
         column(
             "min_amount",
             RefType::Decimal,
             true,
-            "Of credits and adjustments: those that come to this much or more, up or down, in their currency; null: all.",
+            "Of credits, budgets and adjustments: those that come to this much or more, up or down, in their currency; null: all.",
         ),
     ],
     key: &["rule_id"],
@@ -665,6 +752,33 @@ static ADJUSTMENT_POLICIES: RefTable = RefTable {
     ],
     key: &["policy_id"],
     comment: "How what changes after an invoice was issued is billed; without a policy by a note.",
+};
+
+static ALERT_TARGETS: RefTable = RefTable {
+    name: "alert_targets",
+    columns: &[
+        required("owner_node_id", "Whose alerts go there: what this node's finance role sees."),
+        required("target_id", "The target's name, unique for its owner."),
+        defaulted("kind", RefType::Text, "webhook", "webhook, servicenow (Table API) or jira (REST API, version 3)."),
+        required("url", "The whole address that alerts are posted to; https."),
+        optional("credential", "Where the secret is: env:NAME or file:/path; null: none is sent."),
+        defaulted("credential_as", RefType::Text, "bearer", "bearer, or basic for a secret of the form user:password."),
+        optional("rule", "anomalies, spend_over_forecast, budget_status or deployment_velocity; null: all."),
+        defaulted("min_severity", RefType::Text, "warning", "warning or critical."),
+        defaulted("time_zone", RefType::Text, "UTC", "IANA name, of the times that follow."),
+        optional("quiet_from", "From this time of day (22:00) warnings wait; what is critical does not."),
+        optional("quiet_to", "Until this time of day."),
+        optional("digest_at", "Warnings are sent together, once a day at this time of day; null: each by itself."),
+        column(
+            "options",
+            RefType::Json,
+            true,
+            "Of jira: {\"project\": \"FIN\", \"issue_type\": \"Task\"}; of servicenow: {\"fields\": {\"assignment_group\": \"FinOps\"}}.",
+        ),
+        defaulted("enabled", RefType::Bool, "true", "Whether anything is sent there."),
+    ],
+    key: &["owner_node_id", "target_id"],
+    comment: "Where alerts go; ops.alerts shows them.",
 };
 
 static SOURCES: RefTable = RefTable {
@@ -724,7 +838,7 @@ static USERS: RefTable = RefTable {
 
 impl RefTable {
     /// All of them, in the order in which they can be filled.
-    pub fn all() -> [&'static Self; 26] {
+    pub fn all() -> [&'static Self; 30] {
         [
             &NODES,
             &ACCOUNTS,
@@ -736,6 +850,9 @@ impl RefTable {
             &TAG_POLICIES,
             &VIRTUAL_TAGS,
             &PLANNED_CHANGES,
+            &BUDGETS,
+            &THRESHOLDS,
+            &MARGIN_TARGETS,
             &RATE_CARDS,
             &RATE_CARD_VERSIONS,
             &RATE_RULES,
@@ -750,6 +867,7 @@ impl RefTable {
             &FX_RATES,
             &APPROVAL_RULES,
             &ADJUSTMENT_POLICIES,
+            &ALERT_TARGETS,
             &SOURCES,
             &USERS,
         ]

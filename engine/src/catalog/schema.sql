@@ -362,3 +362,37 @@ create table collection_allowance (
   millionths bigint not null,
   counted_at text not null
 );
+
+-- What was told to those who asked for it.
+create table alert (
+  owner_node_id text not null,
+  alert_no bigint not null,          -- from 1 for each owner
+  rule text not null,                -- the view that shows it
+  dedup_key text not null,           -- what it is about: told once
+  severity text not null,            -- warning | critical
+  summary text not null,
+  facts text not null,               -- JSON
+  raised_at text not null,           -- when it came to have its severity
+  seen_at text not null,             -- when a look last found it
+  primary key (owner_node_id, alert_no)
+);
+create unique index alert_by_key on alert (owner_node_id, rule, dedup_key);
+
+create table alert_delivery (
+  owner_node_id text not null,
+  target_id text not null,
+  alert_no bigint not null,
+  severity text not null,            -- told again when it becomes critical
+  state text not null,               -- waiting | sent | failed
+  attempts bigint not null,
+  not_before text not null,          -- of what waits; otherwise when it was settled
+  last_error text,
+  primary key (owner_node_id, target_id, alert_no, severity)
+);
+
+create table alert_look (
+  owner_node_id text primary key,
+  snapshot_id bigint not null,
+  day text not null,
+  looked_at text not null
+);

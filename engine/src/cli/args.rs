@@ -201,6 +201,37 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Looks for what is unusual or above its budget, and sends what is due to the targets of ref.alert_targets.
+    ///
+    /// For an external cron; `serve` does it by itself. See ops.alerts.
+    ///
+    /// Example: ratehouse alert /srv/billing
+    Alert {
+        directory: PathBuf,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Draws what a query or a view answers over time as SVG or PNG.
+    ///
+    /// The first column of dates or times is the axis, each column of numbers a line, texts tell lines apart, `lower_x` and `upper_x`
+    /// are a band around a line, `is_anomaly` marks points. `forecasts` and `anomalies` draw all usage of the login, by currency.
+    ///
+    /// Example: ratehouse chart /srv/billing forecasts -o forecasts.svg
+    Chart {
+        directory: PathBuf,
+        /// `forecasts`, `anomalies`, another relation or a query.
+        what: String,
+        /// The picture: a name that ends in .svg or .png.
+        #[arg(short, long)]
+        output: PathBuf,
+        /// The login to ask as; the root's admin if none is given.
+        #[arg(short = 'U', long)]
+        user: Option<String>,
+        /// What to write above it; the relation's name if nothing is given.
+        #[arg(long)]
+        title: Option<String>,
+    },
     /// Removes replaced files and what crashed writers left.
     ///
     /// Example: ratehouse clean /srv/billing

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use ratehouse::alerts::Alerter;
 use ratehouse::collect::{Collector, Which};
 use ratehouse::period::BillingPeriod;
 use ratehouse::security::policy::{RELATIONS, Role};
@@ -77,6 +78,26 @@ pub(super) async fn collect(warehouse: &Warehouse, name: Option<&str>, as_json: 
         return Ok(());
     }
     Err(Error::Refused(format!("not everything could be collected from {}", failed.join(", "))))
+}
+
+/// `alert`.
+pub(super) async fn alert(warehouse: &Warehouse, as_json: bool) -> Result<(), Error> {
+    let round = Alerter::new(warehouse).round().await?;
+    if as_json {
+        json(&round)?;
+    } else {
+        println!("{} alerts raised, {} deliveries sent", round.raised, round.sent);
+        for reason in &round.postponed {
+            println!("tried again later: {reason}");
+        }
+        for reason in &round.failed {
+            println!("given up: {reason}");
+        }
+    }
+    if round.failed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Refused("not everything could be delivered: ops.alert_deliveries says what".to_owned()))
 }
 
 /// `close`.

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod args;
+mod chart;
 mod demo;
 mod keep;
 mod output;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ratehouse::alerts::Alerter;
 use ratehouse::billing::{Document, DocumentFormat, Renderer, write_document};
 use ratehouse::collect::Collector;
 use ratehouse::period::BillingPeriod;
@@ -13,7 +14,7 @@ use ratehouse::{Error, NewWarehouse, Warehouse};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Arguments, Command, DocumentForm, UserCommand};
-use super::{demo, keep, shell};
+use super::{chart, demo, keep, shell};
 
 /// Runs the command; the error says what could not be done.
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
@@ -106,6 +107,11 @@ async fn dispatch(command: Command) -> Result<(), Error> {
         Command::Collect { directory, name, json } => {
             keep::collect(&Warehouse::open(&directory)?, name.as_deref(), json).await
         }
+        Command::Alert { directory, json } => keep::alert(&Warehouse::open(&directory)?, json).await,
+        Command::Chart { directory, what, output, user, title } => {
+            let warehouse = Warehouse::open(&directory)?;
+            chart::chart(&session(&warehouse, user.as_deref())?, &what, title.as_deref(), &output).await
+        }
         Command::Clean { directory } => {
             let removed = Warehouse::open(&directory)?.collect_garbage("system").await?;
             println!("removed {} replaced files and {} that were never committed", removed.replaced, removed.unlisted);
@@ -145,6 +151,7 @@ pub(crate) async fn serve(warehouse: Warehouse, config: ServeConfig) -> Result<(
     let io = |source| Error::Io { path: listen.to_string(), source };
     let sockets = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(io)?;
     let stop = CancellationToken::new();
+    let alerting = tokio::spawn(ratehouse::alerts::run(Alerter::new(&warehouse), stop.clone()));
     let collecting = tokio::spawn(ratehouse::collect::run(Collector::new(&warehouse), stop.clone()));
     let serving = sockets.spawn(async move {
         let server = ratehouse::wire::serve(Arc::new(Served(warehouse)), config).await?;
@@ -156,7 +163,7 @@ pub(crate) async fn serve(warehouse: Warehouse, config: ServeConfig) -> Result<(
     let served = serving.await;
     stop.cancel();
     // What it was at is kept; it has nothing to say.
-    let _ = collecting.await;
+    let _ = tokio::join!(collecting, alerting);
     sockets.shutdown_background();
     served.map_err(|ended| io(std::io::Error::other(ended)))?.map_err(io)
 }

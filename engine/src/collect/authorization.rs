@@ -146,7 +146,7 @@ fn token_address(given: &ClientSecret) -> Option<Url> {
 }
 
 /// Whether what is sent there cannot be read on the way.
-pub(super) fn is_protected(url: &Url) -> bool {
+pub(crate) fn is_protected(url: &Url) -> bool {
     let is_loopback = match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),

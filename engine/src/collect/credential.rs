@@ -69,7 +69,7 @@ impl Secret {
     }
 
     /// The secret, for the one place that sends it.
-    pub(super) fn reveal(&self) -> &str {
+    pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -79,7 +79,7 @@ impl CredentialRef {
     ///
     /// # Errors
     /// Which variable or file cannot be read.
-    pub(super) fn read(&self) -> Result<Secret, CollectError> {
+    pub(crate) fn read(&self) -> Result<Secret, CollectError> {
         let failed = |reason: &str| CollectError::Credential { reference: self.to_string(), reason: reason.to_owned() };
         let text = match self {
             Self::Environment(name) => std::env::var(name).map_err(|_| failed("the variable is not set"))?,

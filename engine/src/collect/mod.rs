@@ -33,13 +33,17 @@ mod retry;
 mod schedule;
 mod settings;
 
+pub(crate) use authorization::is_protected;
 pub use clock::{Clock, SystemClock};
+pub(crate) use clock::{instant, text as instant_text};
 pub use credential::{CredentialRef, Secret};
 pub use error::CollectError;
 pub use freshness::freshness;
 pub use http::Limits;
 pub use outcome::{Collected, Outcome, Report};
+pub(crate) use retry::{backoff, retry_after};
 pub use schedule::run;
+pub(crate) use settings::no_secret;
 pub use settings::{BodyFormat, CredentialUse, NextPage, PartnerRequest, SourceKind, SourceOptions, SourceSettings};
 
 use std::fs::File;

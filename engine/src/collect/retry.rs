@@ -12,7 +12,7 @@ const RETRY_AFTER_MAX: TimeDelta = TimeDelta::hours(24);
 
 /// Exponential backoff with full jitter: anything from nothing to the doubled bound, so that callers who failed together do not
 /// come back together. `failures` counts from 1.
-pub(super) fn backoff(failures: i64, random: &mut impl Rng) -> Duration {
+pub(crate) fn backoff(failures: i64, random: &mut impl Rng) -> Duration {
     let doublings = u32::try_from(failures.max(1) - 1).unwrap_or(u32::MAX).min(16);
     let bound = BACKOFF_FIRST.saturating_mul(1 << doublings).min(BACKOFF_MAX);
     Duration::from_millis(random.random_range(0..=u64::try_from(bound.as_millis()).unwrap_or(u64::MAX)))
@@ -20,7 +20,7 @@ pub(super) fn backoff(failures: i64, random: &mut impl Rng) -> Duration {
 
 /// How long `Retry-After` says to wait: seconds, or a date in any of the three forms of RFC 9110. Null if it says nothing that can
 /// be understood.
-pub(super) fn retry_after(value: &str, now: DateTime<Utc>) -> Option<TimeDelta> {
+pub(crate) fn retry_after(value: &str, now: DateTime<Utc>) -> Option<TimeDelta> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         let seconds = value.parse::<i64>().unwrap_or(i64::MAX).min(RETRY_AFTER_MAX.num_seconds());

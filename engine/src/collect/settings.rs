@@ -276,12 +276,12 @@ impl SourceSettings {
         if !["s3", "s3a", "az", "azure", "adl", "abfs", "abfss", "gs"].contains(&url.scheme()) {
             return Err("location must begin with s3://, az://, abfss:// or gs://".to_owned());
         }
-        no_secret(&url)
+        no_secret("location", &url)
     }
 
     fn check_address(&self) -> Result<(), String> {
         let url = self.url()?;
-        no_secret(&url)?;
+        no_secret("location", &url)?;
         if is_protected(&url) {
             return Ok(());
         }
@@ -357,13 +357,13 @@ impl SourceSettings {
     }
 }
 
-/// A location is shown to whoever sees the source: it holds no secret.
-fn no_secret(url: &Url) -> Result<(), String> {
+/// An address is shown to whoever sees the row that it is in: it holds no secret.
+pub(crate) fn no_secret(column: &str, url: &Url) -> Result<(), String> {
     let holds_one = url
         .query_pairs()
         .any(|(name, value)| !value.is_empty() && SECRET_PARAMETERS.contains(&name.to_lowercase().as_str()));
     if holds_one || !url.username().is_empty() || url.password().is_some() {
-        return Err("location holds what looks like a secret: put that where credential points".to_owned());
+        return Err(format!("{column} holds what looks like a secret: put that where credential points"));
     }
     Ok(())
 }

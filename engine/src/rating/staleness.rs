@@ -273,7 +273,17 @@ fn reach<'a>(cells: &Cells<'_>, span: Span, facts: &'a RefFacts) -> Result<Vec<R
             let sellers = below(facts, reading::credit_policy(cells)?.node_id);
             sellers.into_iter().flat_map(|seller| own(seller.into_owned(), span)).collect()
         }
-        "adjustment_policies" | "approval_rules" | "sources" | "users" | "quotes" => Vec::new(),
+        // No price depends on them.
+        "adjustment_policies"
+        | "approval_rules"
+        | "sources"
+        | "users"
+        | "quotes"
+        | "planned_changes"
+        | "budgets"
+        | "thresholds"
+        | "margin_targets"
+        | "alert_targets" => Vec::new(),
         _ => vec![Reach::All(Span::ALWAYS)],
     })
 }

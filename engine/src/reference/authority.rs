@@ -31,7 +31,8 @@ pub struct Authority<'a> {
 }
 
 /// Columns that no `INSERT`, `UPDATE` or `DELETE` writes: procedures and statements of their own do.
-const PROTECTED: [(&str, &str, &str); 2] = [("rate_card_versions", "status", "draft"), ("credits", "status", "draft")];
+const PROTECTED: [(&str, &str, &str); 3] =
+    [("rate_card_versions", "status", "draft"), ("credits", "status", "draft"), ("budgets", "status", "draft")];
 
 /// Whether the role may write the table at all.
 ///
@@ -70,7 +71,7 @@ impl Authority<'_> {
             }
         }
         match &op.begins {
-            Some((_, values)) if op.table.name == "credits" && !brings_expiry_forward(op) => {
+            Some((_, values)) if op.table.name == "credits" && !brings_end_forward(op) => {
                 credits::flows(values, self.tree)?;
             }
             Some(_) | None => {}
@@ -80,7 +81,7 @@ impl Authority<'_> {
 
     fn protected(&self, op: &RefOp) -> Result<(), SessionError> {
         for (table, column, initial) in PROTECTED {
-            if op.table.name != table || brings_expiry_forward(op) {
+            if op.table.name != table || brings_end_forward(op) {
                 continue;
             }
             let Some(at) = op.table.position(column) else { continue };
@@ -143,7 +144,9 @@ impl Authority<'_> {
             "pools" => reaches(text("owner_node_id")) && reaches_any(text("fallback_node_id")),
             "pool_shares" | "drivers" | "driver_rules" => reaches(text("owner_node_id")) && reaches(text("node_id")),
             "tag_policies" | "virtual_tags" => reaches(text("owner_node_id")),
-            "planned_changes" => reaches(text("owner_node_id")) && reaches_any(text("node_id")),
+            "planned_changes" | "budgets" | "thresholds" | "margin_targets" => {
+                reaches(text("owner_node_id")) && reaches_any(text("node_id"))
+            }
             "rate_cards" => reaches(text("seller_node_id")) && reaches_any(text("buyer_node_id")),
             "approval_rules" => reaches(text("seller_node_id")),
             "adjustment_policies" => reaches(text("seller_node_id")) && reaches_any(text("buyer_node_id")),
@@ -267,14 +270,21 @@ impl Authority<'_> {
     }
 }
 
-/// Whether the change only lets an active credit expire sooner: what is left of it is given back, and nobody gets more than was agreed.
-fn brings_expiry_forward(op: &RefOp) -> bool {
+/// Whether the change only lets an active credit expire sooner, or a budget that only notifies end sooner: nobody gets more than was
+/// agreed.
+fn brings_end_forward(op: &RefOp) -> bool {
     let (Some((_, old)), Some((_, new))) = (&op.ends, &op.begins) else { return false };
-    let (Some(expiry), Some(status)) = (op.table.position("expires_at"), op.table.position("status")) else {
+    let text = |column: &str| op.table.position(column).and_then(|at| old.get(at)).and_then(Value::as_text);
+    let end = match op.table.name {
+        "credits" => "expires_at",
+        "budgets" if text("action") == Some("notify") => "valid_to",
+        _ => return false,
+    };
+    let (Some(end), Some(status)) = (op.table.position(end), op.table.position("status")) else {
         return false;
     };
-    let is_same = old.iter().zip(new).enumerate().all(|(at, (was, is))| at == expiry || was == is);
-    let (was, is) = (old.get(expiry).and_then(Value::as_text), new.get(expiry).and_then(Value::as_text));
+    let is_same = old.iter().zip(new).enumerate().all(|(at, (was, is))| at == end || was == is);
+    let (was, is) = (old.get(end).and_then(Value::as_text), new.get(end).and_then(Value::as_text));
     let is_sooner = is.is_some_and(|is| was.is_none_or(|was| is < was));
     is_same && is_sooner && old.get(status).and_then(Value::as_text) == Some("active")
 }

@@ -17,7 +17,6 @@ pub type State = BTreeMap<&'static str, Rows>;
 const DEPTH_MAX: usize = 8;
 const KINDS: [&str; 6] = ["distributor", "reseller", "customer", "business_unit", "department", "team"];
 const CATEGORIES: [&str; 5] = ["Usage", "Purchase", "Tax", "Credit", "Adjustment"];
-const CHANGE_TYPES: [&str; 3] = ["percent", "amount", "set"];
 const BENEFITS: [&str; 3] = ["user", "purchaser", "seller"];
 const PURCHASES: [&str; 2] = ["retain", "pass"];
 const UNUSED: [&str; 3] = ["retain", "purchaser", "share"];
@@ -45,7 +44,7 @@ const SEATS_MAX: i128 = 1_000_000 * ratehouse_udfs::decimal::ONE;
 const HOURS_MAX: i128 = 10_000 * ratehouse_udfs::decimal::ONE;
 const NET_DAYS_MAX: i64 = 365;
 const POOL_METHODS: [&str; 4] = ["percentage", "usage", "even", "fixed"];
-const HUNDRED: i128 = 100 * ratehouse_udfs::decimal::ONE;
+pub(super) const HUNDRED: i128 = 100 * ratehouse_udfs::decimal::ONE;
 /// So that the sum of all quantities of a pool fits 38 digits.
 pub(super) const QUANTITY_MAX: i128 = 1_000_000_000_000 * ratehouse_udfs::decimal::ONE;
 const BASES: [&str; 6] = ["cost", "list", "billed", "contracted", "effective", "on_demand"];
@@ -150,7 +149,7 @@ pub fn check(state: &State, root: &str) -> Result<(), SessionError> {
     attribution_rules(state, &tree)?;
     tag_policies(state, &tree)?;
     virtual_tags(state, &tree)?;
-    planned_changes(state, &tree)?;
+    super::spend::check(state, &tree)?;
     cards(state, &tree)?;
     versions(state)?;
     rules(state, root)?;
@@ -160,6 +159,7 @@ pub fn check(state: &State, root: &str) -> Result<(), SessionError> {
     super::credits::check(state, &tree, root)?;
     rates(state)?;
     sources(state)?;
+    alert_targets(state, &tree)?;
     users(state, &tree)
 }
 
@@ -467,20 +467,6 @@ fn virtual_tags(state: &State, tree: &Tree) -> Result<(), SessionError> {
         }
     }
     no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("rule_id")])
-}
-
-fn planned_changes(state: &State, tree: &Tree) -> Result<(), SessionError> {
-    let rows = records(state, "planned_changes");
-    for row in &rows {
-        row.id("plan_id")?;
-        node_exists(tree, row, "owner_node_id")?;
-        node_exists(tree, row, "node_id")?;
-        row.one_of("change_type", &CHANGE_TYPES)?;
-        if row.need("change_type") == "percent" && row.number("value").is_some_and(|value| value < -HUNDRED) {
-            return Err(row.refuse("nothing can cost more than 100 % less"));
-        }
-    }
-    no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("plan_id")])
 }
 
 fn tag_policies(state: &State, tree: &Tree) -> Result<(), SessionError> {
@@ -841,6 +827,15 @@ fn sources(state: &State) -> Result<(), SessionError> {
     Ok(())
 }
 
+fn alert_targets(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    for row in &records(state, "alert_targets") {
+        row.id("target_id")?;
+        node_exists(tree, row, "owner_node_id")?;
+        crate::alerts::Target::of(row.values).map_err(|message| row.refuse(&message))?;
+    }
+    Ok(())
+}
+
 fn users(state: &State, tree: &Tree) -> Result<(), SessionError> {
     for row in &records(state, "users") {
         node_exists(tree, row, "node_id")?;
@@ -850,12 +845,12 @@ fn users(state: &State, tree: &Tree) -> Result<(), SessionError> {
     }
     for row in &records(state, "approval_rules") {
         node_exists(tree, row, "seller_node_id")?;
-        row.one_of("kind", &["rate_card_version", "credit", "invoice", "adjustment"])?;
+        row.one_of("kind", &["rate_card_version", "credit", "budget", "invoice", "adjustment"])?;
         if let Err(message) = row.need("role").parse::<Role>() {
             return Err(row.refuse(&message));
         }
-        if row.text("min_amount").is_some() && !matches!(row.need("kind"), "credit" | "adjustment") {
-            return Err(row.refuse("min_amount is for rules of kind credit or adjustment"));
+        if row.text("min_amount").is_some() && !matches!(row.need("kind"), "credit" | "budget" | "adjustment") {
+            return Err(row.refuse("min_amount is for rules of kind credit, budget or adjustment"));
         }
         if row.number("min_amount").is_some_and(|amount| amount < 0) {
             return Err(row.refuse("min_amount must not be negative: it counts for credits and debits alike"));

@@ -7,6 +7,7 @@ mod authority;
 mod checks;
 pub(crate) mod credits;
 mod overlay;
+mod spend;
 mod values;
 
 pub use authority::{Authority, may_write};

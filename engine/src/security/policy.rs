@@ -150,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 73] = [
+pub const RELATIONS: [Relation; 87] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -158,10 +158,17 @@ pub const RELATIONS: [Relation; 73] = [
     shown("public", "tiers_monthly", Reach::Any, MARGINS),
     shown("public", "margins", Reach::Seller, MARGINS),
     shown("public", "allocations", Reach::Any, SUMS),
+    shown("public", "completeness", Reach::Any, SUMS),
+    shown("public", "effective_thresholds", Reach::Any, SUMS),
     shown("public", "forecasts", Reach::Any, SUMS),
     shown("public", "anomalies", Reach::Any, SUMS),
     shown("public", "forecast_accuracy", Reach::Any, SUMS),
     shown("public", "spend_over_forecast", Reach::Any, SUMS),
+    shown("public", "budget_status", Reach::Any, SUMS),
+    shown("public", "client_profit", Reach::Seller, MARGINS),
+    shown("public", "unit_economics", Reach::Any, SHARING),
+    shown("public", "deployment_velocity", Reach::Any, LINES),
+    shown("public", "anomaly_drivers", Reach::Any, LINES),
     shown("public", "unallocated", Reach::Any, LINES),
     shown("public", "by_engagement", Reach::Seller, CARDS),
     shown("public", "seat_counts", Reach::Any, CARDS),
@@ -195,6 +202,9 @@ pub const RELATIONS: [Relation; 73] = [
     shown("ops", "close_blockers", Reach::Root, OPERATIONS),
     shown("ops", "reconciliation", Reach::Root, OPERATIONS),
     shown("ops", "restatements", Reach::Root, OPERATIONS),
+    shown("ops", "scorecard", Reach::Root, Roles::of(&[Admin, Finance, Auditor])),
+    shown("ops", "alerts", Reach::Any, LINES),
+    shown("ops", "alert_deliveries", Reach::Root, OPERATIONS),
     shown("ops", "approvals", Reach::Any, CARDS),
     shown("ops", "snapshots", Reach::Root, AUDIT),
     shown("ops", "changes", Reach::Root, AUDIT),
@@ -215,6 +225,9 @@ pub const RELATIONS: [Relation; 73] = [
     kept("virtual_tags", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
     // Whoever sees forecasts reads what they expect.
     kept("planned_changes", Reach::Any, SUMS, Roles::of(&[Admin, Finance, Engineering])),
+    kept("budgets", Reach::Any, SUMS, Roles::of(&[Admin, Finance])),
+    kept("thresholds", Reach::Any, SUMS, Roles::of(&[Admin, Finance, Engineering])),
+    kept("margin_targets", Reach::Any, MARGINS, Roles::of(&[Admin, Finance])),
     kept("rate_cards", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_card_versions", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
     kept("rate_rules", Reach::Any, CARDS, Roles::of(&[Admin, Finance, SalesOps])),
@@ -231,6 +244,7 @@ pub const RELATIONS: [Relation; 73] = [
     kept("approval_rules", Reach::Any, CARDS, Roles::of(&[Admin])),
     kept("adjustment_policies", Reach::Any, OPERATIONS, Roles::of(&[Admin, Finance])),
     // Where files come from and whose secret fetches them.
+    kept("alert_targets", Reach::Root, Roles::of(&[Admin]), Roles::of(&[Admin])),
     kept("sources", Reach::Root, Roles::of(&[Admin]), Roles::of(&[Admin])),
     kept("users", Reach::Any, AUDIT, NOBODY),
 ];
@@ -256,6 +270,8 @@ pub enum Action {
     Submit,
     /// `call submit` of an adjustment, and `call credit_note`.
     Adjust,
+    /// `call acknowledge` and `call expect`.
+    Answer,
     /// `call approve` and `call reject`; the approval rules say who for what.
     Approve,
     /// `create user`, `alter user`, `drop user` of others.
@@ -275,6 +291,7 @@ pub const fn allowed(action: Action) -> (Roles, Reach) {
         Action::Close | Action::Issue | Action::Refresh => (Roles::of(&[Admin, Finance, BillingJob]), Reach::Root),
         Action::Submit => (Roles::of(&[Admin, Finance, SalesOps]), Reach::Any),
         Action::Adjust => (Roles::of(&[Admin, Finance]), Reach::Any),
+        Action::Answer => (Roles::of(&[Admin, Finance, Engineering]), Reach::Any),
         Action::Approve => (Roles::of(&[Admin, Finance, SalesOps, Executive]), Reach::Any),
         Action::Users => (Roles::of(&[Admin]), Reach::Any),
         Action::TimeTravel => (Roles::of(&[Admin, Finance, Auditor]), Reach::Root),
@@ -282,6 +299,9 @@ pub const fn allowed(action: Action) -> (Roles, Reach) {
         Action::VerifyAudit => (AUDIT, Reach::Root),
     }
 }
+
+/// As whom alerts look at the views of their owner.
+pub const ALERTED: Role = Finance;
 
 /// Who must approve an adjustment of a seller for which no approval rule says anything.
 pub const ADJUSTMENT_APPROVER: Role = Finance;

@@ -1,7 +1,7 @@
-//! `submit`, `approve`, `reject`: how a rate card version or a credit becomes active.
+//! `submit`, `approve`, `reject`: how a rate card version, a credit or a budget becomes active.
 //!
-//! Which approvals an object needs is data (`ref.approval_rules` at its seller or above; for credits from an amount on); where no
-//! rule applies, submitting activates it. A version that becomes active ends the one without an end that held until it begins. Nobody
+//! Which approvals an object needs is data (`ref.approval_rules` at its seller or above; for credits and budgets from an amount on); where no
+//! rule applies, submitting activates it. A version or budget that becomes active ends the one without an end that held until it begins. Nobody
 //! approves what it submitted, and one person's approval counts for one role.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,7 @@ const WARNINGS_MAX: usize = 20;
 enum Kind {
     Version,
     Credit,
+    Budget,
 }
 
 impl Kind {
@@ -28,8 +29,9 @@ impl Kind {
         match name {
             "rate_card_version" => Ok(Self::Version),
             "credit" => Ok(Self::Credit),
+            "budget" => Ok(Self::Budget),
             _ => Err(SessionError::new("22023", format!("there is no procedure for \"{name}\""))
-                .hint("submit, approve and reject take 'rate_card_version' and 'credit'")),
+                .hint("submit, approve and reject take 'rate_card_version', 'credit' and 'budget'")),
         }
     }
 
@@ -37,6 +39,7 @@ impl Kind {
         match self {
             Self::Version => "rate_card_version",
             Self::Credit => "credit",
+            Self::Budget => "budget",
         }
     }
 
@@ -44,6 +47,7 @@ impl Kind {
         let name = match self {
             Self::Version => "rate_card_versions",
             Self::Credit => "credits",
+            Self::Budget => "budgets",
         };
         RefTable::named(name).ok_or(CatalogError::Malformed { what: "table of what is submitted" })
     }
@@ -53,6 +57,7 @@ impl Kind {
         let (what, form) = match self {
             Self::Version => ("rate card version", "CARD/VERSION"),
             Self::Credit => ("credit", "its credit_id"),
+            Self::Budget => ("budget", "OWNER/BUDGET"),
         };
         SessionError::new("42704", format!("{what} \"{object}\" does not exist")).hint(format!("write it as {form}"))
     }
@@ -65,7 +70,7 @@ struct Rules {
     warnings: Vec<String>,
 }
 
-/// A version or a credit as the procedures see it.
+/// What is proposed as the procedures see it.
 pub(super) struct Proposal {
     kind: Kind,
     table: &'static RefTable,
@@ -88,7 +93,7 @@ impl Proposal {
         self.text("status").unwrap_or_default()
     }
 
-    /// A credit's amount, scale 18.
+    /// A credit's or budget's amount, scale 18.
     pub(super) fn amount(&self) -> Option<i128> {
         decimal(self.text("amount")?)
     }
@@ -108,6 +113,10 @@ impl Session {
             Kind::Credit => {
                 may_write(self.shared.principal.role, proposal.table)?;
                 self.opens_from_its_charge(&proposal).await?;
+                Rules::default()
+            }
+            Kind::Budget => {
+                may_write(self.shared.principal.role, proposal.table)?;
                 Rules::default()
             }
         };
@@ -229,6 +238,17 @@ impl Session {
                 let (row_id, values) = found.ok_or_else(absent)?;
                 (*row_id, values.clone(), text(values, 1).ok_or_else(absent)?)
             }
+            Kind::Budget => {
+                let (owner, budget) = object.split_once('/').ok_or_else(absent)?;
+                let is_it =
+                    |row: &[Value]| text(row, 0).as_deref() == Some(owner) && text(row, 1).as_deref() == Some(budget);
+                let status = table.position("status").unwrap_or_default();
+                let is_active = |row: &[Value]| text(row, status).as_deref() == Some("active");
+                // At most one row of a budget is not active yet: that one is meant.
+                let found = rows().filter(|(_, row)| is_it(row)).min_by_key(|(_, row)| is_active(row));
+                let (row_id, values) = found.ok_or_else(absent)?;
+                (*row_id, values.clone(), owner.to_owned())
+            }
         };
         let moment = self.shared.moment();
         if !moment.tree.is_within_now(&seller, &moment.scope.node_id, &super::write::now()) {
@@ -245,7 +265,7 @@ impl Session {
         let threshold = RefTable::named("approval_rules").and_then(|table| table.position("min_amount"));
         let reaches = |row: &[Value]| {
             let from = threshold.and_then(|at| row.get(at)).and_then(Value::as_text).and_then(decimal);
-            proposal.kind != Kind::Credit || from.is_none_or(|from| proposal.amount().is_none_or(|held| held >= from))
+            proposal.kind == Kind::Version || from.is_none_or(|from| proposal.amount().is_none_or(|held| held >= from))
         };
         state
             .get("approval_rules")
@@ -287,7 +307,8 @@ impl Session {
         let own = &self.shared.principal;
         let change = Change::new(&own.login, action, format!("{}: {why}", proposal.object));
         let done = self.shared.core.catalog.commit::<_, Error>(&change, |commit| {
-            record(commit, proposal, action, (&own.login, own.role.name(), why))?;
+            let object = (proposal.kind.name(), proposal.object.as_str());
+            record(commit, object, action, (&own.login, own.role.name(), why))?;
             if proposal.status() == status {
                 return Ok(());
             }
@@ -297,8 +318,8 @@ impl Session {
                 *stored = status.into();
             }
             let mut changes = Vec::new();
-            if status == "active" && proposal.kind == Kind::Version {
-                changes.extend(end_predecessor(commit, table, &proposal.values)?);
+            if status == "active" {
+                changes.extend(end_predecessor(commit, proposal)?);
             }
             commit.end_ref(table, proposal.row_id)?;
             commit.insert_ref(table, &values)?;
@@ -319,20 +340,24 @@ fn must_be(proposal: &Proposal, status: &str) -> Result<(), SessionError> {
     Err(SessionError::new("55000", format!("{} is {}, not {status}", proposal.object, proposal.status())))
 }
 
-/// Ends the active version without an end that a version which becomes active takes the place of, where that begins.
-fn end_predecessor(
-    commit: &Commit<'_>,
-    table: &'static RefTable,
-    successor: &[Value],
-) -> Result<Option<RefChange>, Error> {
+/// Ends the active row without an end that one which becomes active takes the place of, where that begins.
+fn end_predecessor(commit: &Commit<'_>, proposal: &Proposal) -> Result<Option<RefChange>, Error> {
+    let (table, successor) = (proposal.table, proposal.values.as_slice());
+    let name: &[&str] = match proposal.kind {
+        Kind::Version => &["card_id"],
+        Kind::Budget => &["owner_node_id", "budget_id"],
+        Kind::Credit => return Ok(None),
+    };
     let place = |column: &str| table.position(column).unwrap_or_default();
-    let (card, from, to) = (place("card_id"), place("valid_from"), place("valid_to"));
+    let (from, to) = (place("valid_from"), place("valid_to"));
+    let is_of_it =
+        |row: &RefRow| name.iter().all(|column| row.values.get(place(column)) == successor.get(place(column)));
     let text = |values: &[Value], at: usize| values.get(at).and_then(Value::as_text).map(str::to_owned);
     let rows = table.rows_at(commit.tx, commit.snapshot)?;
     let held = rows.into_iter().find(|row| {
         let is_open =
             text(&row.values, to).is_none() && text(&row.values, place("status")).as_deref() == Some("active");
-        is_open && row.values.get(card) == successor.get(card) && text(&row.values, from) < text(successor, from)
+        is_open && is_of_it(row) && text(&row.values, from) < text(successor, from)
     });
     let Some(old) = held else { return Ok(None) };
     let mut new = old.clone();
@@ -344,15 +369,16 @@ fn end_predecessor(
     Ok(Some(RefChange { table, old: Some(old), new: Some(new) }))
 }
 
-fn record(
+/// Writes down who did what to an object and why.
+pub(super) fn record(
     commit: &Commit<'_>,
-    proposal: &Proposal,
+    (kind, object): (&str, &str),
     action: &str,
     (login, role, why): (&str, &str, &str),
 ) -> Result<(), Error> {
     let values = [
-        proposal.kind.name().into(),
-        proposal.object.as_str().into(),
+        kind.into(),
+        object.into(),
         action.into(),
         login.into(),
         role.into(),

@@ -44,7 +44,7 @@ fn freshness_of(tx: &dyn Tx, source: &[Value]) -> Result<Vec<Vec<Value>>, Catalo
 }
 
 /// All of them.
-pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 15] = [
+pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
     CatalogRelation {
         schema: "public",
         name: "invoices",
@@ -308,21 +308,68 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 15] = [
     },
     CatalogRelation {
         schema: "ops",
+        name: "alerts",
+        comment: "One row per alert: what was unusual or above its budget and told to a target of ref.alert_targets.",
+        columns: &[
+            text("alert", "What call acknowledge and call expect name it by: OWNER/NUMBER."),
+            text("owner_node_id", "Whose alert it is."),
+            text(
+                "rule",
+                "The view that shows it: anomalies, spend_over_forecast, budget_status or deployment_velocity.",
+            ),
+            text("severity", "warning or critical."),
+            text("summary", "What it is about, in words."),
+            column("facts", RefType::Json, "The view's row, and what drove it."),
+            text("state", "open, acknowledged or expected."),
+            text("answered_by", "Who said so."),
+            text("justification", "Why."),
+            instant("raised_at", "When it came to have its severity."),
+            instant("seen_at", "When it was last found."),
+        ],
+        sql: "select a.owner_node_id || '/' || a.alert_no, a.owner_node_id, a.rule, a.severity, a.summary, a.facts, \
+              case p.action when 'acknowledge' then 'acknowledged' when 'expect' then 'expected' else 'open' end, p.login, p.justification, a.raised_at, a.seen_at \
+              from alert a left join approval p on p.kind = 'alert' and p.object_id = a.owner_node_id || '/' || a.alert_no and p.snapshot_id <= ?1 \
+              and not exists (select 1 from approval l where l.kind = 'alert' and l.object_id = p.object_id and l.snapshot_id > p.snapshot_id and l.snapshot_id <= ?1) \
+              order by a.owner_node_id, a.alert_no",
+        parties: Some(Parties { seller: 1, buyer: 1, period: None }),
+        detail: None,
+    },
+    CatalogRelation {
+        schema: "ops",
+        name: "alert_deliveries",
+        comment: "One row per alert, severity and target that it goes to.",
+        columns: &[
+            text("owner_node_id", "Whose alert it is."),
+            text("target_id", "The target, a row of ref.alert_targets."),
+            text("alert", "The alert, of ops.alerts."),
+            text("severity", "As what it is told."),
+            text("state", "waiting, sent or failed."),
+            int("attempts", "How often it was tried."),
+            instant("at", "From when on what waits is sent; when the rest was settled."),
+            text("last_error", "Why it did not arrive."),
+        ],
+        sql: "select owner_node_id, target_id, owner_node_id || '/' || alert_no, severity, state, attempts, not_before, last_error \
+              from alert_delivery where ?1 >= 0 order by owner_node_id, target_id, alert_no, severity",
+        parties: None,
+        detail: None,
+    },
+    CatalogRelation {
+        schema: "ops",
         name: "approvals",
-        comment: "One row per act of submitting, approving or rejecting.",
+        comment: "One row per act of submitting, approving or rejecting, and per answer to an alert.",
         columns: &[
             text("kind", "What kind of object."),
             text("object_id", "Which one."),
-            text("action", "submit, approve or reject."),
+            text("action", "submit, approve, reject, acknowledge or expect."),
             text("login", "Who."),
             text("role", "In which role."),
             text("justification", "Why."),
             instant("at", "When."),
             int("snapshot_id", "The commit."),
-            text("seller_node_id", "Whose card, credit or invoice it is."),
+            text("seller_node_id", "Whose card, credit, budget, alert or invoice it is."),
         ],
         sql: "select a.kind, a.object_id, a.action, a.login, a.role, a.justification, a.at, a.snapshot_id, \
-              case a.kind when 'adjustment' then substr(a.object_id, 1, instr(a.object_id || '/', '/') - 1) \
+              case when a.kind in ('adjustment', 'budget', 'alert') then substr(a.object_id, 1, instr(a.object_id || '/', '/') - 1) \
               else coalesce(c.seller_node_id, g.seller_node_id) end from approval a \
               left join ref_rate_cards c on a.kind = 'rate_card_version' and c.card_id = substr(a.object_id, 1, instr(a.object_id || '/', '/') - 1) and c.end_snapshot is null \
               left join ref_credits g on a.kind = 'credit' and g.credit_id = a.object_id and g.end_snapshot is null \

@@ -33,8 +33,7 @@ pub(super) fn parameters(statement: &Statement, declared: &[Option<DataType>]) -
     (0..count).map(|at| declared.get(at).cloned().flatten().unwrap_or(DataType::Utf8)).collect()
 }
 
-const PROCEDURES: &str =
-    "close_period, issue_invoices, refresh, apply_credits, land, submit, approve, reject, credit_note";
+const PROCEDURES: &str = "close_period, issue_invoices, refresh, apply_credits, land, submit, approve, reject, credit_note, acknowledge, expect";
 
 impl Session {
     pub(super) async fn run_procedure(
@@ -117,6 +116,14 @@ impl Session {
                 self.may(Action::Adjust, "procedure credit_note")?;
                 let text = self.credit_note(line, amount, reason)?;
                 self.notice(text);
+            }
+            ("acknowledge", [Some(alert), Some(why)]) => {
+                self.may(Action::Answer, "procedure acknowledge")?;
+                self.acknowledge(alert, why)?;
+            }
+            ("expect", [Some(alert), Some(why)]) => {
+                self.may(Action::Answer, "procedure expect")?;
+                self.expect(alert, why)?;
             }
             ("submit", [Some(kind), Some(object), Some(why)]) => {
                 self.may(Action::Submit, "procedure submit")?;

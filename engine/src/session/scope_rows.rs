@@ -56,6 +56,7 @@ pub(super) fn is_visible(
         | "quotes"
         | "contracts"
         | "credits" => sells(text("seller_node_id")),
+        "margin_targets" => sells(text("owner_node_id")),
         "credit_policies" => sells(text("node_id")),
         "rate_card_versions" | "rate_rules" => {
             sells(text("card_id").and_then(|card| cards.get(card)).map(String::as_str))
@@ -63,7 +64,7 @@ pub(super) fn is_visible(
         _ if moment.scope.is_root => true,
         "nodes" | "accounts" => within_then(text("node_id")),
         "attribution_rules" | "pools" | "pool_shares" | "drivers" | "driver_rules" | "tag_policies"
-        | "virtual_tags" | "planned_changes" => within(text("owner_node_id")),
+        | "virtual_tags" | "planned_changes" | "budgets" | "thresholds" => within(text("owner_node_id")),
         "charge_policies" | "users" => within(text("node_id")),
         "fx_rates" => text("source").is_some_and(|source| moment.tree.uses_rates_of(source, own)),
         _ => false,

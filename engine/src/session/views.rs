@@ -23,12 +23,20 @@ pub(crate) struct View {
     pub(crate) sql: &'static str,
 }
 
-const FILES: [&str; 24] = [
+const FILES: [&str; 32] = [
     include_str!("../../../sql/marts/allocations.sql"),
     include_str!("../../../sql/marts/anomalies.sql"),
+    include_str!("../../../sql/marts/completeness.sql"),
+    include_str!("../../../sql/marts/effective_thresholds.sql"),
+    include_str!("../../../sql/marts/anomaly_drivers.sql"),
     include_str!("../../../sql/marts/forecasts.sql"),
     include_str!("../../../sql/marts/forecast_accuracy.sql"),
     include_str!("../../../sql/marts/spend_over_forecast.sql"),
+    include_str!("../../../sql/marts/budget_status.sql"),
+    include_str!("../../../sql/marts/client_profit.sql"),
+    include_str!("../../../sql/marts/unit_economics.sql"),
+    include_str!("../../../sql/marts/deployment_velocity.sql"),
+    include_str!("../../../sql/ops/scorecard.sql"),
     include_str!("../../../sql/marts/margins.sql"),
     include_str!("../../../sql/marts/margins.root.sql"),
     include_str!("../../../sql/marts/unallocated.sql"),

@@ -13,8 +13,8 @@ use crate::security::SessionError;
 
 /// Columns of planned changes after those of the ids, and whether there must be one.
 pub(super) const PLANNED_COLUMNS: [(&str, DataType, bool); 4] = [
-    ("effective_from", DataType::Date32, true),
-    ("effective_to", DataType::Date32, false),
+    ("valid_from", DataType::Date32, true),
+    ("valid_to", DataType::Date32, false),
     ("change_type", DataType::Utf8View, true),
     ("value", DataType::Float64, true),
 ];

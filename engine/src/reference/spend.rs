@@ -1,0 +1,105 @@
+//! What planned changes, budgets, thresholds and margin targets must satisfy.
+
+use std::collections::BTreeSet;
+
+use ratehouse_udfs::decimal::ONE;
+
+use super::checks::{HUNDRED, QUANTITY_MAX, State, no_overlap, node_exists, records};
+use crate::security::{SessionError, Tree};
+
+const CHANGE_TYPES: [&str; 3] = ["percent", "amount", "set"];
+const PERIODS: [&str; 3] = ["month", "quarter", "year"];
+const BASES: [&str; 2] = ["actual", "forecast"];
+const ACTIONS: [&str; 3] = ["notify", "approve", "stop"];
+const STATUSES: [&str; 3] = ["draft", "pending", "active"];
+/// What the view has where a threshold names no other, in percent.
+const WARNING: i128 = 110 * ONE;
+const CRITICAL: i128 = 120 * ONE;
+const RULES: [&str; 2] = ["spend_over_forecast", "anomalies"];
+
+/// Checks `ref.planned_changes`, `ref.budgets`, `ref.thresholds` and `ref.margin_targets`.
+pub(super) fn check(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    planned_changes(state, tree)?;
+    budgets(state, tree)?;
+    thresholds(state, tree)?;
+    margin_targets(state, tree)
+}
+
+fn planned_changes(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let rows = records(state, "planned_changes");
+    for row in &rows {
+        row.id("plan_id")?;
+        node_exists(tree, row, "owner_node_id")?;
+        node_exists(tree, row, "node_id")?;
+        row.one_of("change_type", &CHANGE_TYPES)?;
+        if row.need("change_type") == "percent" && row.number("value").is_some_and(|value| value < -HUNDRED) {
+            return Err(row.refuse("nothing can cost more than 100 % less"));
+        }
+    }
+    no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("plan_id")])
+}
+
+fn budgets(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let (active, waiting): (Vec<_>, Vec<_>) =
+        records(state, "budgets").into_iter().partition(|row| row.need("status") == "active");
+    let mut names = BTreeSet::new();
+    for row in &waiting {
+        if !names.insert((row.need("owner_node_id"), row.need("budget_id"))) {
+            return Err(row.refuse("another draft of this budget waits already: submit, change or delete that one"));
+        }
+    }
+    for row in active.iter().chain(&waiting) {
+        row.id("budget_id")?;
+        node_exists(tree, row, "owner_node_id")?;
+        node_exists(tree, row, "node_id")?;
+        row.one_of("period", &PERIODS)?;
+        row.one_of("basis", &BASES)?;
+        row.one_of("action", &ACTIONS)?;
+        row.one_of("status", &STATUSES)?;
+        row.currency("currency")?;
+        if row.number("amount").is_none_or(|amount| !(1..=QUANTITY_MAX).contains(&amount)) {
+            return Err(row.refuse("amount must be above 0 and at most 1000000000000"));
+        }
+        if row.number("warning_pct").is_none_or(|part| !(0..=HUNDRED).contains(&part)) {
+            return Err(row.refuse("warning_pct must be 0 to 100"));
+        }
+    }
+    no_overlap(&waiting, |row| vec![row.text("owner_node_id"), row.text("budget_id")])?;
+    no_overlap(&active, |row| vec![row.text("owner_node_id"), row.text("budget_id")])
+}
+
+fn thresholds(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let rows = records(state, "thresholds");
+    for row in &rows {
+        row.id("threshold_id")?;
+        node_exists(tree, row, "owner_node_id")?;
+        node_exists(tree, row, "node_id")?;
+        row.one_of("rule", &RULES)?;
+        let [warning, critical, impact] =
+            ["warning_pct", "critical_pct", "min_impact"].map(|column| row.number(column));
+        let is_about_spend = row.need("rule") == "spend_over_forecast";
+        if is_about_spend && impact.is_some() || !is_about_spend && (warning.is_some() || critical.is_some()) {
+            return Err(row.refuse("spend_over_forecast has warning_pct and critical_pct, anomalies have min_impact"));
+        }
+        let (warning, critical) = (warning.unwrap_or(WARNING), critical.unwrap_or(CRITICAL));
+        if warning < HUNDRED || critical < warning || critical > QUANTITY_MAX {
+            return Err(row.refuse("warning_pct must be 100 or more, critical_pct no less"));
+        }
+        if impact.is_some_and(|impact| !(0..=QUANTITY_MAX).contains(&impact)) {
+            return Err(row.refuse("min_impact must be 0 to 1000000000000"));
+        }
+    }
+    no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("rule"), row.text("node_id")])
+}
+
+fn margin_targets(state: &State, tree: &Tree) -> Result<(), SessionError> {
+    let rows = records(state, "margin_targets");
+    for row in &rows {
+        node_exists(tree, row, "owner_node_id")?;
+        node_exists(tree, row, "node_id")?;
+        if row.number("target_pct").is_none_or(|target| !(-HUNDRED..HUNDRED).contains(&target)) {
+            return Err(row.refuse("target_pct must be from -100 to less than 100: it is a part of the price"));
+        }
+    }
+    no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("node_id")])
+}

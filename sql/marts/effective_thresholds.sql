@@ -1,0 +1,52 @@
+-- object: public.effective_thresholds
+-- grain: one row per node that has charges and rule
+-- owner: marts
+-- roles: admin, finance, sales_ops, engineering, executive, auditor, billing_job, portal
+-- comment: From where on spend_over_forecast and anomalies show what is unusual, node by node: the caller's threshold at the node or at the nearest one above it, else what is usual.
+-- column rule: spend_over_forecast or anomalies
+-- column node_id: the node
+-- column threshold_id: the row of ref.thresholds; null where there is none
+-- column warning_pct: part of what was expected, in percent, above which spend is shown
+-- column critical_pct: part of what was expected, in percent, above which it is critical
+-- column min_impact: anomalies of less money, up or down, are not shown
+with places as (
+  select node_id, last_value(node_path order by charge_date) as node_path
+  from charges_daily
+  group by node_id
+), rules as (
+  select * from (values ('spend_over_forecast'), ('anomalies')) v(rule)
+), in_force as (
+  select rule, node_id, threshold_id, warning_pct, critical_pct, min_impact
+  from ref.thresholds
+  where owner_node_id = current_node()
+    and cast(valid_from as date) <= current_date
+    and (valid_to is null or cast(valid_to as date) > current_date)
+), ranked as (
+  select
+    r.rule,
+    p.node_id,
+    t.threshold_id,
+    t.warning_pct,
+    t.critical_pct,
+    t.min_impact,
+    row_number() over (
+      partition by r.rule, p.node_id
+      order by case when t.node_id is null then 0 else strpos(concat('/', p.node_path, '/'), concat('/', t.node_id, '/')) end desc
+    ) as nearness
+  from places p
+  cross join rules r
+  left join in_force t
+    on t.rule = r.rule
+    and (t.node_id is null or strpos(concat('/', p.node_path, '/'), concat('/', t.node_id, '/')) > 0)
+), final as (
+  select
+    rule,
+    node_id,
+    threshold_id,
+    case when rule = 'spend_over_forecast' then coalesce(warning_pct, 110) end as warning_pct,
+    case when rule = 'spend_over_forecast' then coalesce(critical_pct, 120) end as critical_pct,
+    case when rule = 'anomalies' then coalesce(min_impact, 0) end as min_impact
+  from ranked
+  where nearness = 1
+)
+select * from final
