@@ -182,7 +182,8 @@ impl Alerter {
 async fn found(session: &Session) -> Result<Vec<Found>, Error> {
     let mut all = Vec::new();
     for rule in &RULES {
-        for mut facts in rows(session, rule.sql).await? {
+        // In one order, so that numbers do not depend on which part of a plan was first.
+        for mut facts in rows(session, &format!("{} order by dedup_key", rule.sql)).await? {
             let mut text = |name: &str| match facts.remove(name) {
                 Some(Json::String(text)) => text,
                 _ => String::new(),
