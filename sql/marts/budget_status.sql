@@ -65,7 +65,7 @@ with budgets as (
     n.complete_until
 ), places as (
   -- What a node will spend is counted where the node stood last.
-  select node_id, last_value(node_path order by charge_date) as node_path
+  select node_id, last_value(node_path order by charge_date, node_path) as node_path
   from daily
   group by node_id
 ), usage_daily as (

@@ -10,7 +10,7 @@
 -- column critical_pct: part of what was expected, in percent, above which it is critical
 -- column min_impact: anomalies of less money, up or down, are not shown
 with places as (
-  select node_id, last_value(node_path order by charge_date) as node_path
+  select node_id, last_value(node_path order by charge_date, node_path) as node_path
   from charges_daily
   group by node_id
 ), rules as (

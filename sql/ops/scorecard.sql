@@ -20,7 +20,7 @@ with ended as (
   select
     count(*) as counted,
     count(case when state = 'fresh' then 1 end) as good,
-    string_agg(distinct case when state <> 'fresh' then state end, ', ') as others
+    string_agg(distinct case when state <> 'fresh' then state end, ', ' order by case when state <> 'fresh' then state end) as others
   from ops.freshness
   where state in ('fresh', 'late', 'missing', 'refused', 'failing', 'never')
 ), tagged as (
