@@ -9,7 +9,7 @@ use reqwest::{Client, StatusCode, redirect};
 use super::payload::{key, payload};
 use super::{Alerter, Round, Target};
 use crate::catalog::{AlertDelivery, AlertRow};
-use crate::collect::{backoff, instant_text, retry_after};
+use crate::collect::{backoff, client_of, instant_text, retry_after};
 use crate::error::Error;
 
 /// Attempts after which a delivery is given up: with pauses of up to six hours that is two days.
@@ -39,12 +39,7 @@ impl Alerter {
         if due.is_empty() {
             return Ok(());
         }
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .timeout(self.answer_max)
-            .user_agent(concat!("ratehouse/", env!("CARGO_PKG_VERSION")));
-        // What is on this machine is not behind a proxy.
-        let client = if target.url.scheme() == "http" { client.no_proxy() } else { client };
+        let client = client_of(&target.url).redirect(redirect::Policy::none()).timeout(self.answer_max);
         let client = client.build().map_err(|error| Error::Refused(error.to_string()))?;
         // Warnings of a digest go together, all else by itself.
         let (digest, single): (Vec<_>, Vec<_>) =

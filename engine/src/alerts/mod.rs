@@ -25,7 +25,7 @@ use chrono::TimeDelta;
 
 use crate::collect::{Clock, SystemClock};
 use crate::error::Error;
-use crate::warehouse::Warehouse;
+use crate::warehouse::{Warehouse, lock_file};
 
 pub use schedule::run;
 pub(crate) use target::Target;
@@ -102,14 +102,6 @@ impl Alerter {
     /// Held while a round is at work; the system releases it when a process dies.
     fn lock(&self) -> Result<File, Error> {
         let path = self.warehouse.directory().join(".alerts.lock");
-        let io = |source| Error::Io { path: path.display().to_string(), source };
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) => {
-                Err(Error::Refused("alerts are being sent by another process: wait until it is done".to_owned()))
-            }
-            Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
-        }
+        lock_file(&path, "alerts are being sent by another process: wait until it is done")
     }
 }

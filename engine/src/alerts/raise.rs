@@ -147,11 +147,11 @@ impl Alerter {
             let of_owner: Vec<&Target> = targets.iter().filter(|target| target.owner == owner).collect();
             raised += catalog.remember::<_, Error>(|tx| {
                 let mut raised = 0;
-                for found in &found {
+                for found in found {
                     let Some(alert) = AlertRow::raise(
                         tx,
                         (owner, found.rule, &found.key),
-                        (&found.severity, &found.summary, &Json::Object(found.facts.clone()).to_string()),
+                        (&found.severity, &found.summary, &Json::Object(found.facts).to_string()),
                         &instant_text(now),
                     )?
                     else {

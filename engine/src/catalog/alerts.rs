@@ -69,7 +69,15 @@ impl AlertRow {
                 now.into(),
             ];
             tx.execute("insert into alert values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", &values)?;
-            return Self::named(tx, &format!("{owner}/{alert_no}"));
+            return Ok(Some(Self {
+                owner_node_id: owner.to_owned(),
+                alert_no,
+                rule: rule.to_owned(),
+                severity: severity.to_owned(),
+                summary: summary.to_owned(),
+                facts: facts.to_owned(),
+                raised_at: now.to_owned(),
+            }));
         };
         let is_worse = severity == "critical" && !known.is_critical();
         let (severity, raised_at) =

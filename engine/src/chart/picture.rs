@@ -114,10 +114,7 @@ struct Row {
 }
 
 /// The rows of one line's name.
-#[derive(Default)]
-struct Rows {
-    by_time: BTreeMap<At, Row>,
-}
+type Rows = BTreeMap<At, Row>;
 
 impl Picture {
     /// Reads an answer: the first column of dates or times is the axis, each column of numbers a line, texts name lines, columns
@@ -145,23 +142,20 @@ impl Picture {
         let mut picture = Self { title: title.to_owned(), series: Vec::new(), bands: Vec::new(), marks: Vec::new() };
         for (name, rows) in &named {
             for at in 0..columns.bounds.len() {
-                let bounds =
-                    rows.by_time.iter().map(|(time, row)| row.bounds[at].map(|(low, high)| (*time, low, high)));
+                let bounds = rows.iter().map(|(time, row)| row.bounds[at].map(|(low, high)| (*time, low, high)));
                 picture.bands.push(Band { color: picture.series.len(), runs: runs(bounds) });
             }
             for (at, column) in columns.values.iter().enumerate() {
                 let column = schema.field(*column).name();
-                let points: Vec<(At, Option<f64>)> =
-                    rows.by_time.iter().map(|(time, row)| (*time, row.values[at])).collect();
                 let name = match (name.is_empty(), columns.values.len()) {
                     (true, _) => column.clone(),
                     (false, 1) => name.clone(),
                     (false, _) => format!("{name} {column}"),
                 };
-                let runs = runs(points.iter().map(|(time, value)| value.map(|value| (*time, value))));
+                let runs = runs(rows.iter().map(|(time, row)| row.values[at].map(|value| (*time, value))));
                 picture.series.push(Series { name, runs });
             }
-            let marked = rows.by_time.iter().filter(|(_, row)| row.is_marked);
+            let marked = rows.iter().filter(|(_, row)| row.is_marked);
             picture.marks.extend(marked.filter_map(|(time, row)| Some((*time, *row.values.first()?.as_ref()?))));
         }
         // Wide bands lie below narrow ones.
@@ -227,8 +221,7 @@ impl Columns {
             let values = values.iter().map(|array| value(array, row)).collect();
             let bounds = bounds.iter().map(|(low, high)| value(low, row).zip(value(high, row))).collect();
             let is_marked = mark.is_some_and(|mark| mark.is_valid(row) && mark.as_boolean().value(row));
-            if named.entry(name.clone()).or_default().by_time.insert(time, Row { values, bounds, is_marked }).is_some()
-            {
+            if named.entry(name.clone()).or_default().insert(time, Row { values, bounds, is_marked }).is_some() {
                 let name = name.chars().take(NAME_MAX).collect();
                 return Err(ChartError::Twice { name, time: time.format("%Y-%m-%d %H:%M").to_string() });
             }

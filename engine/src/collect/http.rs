@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Method, Response, StatusCode, redirect};
+use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, redirect};
 use url::Url;
 
 use super::allowance::take_call;
@@ -350,13 +350,15 @@ fn client(location: &Url, limits: &Limits) -> reqwest::Result<Client> {
             attempt.error("a redirect to another host")
         }
     });
-    let builder = Client::builder()
-        .redirect(same_place)
-        .connect_timeout(limits.silence_max)
-        .read_timeout(limits.silence_max)
-        .user_agent(concat!("ratehouse/", env!("CARGO_PKG_VERSION")));
+    let builder = client_of(location).redirect(same_place);
+    builder.connect_timeout(limits.silence_max).read_timeout(limits.silence_max).build()
+}
+
+/// A client that says who it is and asks an address, to be given its limits.
+pub(crate) fn client_of(location: &Url) -> ClientBuilder {
+    let builder = Client::builder().user_agent(concat!("ratehouse/", env!("CARGO_PKG_VERSION")));
     // What is on this machine is not behind a proxy.
-    if location.scheme() == "http" { builder.no_proxy().build() } else { builder.build() }
+    if location.scheme() == "http" { builder.no_proxy() } else { builder }
 }
 
 fn check_status(response: &Response, now: DateTime<Utc>) -> Result<(), Trouble> {

@@ -40,6 +40,7 @@ pub use credential::{CredentialRef, Secret};
 pub use error::CollectError;
 pub use freshness::freshness;
 pub use http::Limits;
+pub(crate) use http::client_of;
 pub use outcome::{Collected, Outcome, Report};
 pub(crate) use retry::{backoff, retry_after};
 pub use schedule::run;
@@ -54,7 +55,7 @@ use chrono::TimeDelta;
 
 use crate::catalog::SourceState;
 use crate::error::Error;
-use crate::warehouse::Warehouse;
+use crate::warehouse::{Warehouse, lock_file};
 
 /// A failed source is tried again after a minute, then two, four, ..., and at most this.
 const RETRY_MAX: TimeDelta = TimeDelta::hours(1);
@@ -113,16 +114,8 @@ impl Collector {
     fn lock(&self) -> Result<File, Error> {
         let folder = self.folder();
         let path = folder.join(".lock");
-        let io = |source| Error::Io { path: path.display().to_string(), source };
-        std::fs::create_dir_all(&folder).map_err(io)?;
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) => {
-                Err(Error::Refused("another collection is at work in this warehouse: wait until it is done".to_owned()))
-            }
-            Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
-        }
+        std::fs::create_dir_all(&folder).map_err(|source| Error::Io { path: path.display().to_string(), source })?;
+        lock_file(&path, "another collection is at work in this warehouse: wait until it is done")
     }
 
     fn folder(&self) -> PathBuf {

@@ -10,7 +10,7 @@ use crate::catalog::{RefTable, Value};
 use crate::security::{SessionError, Tree};
 
 const KINDS: [&str; 3] = ["promotional", "service_level", "incentive"];
-const STATUSES: [&str; 3] = ["draft", "pending", "active"];
+pub(super) const STATUSES: [&str; 3] = ["draft", "pending", "active"];
 const POLICIES: [&str; 3] = ["pass", "retain", "split"];
 
 /// Checks `ref.credits` and `ref.credit_policies`.

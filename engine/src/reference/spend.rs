@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use ratehouse_udfs::decimal::ONE;
 
 use super::checks::{HUNDRED, QUANTITY_MAX, State, no_overlap, node_exists, records};
+use super::credits::STATUSES;
 use crate::security::{SessionError, Tree};
 
 const CHANGE_TYPES: [&str; 3] = ["percent", "amount", "set"];
 const PERIODS: [&str; 3] = ["month", "quarter", "year"];
 const BASES: [&str; 2] = ["actual", "forecast"];
 const ACTIONS: [&str; 3] = ["notify", "approve", "stop"];
-const STATUSES: [&str; 3] = ["draft", "pending", "active"];
 /// What the view has where a threshold names no other, in percent.
 const WARNING: i128 = 110 * ONE;
 const CRITICAL: i128 = 120 * ONE;

@@ -70,7 +70,8 @@ impl Session {
     }
 }
 
-fn justified(why: &str) -> Result<(), SessionError> {
+/// Refuses to do without a reason.
+pub(super) fn justified(why: &str) -> Result<(), SessionError> {
     if why.trim().is_empty() {
         return Err(SessionError::new("22023", "a justification is needed"));
     }

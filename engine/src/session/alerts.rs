@@ -6,6 +6,7 @@
 use chrono::{Days, NaiveDate};
 
 use super::Session;
+use super::adjustments::justified;
 use crate::catalog::{AlertRow, Change, Commit, RefTable, Value};
 use crate::error::Error;
 use crate::reference::check;
@@ -46,9 +47,7 @@ impl Session {
 
     /// The alert of that name, if its owner is in the caller's subtree.
     fn alert(&self, object: &str, why: &str) -> Result<AlertRow, SessionError> {
-        if why.trim().is_empty() {
-            return Err(SessionError::new("22023", "a justification is needed"));
-        }
+        justified(why)?;
         let found = self.shared.core.catalog.read(|tx| AlertRow::named(tx, object))?;
         let moment = self.shared.moment();
         let own = moment.scope.node_id.as_str();

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Session;
+use super::adjustments::justified;
 use crate::catalog::{CatalogError, Change, Commit, RefRow, RefTable, Value};
 use crate::error::Error;
 use crate::rating::{Precedence, RefChange, RefFacts, Silenced};
@@ -298,9 +299,7 @@ impl Session {
     }
 
     fn move_to(&self, proposal: &Proposal, status: &str, action: &'static str, why: &str) -> Result<(), SessionError> {
-        if why.trim().is_empty() {
-            return Err(SessionError::new("22023", "a justification is needed"));
-        }
+        justified(why)?;
         if proposal.kind == Kind::Credit && status != "draft" {
             credits::flows(&proposal.values, &self.shared.moment().tree)?;
         }

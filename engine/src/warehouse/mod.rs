@@ -249,6 +249,20 @@ impl Warehouse {
     }
 }
 
+/// Locks a file of the warehouse's directory for as long as the result is held; the system releases it when a process dies.
+///
+/// # Errors
+/// `busy` when another holds it.
+pub(crate) fn lock_file(path: &Path, busy: &str) -> Result<std::fs::File, Error> {
+    let io = |source| Error::Io { path: path.display().to_string(), source };
+    let file = std::fs::File::options().create(true).truncate(false).write(true).open(path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::Refused(busy.to_owned())),
+        Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
 /// The engine's settings and functions, the same for the private context and for sessions.
 pub(crate) fn engine_state(builder: SessionStateBuilder, config: &Config) -> SessionState {
     engine_state_with(builder, config, |rules| rules)
