@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, new_null_array};
-use arrow::buffer::Buffer;
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringViewArray, UInt32Array, new_null_array};
+use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::compute::{interleave, take};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType,
@@ -12,7 +12,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
 
-use super::texts::{is_loose, packed};
+use super::texts::{Numbering, is_loose, numbered, packed};
 
 /// One row among those held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,44 +23,107 @@ pub(super) struct RowRef {
     pub(super) row: u32,
 }
 
-/// One column of a held batch. A column that has one value throughout, which is common in rows of
-/// one delivery, is kept as a single row.
+/// One column of a held batch.
+///
+/// Many columns of a delivery have one value throughout, and most texts repeat. A row's place in a short array stays in the
+/// processor's cache while rows are collected from everywhere; its text would not.
 #[derive(Debug)]
 pub(super) struct HeldColumn {
     array: ArrayRef,
-    constant: bool,
+    rows: Rows,
+}
+
+/// Where in its array each row of a column is.
+#[derive(Debug)]
+enum Rows {
+    Each,
+    /// All in the first place, which has this value.
+    Same(Value),
+    Numbered(ScalarBuffer<u16>),
+}
+
+/// The value of a column that has only one.
+#[derive(Debug, PartialEq)]
+enum Value {
+    Null,
+    Number(i128),
+    Text(Box<str>),
 }
 
 impl HeldColumn {
     pub(super) fn new(array: &ArrayRef) -> Result<Self, ArrowError> {
-        if let Some(single) = single_value(array)? {
-            return Ok(Self { array: single, constant: true });
+        if array.len() > 1
+            && let Some(value) = Value::throughout(array)
+        {
+            return Ok(Self { array: only_first(array)?, rows: Rows::Same(value) });
         }
-        let array = match array.as_string_view_opt() {
-            Some(texts) if is_loose(texts) => packed(texts)?,
-            _ => Arc::clone(array),
+        let Some(texts) = array.as_string_view_opt() else {
+            return Ok(Self::of_rows(Arc::clone(array)));
         };
-        Ok(Self { array, constant: false })
+        Ok(match numbered(texts) {
+            Some((texts, numbers)) => Self::of_numbered(texts, numbers),
+            None => Self::of_rows(if is_loose(texts) { packed(texts)? } else { Arc::clone(array) }),
+        })
     }
 
-    /// A column of which it is known whether it has one value.
-    pub(super) fn known(array: ArrayRef, constant: bool) -> Self {
-        Self { array, constant }
+    /// A column with a value for each row.
+    pub(super) fn of_rows(array: ArrayRef) -> Self {
+        Self { array, rows: Rows::Each }
     }
 
-    /// Whether it is kept as a single row.
-    pub(super) fn is_constant(&self) -> bool {
-        self.constant
+    /// A column whose rows have the values in those places of `array`.
+    pub(super) fn of_numbered(array: ArrayRef, numbers: ScalarBuffer<u16>) -> Self {
+        Self { array, rows: Rows::Numbered(numbers) }
     }
 
-    /// The values.
+    /// A column that has the value of the first row of `array` in so many rows.
+    pub(super) fn of_one_value(array: ArrayRef, rows: usize) -> Self {
+        let rows = match Value::throughout(&array.slice(0, 1)) {
+            Some(value) => Rows::Same(value),
+            None => Rows::Numbered(vec![0; rows].into()),
+        };
+        Self { array, rows }
+    }
+
+    /// The values, in which rows are at their [`Self::place`].
     pub(super) fn array(&self) -> &ArrayRef {
         &self.array
     }
 
+    /// The same column with its rows in another order.
+    pub(super) fn reordered(self, rows: &UInt32Array) -> Result<Self, ArrowError> {
+        Ok(match self.rows {
+            Rows::Each => Self::of_rows(take(&self.array, rows, None)?),
+            Rows::Same(value) => Self { array: self.array, rows: Rows::Same(value) },
+            Rows::Numbered(numbers) => {
+                let numbers = rows.values().iter().map(|row| numbers[*row as usize]);
+                Self { array: self.array, rows: Rows::Numbered(numbers.collect()) }
+            }
+        })
+    }
+
     /// Where the value of a row is.
-    pub(super) fn place(&self, row: u32) -> usize {
-        if self.constant { 0 } else { row as usize }
+    pub(super) fn place(&self, row: usize) -> usize {
+        match &self.rows {
+            Rows::Each => row,
+            Rows::Same(_) => 0,
+            Rows::Numbered(numbers) => usize::from(numbers[row]),
+        }
+    }
+
+    fn constant(&self) -> Option<&Value> {
+        if let Rows::Same(value) = &self.rows { Some(value) } else { None }
+    }
+
+    fn for_each_buffer(&self, mut visit: impl FnMut(&Buffer)) {
+        let data = self.array.to_data();
+        data.buffers().iter().for_each(&mut visit);
+        if let Some(nulls) = data.nulls() {
+            visit(nulls.buffer());
+        }
+        if let Rows::Numbered(numbers) = &self.rows {
+            visit(numbers.inner());
+        }
     }
 }
 
@@ -89,18 +152,12 @@ impl Batches {
         self.bytes
     }
 
-    /// Keeps the columns of a batch and answers with its number.
-    pub(super) fn hold(&mut self, columns: &[ArrayRef]) -> Result<u32, ArrowError> {
-        let live = columns.first().map_or(0, Array::len);
-        self.keep(columns.iter().map(HeldColumn::new).collect::<Result<_, _>>()?, live)
-    }
-
-    /// The same for columns of so many rows that were held before.
+    /// Keeps columns of so many rows and answers with the number of the batch.
     pub(super) fn keep(&mut self, columns: Vec<HeldColumn>, live: usize) -> Result<u32, ArrowError> {
         let number = u32::try_from(self.held.len())
             .map_err(|_| ArrowError::InvalidArgumentError("more batches than numbers for them".to_owned()))?;
         for column in &columns {
-            for_each_buffer(&column.array, |buffer| {
+            column.for_each_buffer(|buffer| {
                 let bytes = buffer.capacity().max(buffer.len());
                 let (_, users) = self.buffers.entry(address(buffer)).or_insert_with(|| {
                     self.bytes += bytes;
@@ -123,7 +180,7 @@ impl Batches {
                 && let Some(gone) = slot.take()
             {
                 for column in &gone.columns {
-                    for_each_buffer(&column.array, |buffer| self.forget(buffer));
+                    column.for_each_buffer(|buffer| self.forget(buffer));
                 }
             }
         }
@@ -184,6 +241,32 @@ impl Selection<'_> {
         &self.places
     }
 
+    /// The number of each row's text, and the texts by number, if there are not more than so many.
+    pub(super) fn numbered(&self, column: usize, texts_max: usize) -> Option<(Vec<u16>, Vec<Option<&str>>)> {
+        /// Arrays up to this length are short beside the rows that are selected from them.
+        const SHORT: usize = 2048;
+        let sources: Vec<_> = self.column(column).map(|source| (source, source.array.as_string_view())).collect();
+        // What is known of the places of short arrays.
+        let unknown = |texts: &StringViewArray| vec![None; if texts.len() <= SHORT { texts.len() } else { 0 }];
+        let mut known: Vec<Vec<Option<u16>>> = sources.iter().map(|(_, texts)| unknown(texts)).collect();
+        let mut numbering = Numbering::new();
+        let mut numbers = Vec::with_capacity(self.places.len());
+        for &(source, row) in &self.places {
+            let (held, texts) = sources[source];
+            let place = held.place(row);
+            let number = match known[source].get_mut(place) {
+                Some(Some(number)) => *number,
+                Some(slot) => *slot.insert(numbering.of(source, texts, place)),
+                None => numbering.of(source, texts, place),
+            };
+            if numbering.len() > texts_max {
+                return None;
+            }
+            numbers.push(number);
+        }
+        Some((numbers, numbering.into_texts()))
+    }
+
     /// The values of a column in a range of the selected rows. Texts still point into the buffers
     /// of their batches.
     pub(super) fn collect(&self, column: usize, range: std::ops::Range<usize>) -> Result<ArrayRef, ArrowError> {
@@ -195,8 +278,8 @@ impl Selection<'_> {
             return Ok(new_null_array(first.data_type(), range.len()));
         }
         let places = &self.places[range];
-        if sources.iter().any(|source| source.constant) {
-            let moved = |&(source, row): &(usize, usize)| (source, if sources[source].constant { 0 } else { row });
+        if sources.iter().any(|source| !matches!(source.rows, Rows::Each)) {
+            let moved = |&(source, row): &(usize, usize)| (source, sources[source].place(row));
             return interleave(&arrays, &places.iter().map(moved).collect::<Vec<_>>());
         }
         interleave(&arrays, places)
@@ -208,6 +291,16 @@ impl Selection<'_> {
         let Some(first) = sources.first() else {
             return Ok(None);
         };
+        // Every source has a row here, so that those of one value are compared without looking at rows.
+        let mut values = sources.iter().filter_map(|source| source.constant());
+        if let Some(value) = values.next()
+            && values.any(|other| other != value)
+        {
+            return Ok(None);
+        }
+        if sources.iter().all(|source| source.constant().is_some()) {
+            return Ok(Some(Arc::clone(&first.array)));
+        }
         let is_single = match first.array.data_type() {
             DataType::Utf8View => {
                 let texts: Vec<_> = sources.iter().map(|source| source.array.as_string_view()).collect();
@@ -230,26 +323,9 @@ impl Selection<'_> {
 
     /// Whether all rows have the value of the first.
     fn agree<T: PartialEq>(&self, sources: &[&HeldColumn], value: impl Fn(usize, usize) -> Option<T>) -> bool {
-        if let [only] = sources
-            && only.constant
-        {
-            return true;
-        }
-        let mut values = self.places.iter().map(|(source, row)| {
-            let place = if sources[*source].constant { 0 } else { *row };
-            value(*source, place)
-        });
+        let mut values = self.places.iter().map(|&(source, row)| value(source, sources[source].place(row)));
         let first = values.next();
         values.all(|value| Some(value) == first)
-    }
-
-    /// Like [`Self::collect`], with texts copied out of the buffers they were in.
-    pub(super) fn copy(&self, column: usize, range: std::ops::Range<usize>) -> Result<ArrayRef, ArrowError> {
-        let collected = self.collect(column, range)?;
-        Ok(match collected.as_string_view_opt() {
-            Some(texts) => packed(texts)?,
-            None => collected,
-        })
     }
 }
 
@@ -257,47 +333,41 @@ fn address(buffer: &Buffer) -> usize {
     buffer.data_ptr().addr().get()
 }
 
-fn for_each_buffer(array: &ArrayRef, mut visit: impl FnMut(&Buffer)) {
-    let data = array.to_data();
-    data.buffers().iter().for_each(&mut visit);
-    if let Some(nulls) = data.nulls() {
-        visit(nulls.buffer());
+fn only_first(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match array.as_string_view_opt() {
+        Some(texts) => packed(&texts.slice(0, 1)),
+        None => take(array, &PrimitiveArray::<UInt32Type>::from_value(0, 1), None),
     }
 }
 
-/// The only value of a column as an array of one row, if there is only one.
-fn single_value(array: &ArrayRef) -> Result<Option<ArrayRef>, ArrowError> {
-    if array.len() < 2 {
-        return Ok(None);
+impl Value {
+    /// The value that all rows of a column have; none for types whose values are not compared.
+    fn throughout(array: &ArrayRef) -> Option<Self> {
+        if array.null_count() == array.len() {
+            return Some(Self::Null);
+        }
+        if array.null_count() > 0 {
+            return None;
+        }
+        if let Some(texts) = array.as_string_view_opt() {
+            let (views, first) = (texts.views(), texts.value(0));
+            let is_single = (1..texts.len()).all(|row| views[row] == views[0] || texts.value(row) == first);
+            return is_single.then(|| Self::Text(first.into()));
+        }
+        match array.data_type() {
+            DataType::Decimal128(..) => number::<Decimal128Type>(array),
+            DataType::Timestamp(..) => number::<TimestampMicrosecondType>(array),
+            DataType::Date32 => number::<Date32Type>(array),
+            DataType::Int64 => number::<Int64Type>(array),
+            DataType::Int32 => number::<Int32Type>(array),
+            _ => None,
+        }
+        .map(Self::Number)
     }
-    if array.null_count() == array.len() {
-        return Ok(Some(new_null_array(array.data_type(), 1)));
-    }
-    if array.null_count() > 0 {
-        return Ok(None);
-    }
-    if let Some(texts) = array.as_string_view_opt() {
-        let (views, first) = (texts.views(), texts.value(0));
-        let single = (1..texts.len()).all(|row| views[row] == views[0] || texts.value(row) == first);
-        return single.then(|| packed(&texts.slice(0, 1))).transpose();
-    }
-    let single = match array.data_type() {
-        DataType::Decimal128(..) => all_equal::<Decimal128Type>(array),
-        DataType::Timestamp(..) => all_equal::<TimestampMicrosecondType>(array),
-        DataType::Date32 => all_equal::<Date32Type>(array),
-        DataType::Int64 => all_equal::<Int64Type>(array),
-        DataType::Int32 => all_equal::<Int32Type>(array),
-        _ => false,
-    };
-    if !single {
-        return Ok(None);
-    }
-    take(array, &PrimitiveArray::<UInt32Type>::from_iter_values([0]), None).map(Some)
 }
 
-fn all_equal<T: ArrowPrimitiveType>(array: &ArrayRef) -> bool {
-    array.as_primitive_opt::<T>().is_some_and(|array| {
-        let values = array.values();
-        values.iter().all(|value| *value == values[0])
-    })
+fn number<T: ArrowPrimitiveType<Native: Into<i128>>>(array: &ArrayRef) -> Option<i128> {
+    let values = array.as_primitive_opt::<T>()?.values();
+    let first = *values.first()?;
+    values.iter().all(|value| *value == first).then(|| first.into())
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, UInt32Array};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
 
 use super::batches::{Batches, HeldColumn, RowRef};
+use super::order::order_of_batch;
 
 /// Where a row goes: its file, then its row-group owner.
 pub(super) type Place = (u32, u32);
@@ -50,9 +51,24 @@ impl Clusters {
     }
 
     /// Adds a batch. The three lengths are equal.
-    pub(super) fn push(&mut self, columns: &[ArrayRef], files: &[u32], groups: &[u32]) -> Result<(), ArrowError> {
-        let batch = self.batches.hold(columns)?;
-        let mut places = files.iter().copied().zip(groups.iter().copied()).zip(0_u32..).peekable();
+    ///
+    /// Its rows are put in the order in which they will be written: while the batch is in the processor's cache that costs little,
+    /// and later rows are collected in stretches and not one by one from everywhere.
+    pub(super) fn push(
+        &mut self,
+        columns: &[ArrayRef],
+        (files, groups): (&[u32], &[u32]),
+        sort: [usize; 2],
+    ) -> Result<(), ArrowError> {
+        let mut columns = columns.iter().map(HeldColumn::new).collect::<Result<Vec<_>, _>>()?;
+        let place_of = |row: u32| (files[row as usize], groups[row as usize]);
+        let order = order_of_batch(&columns, sort, files.len(), place_of);
+        if !order.is_sorted() {
+            let rows = UInt32Array::from_iter_values(order.iter().copied());
+            columns = columns.into_iter().map(|column| column.reordered(&rows)).collect::<Result<_, _>>()?;
+        }
+        let batch = self.batches.keep(columns, files.len())?;
+        let mut places = order.iter().map(|row| place_of(*row)).zip(0_u32..).peekable();
         // Neighbours mostly go to the same place: look it up once for all of them.
         while let Some((place, row)) = places.next() {
             let rows = self.waiting.entry(place).or_default();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, compute_leaves};
 use parquet::errors::ParquetError;
@@ -13,10 +14,12 @@ use parquet::errors::ParquetError;
 use super::LakeError;
 use super::batches::{Batches, RowRef, Selection};
 use super::cluster::Cluster;
-use super::constant::{self, ConstantChunk};
+use super::constant;
+use super::few_texts;
 use super::layout::{ColumnLayout, Layout, PAGE_ROWS};
 use super::order::sort;
 use super::output::{Chunk, Output};
+use super::own_chunk::OwnChunk;
 
 /// Row groups from this many rows on are encoded column by column, so that all threads can work on
 /// one; smaller ones are encoded as a whole.
@@ -108,8 +111,8 @@ impl Encoder {
             }
         };
         let selection = task.selection.get_or_init(|| batches.select(&rows[task.range.clone()]));
-        let chunk = match self.encode_single(selection, column)? {
-            Some(chunk) => Chunk::Constant(chunk),
+        let chunk = match self.encode_known(selection, column)? {
+            Some(chunk) => Chunk::Own(chunk),
             None => Chunk::Encoded(self.encode_values(selection, column)?),
         };
         let mut encoded = task.encoded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,12 +126,19 @@ impl Encoder {
         task.output.add(task.number, chunks)
     }
 
-    fn encode_single(&self, selection: &Selection<'_>, column: usize) -> Result<Option<ConstantChunk>, LakeError> {
-        let Some(value) = selection.single(column).map_err(|e| self.not_clustered(e))? else {
+    /// The chunk of a column of which is known what its rows have: one value, or few texts in rows of one page.
+    fn encode_known(&self, selection: &Selection<'_>, column: usize) -> Result<Option<OwnChunk>, LakeError> {
+        let ColumnLayout { description, has_statistics, has_filter, .. } = &self.layout.columns[column];
+        let (rows, level) = (selection.len(), self.layout.level);
+        if let Some(value) = selection.single(column).map_err(|e| self.not_clustered(e))? {
+            return constant::encode(description, *has_statistics, &value, rows, level)
+                .map_err(|e| self.not_encoded(e));
+        }
+        let is_text = *self.layout.schema.field(column).data_type() == DataType::Utf8View;
+        if !is_text || *has_filter || rows > PAGE_ROWS {
             return Ok(None);
-        };
-        let ColumnLayout { description, has_statistics, .. } = &self.layout.columns[column];
-        constant::encode(description, *has_statistics, &value, selection.len()).map_err(|e| self.not_encoded(e))
+        }
+        few_texts::encode(description, *has_statistics, (selection, column), level).map_err(|e| self.not_encoded(e))
     }
 
     fn encode_values(&self, selection: &Selection<'_>, column: usize) -> Result<ArrowColumnChunk, LakeError> {

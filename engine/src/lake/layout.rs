@@ -151,6 +151,8 @@ pub(super) struct Layout {
     pub(super) columns: Vec<ColumnLayout>,
     /// Positions of the columns that rows of a row group are sorted by.
     pub(super) sort: [usize; 2],
+    /// Zstandard level, 1 to 22.
+    pub(super) level: i32,
 }
 
 impl Layout {
@@ -170,7 +172,7 @@ impl Layout {
             .iter()
             .map(|field| ColumnLayout::new(field, &small, &properties))
             .collect::<Result<_, _>>()?;
-        Ok(Self { table, schema, root, properties, columns, sort })
+        Ok(Self { table, schema, root, properties, columns, sort, level: options.compression_level })
     }
 }
 
@@ -210,6 +212,8 @@ pub(super) struct ColumnLayout {
     pub(super) description: ColumnDescPtr,
     /// Whether its bounds are written.
     pub(super) has_statistics: bool,
+    /// Whether row groups have a bloom filter of it.
+    pub(super) has_filter: bool,
     /// Makes encoders for small row groups and for others. Each is made for a file of this column
     /// only: one made for all columns sets up the encoders of all.
     encoders: [ArrowRowGroupWriterFactory; 2],
@@ -226,7 +230,7 @@ impl ColumnLayout {
         let description = file.schema_descr().column(0);
         let has_statistics = large.statistics_enabled(description.path()) != EnabledStatistics::None;
         let encoders = [&small, &file].map(|file| ArrowRowGroupWriterFactory::new(file, Arc::clone(&alone)));
-        Ok(Self { description, has_statistics, encoders })
+        Ok(Self { description, has_statistics, has_filter: is_looked_up(field.name()), encoders })
     }
 
     /// An encoder for one column chunk of so many rows.

@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
 
-use super::batches::{Batches, RowRef, Selection};
+use super::batches::{Batches, HeldColumn, RowRef, Selection};
 
 /// Sorts rows by two columns, the first of which is text; rows that are equal in both stay in the
 /// order in which they came. Nulls come first, texts compare by bytes.
@@ -25,6 +25,41 @@ pub(super) fn sort(batches: &Batches, columns: [usize; 2], rows: &[RowRef]) -> R
     numbers.sort_unstable();
     let place = |number: u128| (number & u128::from(u32::MAX)) as usize;
     Ok(numbers.into_iter().map(|number| rows[place(number)]).collect())
+}
+
+/// The rows of a batch by place, then about as [`sort`] has them: texts that mostly differ are taken as equal.
+pub(super) fn order_of_batch<P: Ord>(
+    columns: &[HeldColumn],
+    sort: [usize; 2],
+    rows: usize,
+    place_of: impl Fn(u32) -> P,
+) -> Vec<u32> {
+    let [first, second] = sort.map(|column| number_of(&columns[column], rows));
+    let mut keys: Vec<(P, i64, i64, u32)> =
+        (0_u32..).take(rows).map(|row| (place_of(row), first(row as usize), second(row as usize), row)).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|(.., row)| row).collect()
+}
+
+/// An order-preserving number for each row of a column, as far as that is found without comparing texts row by row.
+fn number_of(column: &HeldColumn, rows: usize) -> Box<dyn Fn(usize) -> i64 + '_> {
+    let array = column.array();
+    if let Some(texts) = array.as_string_view_opt().filter(|texts| texts.len() < rows) {
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        order.sort_unstable_by_key(|place| texts.is_valid(*place).then(|| texts.value(*place)));
+        let mut ranks = vec![0; order.len()];
+        for (place, rank) in order.into_iter().zip(0_i64..) {
+            ranks[place] = rank;
+        }
+        return Box::new(move |row| ranks[column.place(row)]);
+    }
+    if let Some(instants) = array.as_primitive_opt::<TimestampMicrosecondType>() {
+        return Box::new(move |row| instants.value(column.place(row)));
+    }
+    if let Some(days) = array.as_primitive_opt::<Date32Type>() {
+        return Box::new(move |row| i64::from(days.value(column.place(row))));
+    }
+    Box::new(|_| 0)
 }
 
 /// An order-preserving number for each row's value; null has the lowest.
@@ -55,15 +90,10 @@ fn keys(selection: &Selection<'_>, column: usize) -> Result<Vec<u64>, ArrowError
     }
 }
 
-fn numbers(selection: &Selection<'_>, value: impl Fn(usize, u32) -> Option<i64>) -> Vec<u64> {
+fn numbers(selection: &Selection<'_>, value: impl Fn(usize, usize) -> Option<i64>) -> Vec<u64> {
     const SIGN: u64 = 1 << 63;
     let number = |value: Option<i64>| value.map_or(0, |v| v.cast_unsigned() ^ SIGN);
-    selection.places().iter().map(|&(source, row)| number(value(source, row_number(row)))).collect()
-}
-
-/// Rows of a batch are counted in 32 bits, see [`RowRef`].
-fn row_number(row: usize) -> u32 {
-    u32::try_from(row).unwrap_or(u32::MAX)
+    selection.places().iter().map(|&(source, row)| number(value(source, row))).collect()
 }
 
 /// The place of each row's text among the different texts, from 1; null is 0.
@@ -75,24 +105,26 @@ fn text_ranks(selection: &Selection<'_>, column: usize) -> Result<Vec<u32>, Arro
         .ok_or_else(|| ArrowError::SchemaError("rows are sorted by a text column first".to_owned()))?;
     let mut numbers: HashMap<&str, u32> = HashMap::new();
     let mut number_of_row = Vec::with_capacity(selection.len());
-    let mut last: Option<(&str, u32)> = None;
+    // By source, the numbers of the places in its array, where that is short; 0 is what is not known yet.
+    let is_short = |held: &HeldColumn| held.array().len() <= selection.len();
+    let mut known: Vec<Vec<u32>> =
+        sources.iter().map(|(held, _)| if is_short(held) { vec![0; held.array().len()] } else { Vec::new() }).collect();
     for &(source, row) in selection.places() {
         let (held, texts) = &sources[source];
-        let place = held.place(row_number(row));
+        let place = held.place(row);
         if texts.is_null(place) {
             number_of_row.push(0);
             continue;
         }
-        let text = texts.value(place);
-        let number = match last {
-            Some((same, number)) if same == text => number,
-            _ => {
-                let next = u32::try_from(numbers.len() + 1)
-                    .map_err(|_| ArrowError::ComputeError("too many texts to rank".to_owned()))?;
-                *numbers.entry(text).or_insert(next)
+        let mut number = known[source].get(place).copied().unwrap_or_default();
+        if number == 0 {
+            let next = u32::try_from(numbers.len() + 1)
+                .map_err(|_| ArrowError::ComputeError("too many texts to rank".to_owned()))?;
+            number = *numbers.entry(texts.value(place)).or_insert(next);
+            if let Some(slot) = known[source].get_mut(place) {
+                *slot = number;
             }
-        };
-        last = Some((text, number));
+        }
         number_of_row.push(number);
     }
     let mut texts: Vec<(&str, u32)> = numbers.into_iter().collect();

@@ -9,9 +9,9 @@ use parquet::arrow::arrow_writer::ArrowColumnChunk;
 use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
 
-use super::constant::ConstantChunk;
 use super::layout::{Layout, stats_columns};
 use super::local::{append, discard, flush_file};
+use super::own_chunk::OwnChunk;
 use super::{ColumnStats, LakeError, stats};
 
 /// What [`Output::close`] knows about the finished file.
@@ -27,8 +27,8 @@ pub(super) struct Closed {
 pub(super) enum Chunk {
     /// By Parquet's encoder.
     Encoded(ArrowColumnChunk),
-    /// One value throughout.
-    Constant(ConstantChunk),
+    /// By ours.
+    Own(OwnChunk),
 }
 
 /// A file that row groups are added to. Threads encode row groups at the same time; they are
@@ -137,7 +137,7 @@ fn append_row_group(writer: &mut SerializedFileWriter<Vec<u8>>, chunks: Vec<Chun
     for chunk in chunks {
         match chunk {
             Chunk::Encoded(chunk) => chunk.append_to_row_group(&mut row_group)?,
-            Chunk::Constant(chunk) => row_group.append_column(&chunk.bytes, chunk.close)?,
+            Chunk::Own(chunk) => row_group.append_column(&chunk.bytes, chunk.close)?,
         }
     }
     row_group.close()?;

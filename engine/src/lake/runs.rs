@@ -2,42 +2,31 @@
 //!
 //! An owner's rows come scattered over a whole delivery. Writing what there is of each whenever
 //! memory is full would leave row groups of a few rows, and more of them the larger the delivery.
-//! So what memory cannot hold goes to a run: batches in the order of their places, in Arrow's
-//! stream format, columns of one value as one row, compressed: unpacked, a row has about a
-//! kilobyte. Merging reads each once.
+//! So what memory cannot hold goes to a run: rows in the order of their places, in pieces that
+//! merging reads once each.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::StreamWriter;
 
 use super::LakeError;
 use super::batches::{Batches, HeldColumn, RowRef};
 use super::cluster::{Place, Stretch};
 use super::encode::in_parallel;
 use super::local::discard;
-
-/// Rows of a piece: of each run one piece at a time is in memory while runs are merged.
-const PIECE_ROWS: usize = 1024;
-
-/// The fastest of Zstandard's levels that packs: most bytes are the zeros of decimals.
-const LEVEL: i32 = 1;
+use super::piece::{Form, PIECE_ROWS, pack, unpack};
 
 /// Consecutive rows of a run.
 #[derive(Debug)]
 struct Piece {
     stretches: Vec<Stretch>,
     offset: u64,
-    packed_bytes: usize,
-    /// Bytes of the columns with one value, then of the others, unpacked.
-    bytes: [usize; 2],
-    is_single: Vec<bool>,
+    bytes: usize,
+    form: Form,
 }
 
 /// The temporary file. Threads make and read pieces at the same time and use the file one after the other.
@@ -88,21 +77,10 @@ impl Runs {
         let cut = cut(stretches);
         let written: Vec<Mutex<Option<Piece>>> = chunks.iter().map(|_| Mutex::default()).collect();
         in_parallel(threads, chunks.len(), self.table, |number| {
-            let selection = batches.select(chunks[number]);
-            let columns = (0..self.schema.fields().len())
-                .map(|column| HeldColumn::new(&selection.copy(column, 0..selection.len())?))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|e| self.failed(e))?;
-            let is_single: Vec<bool> = columns.iter().map(HeldColumn::is_constant).collect();
-            let mut content = Vec::new();
-            self.encode(&mut content, &columns, 1, true).map_err(|e| self.failed(e))?;
-            let singles = content.len();
-            self.encode(&mut content, &columns, selection.len(), false).map_err(|e| self.failed(e))?;
-            let packed = zstd::bulk::compress(&content, LEVEL).map_err(|e| self.io("write", e))?;
-            let offset = self.append(&packed).map_err(|e| self.io("write", e))?;
-            let bytes = [singles, content.len() - singles];
+            let packed = pack(&batches.select(chunks[number]), &self.schema).map_err(|e| self.failed(e))?;
+            let offset = self.append(&packed.bytes).map_err(|e| self.io("write", e))?;
             let stretches = cut[number].clone();
-            let piece = Piece { stretches, offset, packed_bytes: packed.len(), bytes, is_single };
+            let piece = Piece { stretches, offset, bytes: packed.bytes.len(), form: packed.form };
             *written[number].lock().unwrap_or_else(PoisonError::into_inner) = Some(piece);
             Ok(())
         })?;
@@ -132,42 +110,10 @@ impl Runs {
         content.file.read_exact(bytes)
     }
 
-    fn encode(
-        &self,
-        content: &mut Vec<u8>,
-        columns: &[HeldColumn],
-        rows: usize,
-        single: bool,
-    ) -> Result<(), ArrowError> {
-        let chosen = self.schema.fields().iter().zip(columns).filter(|(_, column)| column.is_constant() == single);
-        let (fields, arrays): (Vec<FieldRef>, Vec<ArrayRef>) =
-            chosen.map(|(field, column)| (Arc::clone(field), Arc::clone(column.array()))).unzip();
-        let schema = Arc::new(Schema::new(fields));
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options)?;
-        let mut writer = StreamWriter::try_new(content, &schema)?;
-        writer.write(&batch)?;
-        writer.finish()
-    }
-
     fn read(&self, piece: &Piece) -> Result<Vec<HeldColumn>, LakeError> {
-        let mut packed = vec![0; piece.packed_bytes];
-        self.content_at(piece.offset, &mut packed).map_err(|e| self.io("read", e))?;
-        let content =
-            zstd::bulk::decompress(&packed, piece.bytes[0] + piece.bytes[1]).map_err(|e| self.io("read", e))?;
-        let (singles, values) = content.split_at(piece.bytes[0]);
-        let decode = |bytes: &[u8]| {
-            let batch = StreamReader::try_new(Cursor::new(bytes), None)?.next();
-            let missing = || ArrowError::IpcError("a piece without a batch".to_owned());
-            Ok(batch.ok_or_else(missing)??.columns().to_vec().into_iter())
-        };
-        let decoded = decode(singles).and_then(|singles| Ok((singles, decode(values)?)));
-        let (mut singles, mut values) = decoded.map_err(|e| self.failed(e))?;
-        let held = piece.is_single.iter().filter_map(|single| {
-            let array = if *single { singles.next() } else { values.next() };
-            array.map(|array| HeldColumn::known(array, *single))
-        });
-        Ok(held.collect())
+        let mut bytes = vec![0; piece.bytes];
+        self.content_at(piece.offset, &mut bytes).map_err(|e| self.io("read", e))?;
+        unpack(&bytes, &piece.form).map_err(|e| self.failed(e))
     }
 
     fn failed(&self, source: ArrowError) -> LakeError {

@@ -1,9 +1,9 @@
-//! Texts in buffers of their own.
+//! Texts of columns: in buffers of their own, and as numbers.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, ByteView, StringViewArray};
-use arrow::buffer::Buffer;
+use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::error::ArrowError;
 
 /// Bytes behind the texts of a column that are kept without asking how many of them are needed.
@@ -62,8 +62,111 @@ fn slot_of(view: ByteView) -> usize {
     (mixed >> 20) as usize % REMEMBERED
 }
 
+/// Slots for texts that are recognised: as many as these bits can name.
+const SLOT_BITS: u32 = 10;
+const SLOTS: usize = 1 << SLOT_BITS;
+
+/// A slot without a text.
+const VACANT: u16 = u16::MAX;
+
+/// Texts by number, from 0 in the order in which they came. Equal ones mostly have the same number: a text is recognised by the
+/// bits of its view, or, if it lies elsewhere, by itself, until another one takes its slot.
+#[derive(Debug)]
+pub(super) struct Numbering<'a> {
+    by_view: Vec<(u128, u32, u16)>,
+    by_text: Vec<u16>,
+    texts: Vec<Option<&'a str>>,
+    null: Option<u16>,
+}
+
+impl<'a> Numbering<'a> {
+    pub(super) fn new() -> Self {
+        Self { by_view: vec![(0, 0, VACANT); SLOTS], by_text: vec![VACANT; SLOTS], texts: Vec::new(), null: None }
+    }
+
+    /// The number of a row's text. `array` tells arrays apart. There must not be more texts than numbers: [`Self::len`].
+    pub(super) fn of(&mut self, array: usize, texts: &'a StringViewArray, row: usize) -> u16 {
+        if texts.is_null(row) {
+            return match self.null {
+                Some(number) => number,
+                None => *self.null.insert(add(&mut self.texts, None)),
+            };
+        }
+        let view = texts.views()[row];
+        // A short text is the same in every array.
+        let is_short = ByteView::from(view).length <= INLINE_BYTES;
+        let array = if is_short { 0 } else { u32::try_from(array).unwrap_or(u32::MAX) };
+        let slot = &mut self.by_view[slot_of_view(view)];
+        if slot.2 != VACANT && slot.0 == view && slot.1 == array {
+            return slot.2;
+        }
+        let text = texts.value(row);
+        let same = &mut self.by_text[slot_of_text(text)];
+        if *same == VACANT || self.texts[usize::from(*same)] != Some(text) {
+            *same = add(&mut self.texts, Some(text));
+        }
+        *slot = (view, array, *same);
+        *same
+    }
+
+    /// How many numbers there are.
+    pub(super) fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// The texts by number.
+    pub(super) fn into_texts(self) -> Vec<Option<&'a str>> {
+        self.texts
+    }
+}
+
+fn add<'a>(texts: &mut Vec<Option<&'a str>>, text: Option<&'a str>) -> u16 {
+    let number = u16::try_from(texts.len()).unwrap_or(VACANT);
+    texts.push(text);
+    number
+}
+
+fn slot_of_view(view: u128) -> usize {
+    let [a, b] = [view, view >> 64].map(|half| u64::try_from(half & u128::from(u64::MAX)).unwrap_or_default());
+    mixed(a.rotate_left(17) ^ b)
+}
+
+/// A text's slot by its length, its middle and its end: what resources of one kind, or tags, differ in.
+fn slot_of_text(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let part = |end: usize| {
+        let part = &bytes[end.saturating_sub(8)..end];
+        let mut padded = [0; 8];
+        padded[..part.len()].copy_from_slice(part);
+        u64::from_le_bytes(padded)
+    };
+    let (middle, end) = (part(bytes.len().min(bytes.len() / 2 + 4)), part(bytes.len()));
+    mixed(middle.rotate_left(21) ^ end ^ bytes.len() as u64)
+}
+
+/// A slot of bits, all of which count.
+fn mixed(bits: u64) -> usize {
+    usize::try_from(bits.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - SLOT_BITS)).unwrap_or_default()
+}
+
+/// The texts of a column, each once or few times, and the number of each row's; none if there are too many for that to be shorter.
+pub(super) fn numbered(texts: &StringViewArray) -> Option<(ArrayRef, ScalarBuffer<u16>)> {
+    let most = (texts.len() / 4).min(usize::from(VACANT));
+    let mut numbering = Numbering::new();
+    let mut numbers = Vec::with_capacity(texts.len());
+    for row in 0..texts.len() {
+        numbers.push(numbering.of(0, texts, row));
+        if numbering.len() > most {
+            return None;
+        }
+    }
+    Some((Arc::new(StringViewArray::from_iter(numbering.into_texts())), numbers.into()))
+}
+
 #[cfg(test)]
 mod tests {
+    use arrow::array::AsArray;
+
     use super::*;
 
     #[test]
@@ -90,5 +193,35 @@ mod tests {
         let copied = packed(&texts).expect("a copy");
         assert_eq!(&copied, &(Arc::new(texts) as ArrayRef));
         assert_eq!(copied.to_data().buffers().len(), 1);
+    }
+
+    #[test]
+    fn equal_texts_have_one_number() {
+        let texts: Vec<Option<String>> = (0..1000)
+            .map(|row| match row % 5 {
+                0 => None,
+                1 => Some("short".to_owned()),
+                // The same text elsewhere in the buffer.
+                2 => Some("a text too long for a view".to_owned()),
+                _ => Some(format!("one of several texts that are long, number {}", row % 7)),
+            })
+            .collect();
+        let column = StringViewArray::from_iter(texts.iter());
+        let (values, numbers) = numbered(&column).expect("few texts");
+        assert_eq!(values.len(), 3 + 7);
+        let values = values.as_string_view();
+        let back = numbers.iter().map(|number| {
+            let place = usize::from(*number);
+            values.is_valid(place).then(|| values.value(place).to_owned())
+        });
+        assert_eq!(back.collect::<Vec<_>>(), texts);
+    }
+
+    #[test]
+    fn what_is_mostly_different_stays_as_it_is() {
+        let different = StringViewArray::from_iter_values((0..100).map(|row| format!("row {}", row % 26)));
+        assert!(numbered(&different).is_none());
+        let fewer = StringViewArray::from_iter_values((0..100).map(|row| format!("row {}", row % 25)));
+        assert_eq!(numbered(&fewer).expect("few texts").0.len(), 25);
     }
 }

@@ -104,7 +104,8 @@ impl ClusteredWriter {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        self.clusters.push(batch.columns(), file_of_row, group_of_row).map_err(|e| self.not_clustered(e))?;
+        let places = (file_of_row, group_of_row);
+        self.clusters.push(batch.columns(), places, encoder.layout.sort).map_err(|e| self.not_clustered(e))?;
         drop(batch);
         self.pushed += i64::try_from(rows).unwrap_or(i64::MAX);
         // What is left is for the row groups and pieces of runs that are being encoded.
