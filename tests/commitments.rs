@@ -150,6 +150,8 @@ async fn what_is_unused_is_shared_by_those_who_used_the_rest() {
     assert_eq!(rows(&admin, own).await, ["acme|15", "core|5"]);
     assert_eq!(rows(&fixture.session("portal@acme"), "select sum(cost) from charges").await, ["114"]);
     assert_eq!(rows(&fixture.session("finance@south"), MOVED).await, ["Unused commitment|core|USD|5"]);
+    let wasted = "select kind, node_id, provider_name, item, currency, monthly_cost from waste_candidates";
+    assert_eq!(rows(&fixture.session("finance@south"), wasted).await, ["unused_commitment|core|null|null|USD|5"]);
     assert_zero_sum(&fixture).await;
     // A rest of division: of 1, a third and two thirds, each cut off, leave 10^-18 with the root.
     let [bought, acme, core, unused] = plan();

@@ -50,7 +50,7 @@ fn acme() -> Daily {
     Daily { account: "a-acme", costs: (0..DAYS).map(|number| cost(number).to_owned()).collect() }
 }
 
-const ALL_FORECASTS: &str = "select * from forecasts order by 1, 2, 3, 4, 5, 6";
+const ALL_FORECASTS: &str = "select * from forecasts order by 1, 2, 3, 4, 5, 6, 7, 8";
 const ALL_ANOMALIES: &str = "select * from anomalies order by 1, 2, 3, 4, 5";
 
 #[tokio::test]
@@ -88,6 +88,114 @@ async fn spend_above_what_was_expected_is_named() {
     assert_eq!(rows(&portal, over).await, ["node|day|2025-10-16|214.5|critical", "node|day|2025-10-17|189.75|warning"]);
 }
 
+/// How many values detectors were shown when anomalies were asked for.
+async fn judged(fixture: &Fixture) -> u64 {
+    let plan = rows(&fixture.admin(), "explain analyze select * from anomalies").await.join("\n");
+    let counts = plan.split("values_judged=").skip(1).map(|rest| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<u64>().expect("a count")
+    });
+    assert!(plan.contains("values_judged="), "{plan}");
+    counts.sum()
+}
+
+#[tokio::test]
+async fn a_new_day_is_judged_alone_and_what_was_restated_anew() {
+    let fixture = Fixture::chain().await;
+    let days = |count: u64, restated: &str| {
+        let mut acme = acme();
+        acme.costs.push("100".to_owned());
+        acme.costs.truncate(usize::try_from(count).expect("few days"));
+        acme.costs[20] = restated.to_owned();
+        let costs = (0..count).map(|number| if number == 180 { "900" } else { "50" }.to_owned()).collect();
+        [acme, Daily { account: "a-bolt", costs }]
+    };
+    let found = async |fixture: &Fixture| rows(&fixture.admin(), ALL_ANOMALIES).await;
+    let anew = async || {
+        let copy = fixture.copy_of();
+        std::fs::remove_dir_all(copy.path().join("series")).expect("states");
+        found(&copy).await
+    };
+    land(&fixture, &days(DAYS, "100")).await;
+    assert_eq!(judged(&fixture).await, 2 * DAYS);
+    let first = found(&fixture).await;
+    assert_eq!(first.iter().filter(|row| row.contains("|spike|up|")).count(), 2, "{first:?}");
+    assert_eq!(judged(&fixture).await, 0);
+    assert_eq!(found(&fixture).await, first);
+
+    land(&fixture, &days(DAYS + 1, "100")).await;
+    assert_eq!(judged(&fixture).await, 2);
+    assert_eq!(found(&fixture).await, anew().await);
+    // One day of April costs something else: all of acme's days may have been expected otherwise, none of bolt's.
+    land(&fixture, &days(DAYS + 1, "500")).await;
+    assert_eq!(judged(&fixture).await, DAYS + 1);
+    assert_eq!(found(&fixture).await, anew().await);
+    // A plan from a day on that was judged counts; one for the time to come does not.
+    let plans = "owner_node_id,plan_id,node_id,change_type,value,valid_from\n";
+    fixture.copy("planned_changes", &format!("{plans}dist,later,bolt,percent,9,2026-02-01\n")).await;
+    assert_eq!(judged(&fixture).await, 0);
+    fixture.copy("planned_changes", &format!("{plans}dist,then,bolt,percent,9,2025-10-01\n")).await;
+    assert_eq!(judged(&fixture).await, DAYS + 1);
+
+    let states = std::fs::read_dir(fixture.path().join("series")).expect("a folder");
+    for file in states {
+        let path = file.expect("a file").path();
+        let mut bytes = std::fs::read(&path).expect("states");
+        let middle = bytes.len() / 2;
+        bytes[middle..].fill(0xA5);
+        std::fs::write(&path, bytes).expect("damage");
+    }
+    assert_eq!(found(&fixture).await, anew().await);
+    let seen = rows(&fixture.session("portal@acme"), "select count(*) from anomalies where node_id <> 'acme'").await;
+    assert_eq!(seen, ["0"]);
+}
+
+#[tokio::test]
+async fn holidays_of_a_country_are_expected_of_its_nodes() {
+    let fixture = Fixture::chain().await;
+    // Days on which a country does not work: 1 and 29 May, 9 and 19 June, 15 August, 3 October.
+    let is_off = |number: u64| [30, 58, 69, 79, 136, 185].contains(&number);
+    let costs = |account| Daily {
+        account,
+        costs: (0..DAYS).map(|number| if is_off(number) { "40" } else { "100" }.to_owned()).collect(),
+    };
+    land(&fixture, &[costs("a-acme"), costs("a-bolt")]).await;
+    let days = ["2025-05-01", "2025-05-29", "2025-06-09", "2025-06-19", "2025-08-15", "2025-10-03", "2025-10-31"];
+    let days = days.map(|day| format!("DE,{day},Feiertag\n")).concat();
+    fixture.copy("holidays", &format!("country,holiday_date,name\n{days}FR,2025-11-05,Fête\n")).await;
+    run(&fixture.admin(), "update ref.nodes set country = 'DE' where node_id = 'acme'").await;
+    let day = |node: &str, date: &str| {
+        format!(
+            "select forecast_value from forecasts where period = 'day' and level = 'service' and node_id = '{node}' and forecast_date = date '{date}'"
+        )
+    };
+    let north = fixture.session("finance@north");
+    assert_eq!(
+        rows(&north, "select node_id, count(*), max(holiday_date) from days_off group by 1").await,
+        ["acme|7|2025-10-31"]
+    );
+    let value = async |node, date| rows(&north, &day(node, date)).await[0].parse::<f64>().expect("a number");
+    // 110 on any other day, 44 on those.
+    assert!((value("acme", "2025-10-30").await - 110.0).abs() < 5.0);
+    assert!((value("acme", "2025-10-31").await - 44.0).abs() < 10.0);
+    assert!((value("bolt", "2025-10-31").await - 110.0).abs() < 5.0);
+    let fallen =
+        "select node_id from anomalies where anomaly_start <= date '2025-10-03' and anomaly_end >= date '2025-10-03'";
+    assert_eq!(rows(&north, fallen).await, ["bolt"]);
+
+    let admin = fixture.admin();
+    for (row, wrong) in [
+        ("de,2025-05-01,x", "ISO 3166"),
+        ("DE,2025-05-01T12:00:00Z,x", "must be a day"),
+        ("DEU,2025-05-01,x", "ISO 3166"),
+    ] {
+        let error = copy(&admin, "holidays", &format!("country,holiday_date,name\n{row}\n")).await.expect_err(row);
+        assert!(error.message.contains(wrong), "{row}: {}", error.message);
+    }
+    let error = copy(&fixture.session("admin@north"), "holidays", "country,holiday_date,name\nDE,2026-05-01,x\n").await;
+    assert_eq!(error.expect_err("not the root").message, "holidays are kept by the root");
+}
+
 #[tokio::test]
 async fn forecasts_add_up_know_plans_and_are_the_callers_own() {
     let fixture = Fixture::chain().await;
@@ -96,19 +204,38 @@ async fn forecasts_add_up_know_plans_and_are_the_callers_own() {
     let north = fixture.session("finance@north");
     // What north pays: 10 x 1.1 and 100 x 1.1, after 17 October 2025.
     let days = "select level, node_id, min(forecast_date), max(forecast_date), count(*), min(forecast_value), max(forecast_value), \
-                max(upper_95) from forecasts group by 1, 2 order by 1, 2";
+                max(upper_95) from forecasts where period = 'day' group by 1, 2 order by 1, 2";
     assert_eq!(
         rows(&north, days).await,
         [
+            "account|acme|2025-10-18|2025-11-17|31|110|110|110",
+            "account|north|2025-10-18|2025-11-17|31|11|11|11",
             "node|acme|2025-10-18|2025-11-17|31|110|110|110",
             "node|north|2025-10-18|2025-11-17|31|11|11|11",
             "service|acme|2025-10-18|2025-11-17|31|110|110|110",
             "service|north|2025-10-18|2025-11-17|31|11|11|11",
+            "total|null|2025-10-18|2025-11-17|31|121|121|121",
         ]
     );
+    // 17 of the 31 days of October are over; until the end of the year there are 75 more.
+    let periods = "select period, level, coalesce(node_id, 'all'), forecast_date, forecast_value, actual from forecasts \
+                   where period <> 'day' and level in ('node', 'total') and coalesce(node_id, 'all') <> 'north' order by 1, 4, 2";
+    assert_eq!(
+        rows(&north, periods).await,
+        [
+            "month|node|acme|2025-10-01|3410|1870",
+            "month|total|all|2025-10-01|3751|2057",
+            "month|node|acme|2025-11-01|3300|0",
+            "month|total|all|2025-11-01|3630|0",
+            "quarter|node|acme|2025-10-01|10120|1870",
+            "quarter|total|all|2025-10-01|11132|2057",
+        ]
+    );
+    let ahead = "select billing_period, forecast_cost from executive order by 1 desc limit 2";
+    assert_eq!(rows(&north, ahead).await, ["2025-10-01|3751", "2025-09-01|null"]);
     // What acme pays: 100 x 1.1 x 1.5.
     let portal = fixture.session("portal@acme");
-    let own = "select node_id, sum(forecast_value) from forecasts where level = 'node' group by 1";
+    let own = "select node_id, sum(forecast_value) from forecasts where period = 'day' and level = 'node' group by 1";
     assert_eq!(rows(&portal, own).await, ["acme|5115"]);
 
     // A month ago nothing else would have been forecast: 31 x 110.
@@ -124,8 +251,9 @@ async fn forecasts_add_up_know_plans_and_are_the_callers_own() {
     // No price depends on it.
     let stale = "select count(*) from ops.slices where stale_since is not null";
     assert_eq!(rows(&fixture.admin(), stale).await, ["0"]);
-    let planned = "select level, sum(forecast_value), sum(planned_change) from forecasts where node_id = 'acme' group by 1 order by 1";
-    assert_eq!(rows(&north, planned).await, ["node|5280|1870", "service|5280|1870"]);
+    let planned = "select level, sum(forecast_value), sum(planned_change) from forecasts \
+                   where period = 'day' and node_id = 'acme' group by 1 order by 1";
+    assert_eq!(rows(&north, planned).await, ["account|5280|null", "node|5280|1870", "service|5280|1870"]);
     assert_eq!(rows(&portal, own).await, ["acme|5115"]);
     assert_eq!(rows(&portal, "select count(*) from ref.planned_changes").await, ["0"]);
 
@@ -283,8 +411,14 @@ async fn thresholds_hold_for_the_nodes_below_and_the_nearest_counts() {
         [
             "anomalies|acme|acme|null|null|210",
             "anomalies|north|north|null|null|230",
+            "deployment_velocity|acme|null|500|null|null",
+            "deployment_velocity|north|null|500|null|null",
+            "licence_waste|acme|null|null|null|0",
+            "licence_waste|north|null|null|null|0",
             "spend_over_forecast|acme|all|125|140|null",
             "spend_over_forecast|north|all|125|140|null",
+            "underutilised|acme|null|10|null|null",
+            "underutilised|north|null|10|null|null",
         ]
     );
     run(&fixture.admin(), "update ref.thresholds set min_impact = 230 where threshold_id = 'acme'").await;
@@ -293,7 +427,7 @@ async fn thresholds_hold_for_the_nodes_below_and_the_nearest_counts() {
     assert!(rows(&north, over).await.is_empty());
 
     for (row, wrong) in [
-        ("north,t,anomalies,,120,,", "anomalies have min_impact"),
+        ("north,t,anomalies,,120,,", "anomalies has no warning_pct"),
         ("north,t,spend_over_forecast,,130,,", "critical_pct no less"),
         ("north,t,spend_over_forecast,bolt,90,,", "warning_pct must be 100 or more"),
         ("north,t,spend_over_forecast,,,,", "overlaps"),

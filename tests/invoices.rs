@@ -1,5 +1,7 @@
 //! Closing and issuing over landed usage: what documents add up to, and what never changes.
 
+use ratehouse::billing::{Document, DocumentFormat, Renderer};
+
 use crate::fixture::{Fixture, Line, refused, rows, run};
 
 const TOTALS: &str = "select seller_node_id, buyer_node_id, number, status, total from invoices order by 1, 2, 3";
@@ -104,6 +106,39 @@ async fn an_issued_document_never_changes() {
     let snapshot = rows(&admin, "select min(snapshot_id) from invoices").await.remove(0);
     run(&admin, &format!("set ratehouse.snapshot = {snapshot}")).await;
     assert_eq!(rows(&admin, "select sum(cost) from charges").await, ["710"]);
+}
+
+#[tokio::test]
+async fn an_invoice_shows_the_months_before_and_not_what_came_later() {
+    let fixture = Fixture::chain_with_usage().await;
+    let months = [("2025-11", "50"), ("2025-12", "20")];
+    let lines = months.map(|(period, cost)| {
+        let [from, to] = ["00", "01"].map(|hour| format!("{period}-05T{hour}:00:00Z"));
+        (period, from, to, cost)
+    });
+    let lines: Vec<Line<'_>> =
+        lines.iter().map(|(period, from, to, cost)| Line { period, from, to, ..Line::usage("a-acme", cost) }).collect();
+    fixture.land("later.csv", &lines).await;
+    let admin = fixture.admin();
+    for period in ["2025-10", "2025-12", "2025-11"] {
+        for statement in ["close_period", "issue_invoices"] {
+            run(&admin, &format!("call {statement}('{period}')")).await;
+        }
+    }
+    let trend = |number: &str| {
+        let document = fixture.warehouse.catalog().read(|tx| Document::by_number(tx, number)).expect("a document");
+        let page = Renderer::new(None).render(&document, DocumentFormat::Html).expect("a page");
+        assert_eq!(page.matches("<svg").count(), usize::from(!document.trend.is_empty()), "{number}");
+        let points = document.trend.iter().map(|point| format!("{} {}", point.billing_period, point.amount_text));
+        (points.collect::<Vec<_>>(), page)
+    };
+    // acme pays 165 for 100. Its invoice of November was issued after that of December, which does not know it.
+    assert_eq!(trend("north/acme/0001").0, Vec::<String>::new());
+    let (points, page) = trend("north/acme/0002");
+    assert_eq!(points, ["2025-10 165.00", "2025-12 33.00"]);
+    assert!(page.contains("USD 33.00 in 2025-12; 165.00 in 2025-10."), "{page}");
+    assert_eq!(trend("north/acme/0003").0, ["2025-10 165.00", "2025-11 82.50"]);
+    assert_eq!(trend("north/bolt/0001").0, Vec::<String>::new());
 }
 
 #[tokio::test]

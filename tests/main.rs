@@ -35,4 +35,5 @@ mod slt;
 mod tag_compliance;
 mod verify;
 mod virtual_tags;
+mod waste;
 mod wire;

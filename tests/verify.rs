@@ -69,6 +69,7 @@ async fn lived_in() -> Fixture {
         )
         .await;
     fixture.copy("budgets", "owner_node_id,budget_id,amount,currency,valid_from\nnorth,b,100,USD,2029-01-01\n").await;
+    fixture.copy("holidays", "country,holiday_date,name\nDE,2029-05-01,Tag der Arbeit\n").await;
     fixture.copy("thresholds", "owner_node_id,threshold_id,rule,min_impact\nnorth,t,anomalies,5\n").await;
     fixture.copy("alert_targets", "owner_node_id,target_id,url\nnorth,hook,https://hook.example/\n").await;
     fixture.copy("margin_targets", "owner_node_id,node_id,target_pct\nnorth,acme,5\n").await;
@@ -115,6 +116,7 @@ async fn lived_in() -> Fixture {
         "update ref.nodes set name = 'Acme Inc' where node_id = 'acme'",
         "update ref.accounts set valid_to = '2035-01-01' where node_id = 'bolt'",
         "delete from ref.nodes where node_id = 'later'",
+        "update ref.holidays set name = 'Maifeiertag'",
         "delete from ref.fx_rates where fx_rate_id = 'a'",
         "delete from ref.approval_rules where rule_id = 'r2'",
         "delete from ref.adjustment_policies where policy_id = 'b'",
@@ -286,7 +288,7 @@ async fn any_edit_of_any_row_is_noticed() {
     let fixture = lived_in().await;
     let hands = Tampered::new(&fixture);
     let tables = hands.tables();
-    assert_eq!(tables.len(), 57, "{tables:?}");
+    assert_eq!(tables.len(), 58, "{tables:?}");
     for table in &tables {
         // What is of no snapshot: the version of the tables and where the directory is.
         let covered = if table == "setting" { "where begin_snapshot is not null" } else { "" };

@@ -36,8 +36,9 @@ with daily as (
   from detect_anomalies(
     (select node_id, provider_name, service_name, currency, charge_date, cost, complete_until from daily),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
-    as_of_col => 'complete_until', missing => 'zero', min_impact => 1, min_impact_pct => 0.12, decimals => 9,
-    planned => (select * from ref.planned_changes)
+    as_of_col => 'complete_until', missing => 'zero', only_anomalies => true, min_impact => 1, min_impact_pct => 0.12, decimals => 9,
+    planned => (select * from ref.planned_changes),
+    holidays => (select * from days_off)
   )
 ), flagged as (
   select
@@ -49,7 +50,6 @@ with daily as (
       else 1
     end as begins
   from judged
-  where is_anomaly
 ), numbered as (
   select
     *,

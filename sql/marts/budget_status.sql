@@ -78,7 +78,7 @@ with budgets as (
     (select * from usage_daily where 'month' in (select period from budgets)),
     data_col => 'cost', timestamp_col => 'charge_date',
     id_cols => array['node_id', 'provider_name', 'service_category', 'service_name', 'currency'],
-    as_of_col => 'complete_until', missing => 'zero', horizon => 62, decimals => 9, planned => (select * from ref.planned_changes)
+    as_of_col => 'complete_until', missing => 'zero', horizon => 62, decimals => 9, planned => (select * from ref.planned_changes), holidays => (select * from days_off)
   )
 ), by_year as (
   select *
@@ -86,7 +86,7 @@ with budgets as (
     (select * from usage_daily where 'quarter' in (select period from budgets) or 'year' in (select period from budgets)),
     data_col => 'cost', timestamp_col => 'charge_date',
     id_cols => array['node_id', 'provider_name', 'service_category', 'service_name', 'currency'],
-    as_of_col => 'complete_until', missing => 'zero', horizon => 397, decimals => 9, planned => (select * from ref.planned_changes)
+    as_of_col => 'complete_until', missing => 'zero', horizon => 397, decimals => 9, planned => (select * from ref.planned_changes), holidays => (select * from days_off)
   )
 ), flows as (
   select

@@ -2,13 +2,13 @@
 -- grain: one row per node, provider and day of the last 31 complete ones on which there were new resources
 -- owner: marts
 -- roles: admin, finance, sales_ops, engineering, auditor, billing_job, portal
--- comment: How many resources a node began to use on a day, and whether that is more than five times as many as usual, and at least five more: of the 28 days before.
+-- comment: How many resources a node began to use on a day, and whether that is unusual: more than five times as many a day as in the 28 days before, or what effective_thresholds says, and at least five more.
 -- column node_id: whose resources they are
 -- column provider_name: the provider
 -- column charge_date: the day
 -- column new_resources: resources that were first used on that day
 -- column usual: how many a day there were in the 28 days before
--- column is_unusual: whether there are more than five times as many, and at least five more; null where fewer than 14 of those days had usage
+-- column is_unusual: whether there are more than the threshold's part of that, and at least five more; null where fewer than 14 of those days had usage
 with used as (
   select node_id, provider_name, resource_id, min(charge_date) as first_day
   from charges
@@ -57,9 +57,10 @@ with used as (
     -- What a node has in its first days is not new: it is what was there.
     case
       when k.days_known >= 14
-        then 28 * u.new_resources > 5 * u.before and 28 * (u.new_resources - 5) >= u.before
+        then 2800 * u.new_resources > t.warning_pct * u.before and 28 * (u.new_resources - 5) >= u.before
     end as is_unusual
   from usual u
+  left join effective_thresholds t on t.node_id = u.node_id and t.rule = 'deployment_velocity'
   left join known k on k.node_id = u.node_id and k.provider_name = u.provider_name and k.charge_date = u.charge_date
 )
 select * from final

@@ -2,19 +2,21 @@
 -- grain: one row per node that has charges and rule
 -- owner: marts
 -- roles: admin, finance, sales_ops, engineering, executive, auditor, billing_job, portal
--- comment: From where on spend_over_forecast and anomalies show what is unusual, node by node: the caller's threshold at the node or at the nearest one above it, else what is usual.
--- column rule: spend_over_forecast or anomalies
+-- comment: From where on views show what is unusual or wasted, node by node: the caller's threshold at the node or at the nearest one above it, else what is usual.
+-- column rule: the view: spend_over_forecast, anomalies, deployment_velocity, underutilised or licence_waste
 -- column node_id: the node
 -- column threshold_id: the row of ref.thresholds; null where there is none
--- column warning_pct: part of what was expected, in percent, above which spend is shown
+-- column warning_pct: part of what was expected, in percent, above which spend is shown; of the usual rate above which deployment_velocity is; of its capacity below which a resource is
 -- column critical_pct: part of what was expected, in percent, above which it is critical
--- column min_impact: anomalies of less money, up or down, are not shown
+-- column min_impact: anomalies, and seats that are not used, of less money are not shown
 with places as (
   select node_id, last_value(node_path order by charge_date, node_path) as node_path
   from charges_daily
   group by node_id
 ), rules as (
-  select * from (values ('spend_over_forecast'), ('anomalies')) v(rule)
+  select * from (
+    values ('spend_over_forecast'), ('anomalies'), ('deployment_velocity'), ('underutilised'), ('licence_waste')
+  ) v(rule)
 ), in_force as (
   select rule, node_id, threshold_id, warning_pct, critical_pct, min_impact
   from ref.thresholds
@@ -43,9 +45,13 @@ with places as (
     rule,
     node_id,
     threshold_id,
-    case when rule = 'spend_over_forecast' then coalesce(warning_pct, 110) end as warning_pct,
+    case rule
+      when 'spend_over_forecast' then coalesce(warning_pct, 110)
+      when 'deployment_velocity' then coalesce(warning_pct, 500)
+      when 'underutilised' then coalesce(warning_pct, 10)
+    end as warning_pct,
     case when rule = 'spend_over_forecast' then coalesce(critical_pct, 120) end as critical_pct,
-    case when rule = 'anomalies' then coalesce(min_impact, 0) end as min_impact
+    case when rule in ('anomalies', 'licence_waste') then coalesce(min_impact, 0) end as min_impact
   from ranked
   where nearness = 1
 )

@@ -39,7 +39,7 @@ with daily as (
     ),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
     as_of_col => 'known_until', missing => 'zero', horizon => 31, confidence_level => array[0.8, 0.95], decimals => 9,
-    planned => (select * from ref.planned_changes)
+    planned => (select * from ref.planned_changes), holidays => (select * from days_off)
   )
 ), days as (
   select

@@ -42,7 +42,7 @@ with daily as (
   from detect_anomalies(
     (select node_id, provider_name, service_name, currency, charge_date, cost, complete_until from daily),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
-    as_of_col => 'complete_until', missing => 'zero', decimals => 9, target_last_n_points => 31, planned => (select * from ref.planned_changes)
+    as_of_col => 'complete_until', missing => 'zero', decimals => 9, target_last_n_points => 31, planned => (select * from ref.planned_changes), holidays => (select * from days_off)
   )
   where is_anomaly and direction = 'up'
 ), nodes as (

@@ -57,12 +57,17 @@ impl Schema {
 }
 
 /// Views whose plans are so long that a statement over one takes as much time as thirty others: they are drawn that much more seldom.
-const LONG: [&str; 5] = [
+const LONG: [&str; 10] = [
     "public.forecasts",
     "public.forecast_accuracy",
     "public.anomalies",
     "public.spend_over_forecast",
     "public.budget_status",
+    "public.executive",
+    "public.engineering",
+    "public.finance",
+    "public.underutilised",
+    "public.waste_candidates",
 ];
 const LONG_SELDOM: usize = 15;
 
@@ -74,6 +79,10 @@ pub(super) const FIXED: &[&str] = &[
     "select * from spend_over_forecast",
     "select * from budget_status",
     "select * from effective_thresholds",
+    "select * from waste_candidates",
+    "select * from executive",
+    "select * from finance",
+    "select * from engineering",
     "select * from forecast(charges_daily, data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id'])",
     "select * from detect_anomalies(charges_daily, data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id'])",
     "select * from pg_class order by oid",

@@ -80,6 +80,7 @@ async fn base(own: &str) -> Fixture {
     make_tags(&fixture, "north,told,stage,live,team,true\nnorth,all,cost_center,CC-1,,true\n").await;
     announce(&fixture, "north,told,acme,percent,20,2025-10-20\nacme,own,,amount,1,2025-11-02\n").await;
     limit(&fixture, "dist,all,,100\nnorth,acme,acme,50\nacme,own,,70\n").await;
+    watch(&fixture, "acme", 1).await;
     for role in ["admin", "finance"] {
         fixture.user(&format!("{role}@north"), "north", role).await;
     }
@@ -213,10 +214,20 @@ async fn make_tags(fixture: &Fixture, rows: &str) {
 /// What was measured of a cluster, and whose it is.
 async fn measure(fixture: &Fixture, rule: &str) {
     fixture.copy("driver_rules", &format!("owner_node_id,rule_id,namespace,node_id\n{rule}\n")).await;
+    let (owner, _) = rule.split_once(',').expect("an owner");
+    watch(fixture, owner, 99).await;
     let allocation = "name,window.start,window.end,cpuCoreHours,ramByteHours,properties.cluster,properties.providerID,properties.namespace\n\
                       SECRET,2025-10-01,2025-10-31,1,1,SECRET,SECRET,SECRET\n";
     let path = fixture.file("allocation.csv", allocation);
     fixture.land_path(&path).await.expect("it lands");
+}
+
+/// How much of a machine and of some seats of acme was used, as one of those above it or acme itself says.
+async fn watch(fixture: &Fixture, owner: &str, used: u32) {
+    let days = (1..=7).map(|day| format!("{owner},cpu_pct,acme,plan,{used},2025-10-{day:02},2025-10-{:02}\n", day + 1));
+    let drivers = format!("{}{owner},seats_in_use,acme,M2,{used},2025-10-01,2025-11-01\n", days.collect::<String>());
+    let header = "owner_node_id,driver,node_id,resource_id,quantity,valid_from,valid_to\n";
+    fixture.copy("drivers", &format!("{header}{drivers}")).await;
 }
 
 async fn shares(fixture: &Fixture, rows: &str) {

@@ -23,6 +23,7 @@ const MATRIX: &str = "
     margins                       seller  r r r - - r r r -
     allocations                   any     r r r - r r r r r
     completeness                  any     r r r - r r r r r
+    days_off                      any     r r r - r r r r r
     effective_thresholds          any     r r r - r r r r r
     forecasts                     any     r r r - r r r r r
     anomalies                     any     r r r - r r r r r
@@ -33,6 +34,13 @@ const MATRIX: &str = "
     unit_economics                any     r r - - r - r - -
     deployment_velocity           any     r r r - r - r r r
     anomaly_drivers               any     r r r - r - r r r
+    underutilised                 any     r r - - r - r - -
+    licence_waste                 any     r r - - r - r - -
+    unused_commitments            any     r r - - - - r - -
+    waste_candidates              any     r r - - - - r - -
+    executive                     any     r r r - - r r r -
+    finance                       seller  r r - - - - r r -
+    engineering                   any     r r - - r - r - -
     unallocated                   any     r r r - r - r r r
     by_engagement                 seller  r r r - - - r - -
     seat_counts                   any     r r r - - - r - -
@@ -82,6 +90,7 @@ const MATRIX: &str = "
     ref.tag_policies              any     w r - - w - r - -
     ref.virtual_tags              any     w r - - w - r - -
     ref.planned_changes           any     w w r - w r r r r
+    ref.holidays                  any     w w r r r r r r r
     ref.budgets                   any     w w r - r r r r r
     ref.thresholds                any     w w r - w r r r r
     ref.margin_targets            any     w w r - - r r r -

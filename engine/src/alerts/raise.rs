@@ -24,7 +24,7 @@ pub(super) struct Rule {
 }
 
 /// All of them. What is older than a week is history and nobody's alert.
-pub(super) const RULES: [Rule; 4] = [
+pub(super) const RULES: [Rule; 6] = [
     Rule {
         name: "anomalies",
         sql: "select concat_ws('|', node_id, provider_name, coalesce(service_name, ''), currency, anomaly_start) as dedup_key,
@@ -63,6 +63,24 @@ pub(super) const RULES: [Rule; 4] = [
               inner join completeness c on c.provider_name = d.provider_name
               where d.is_unusual and d.charge_date > c.complete_until - 7",
         summary: velocity,
+    },
+    Rule {
+        name: "underutilised",
+        sql: "select concat_ws('|', node_id, provider_name, resource_id, currency, date_trunc('month', measured_until)) as dedup_key,
+              'warning' as severity,
+              node_id, provider_name, service_name, resource_id, measures, highest_pct, limit_pct, currency, monthly_cost, measured_until
+              from underutilised
+              where measured_until > (select max(all_complete_until) from completeness) - 7",
+        summary: idle,
+    },
+    Rule {
+        name: "licence_waste",
+        sql: "select concat_ws('|', node_id, sku_id, currency, billing_period) as dedup_key,
+              'warning' as severity,
+              node_id, sku_id, product, billing_period, seats, seats_used, unused_seats, currency, monthly_cost, measured_until
+              from licence_waste
+              where cast(measured_until as date) > (select max(all_complete_until) from completeness) - 7",
+        summary: seats,
     },
 ];
 
@@ -118,6 +136,18 @@ fn velocity(facts: &Facts<'_>) -> String {
     let [node, provider, day] = ["node_id", "provider_name", "charge_date"].map(|name| facts.text(name));
     let [new, usual] = ["new_resources", "usual"].map(|name| facts.text(name));
     format!("{new} new resources of {provider} at {node} on {day}; usual are {usual}")
+}
+
+fn idle(facts: &Facts<'_>) -> String {
+    let [resource, node, highest, cost, currency] =
+        ["resource_id", "node_id", "highest_pct", "monthly_cost", "currency"].map(|name| facts.text(name));
+    format!("{resource} of {node}: at most {highest} % used on each of seven days, {cost} {currency} a month")
+}
+
+fn seats(facts: &Facts<'_>) -> String {
+    let [unused, seats, product, node] = ["unused_seats", "seats", "product", "node_id"].map(|name| facts.text(name));
+    let cost = facts.with(", ", "monthly_cost", &format!(" {} a month", facts.text("currency")));
+    format!("{unused} of {seats} seats of {product} at {node} were not used for thirty days{cost}")
 }
 
 /// A row of a rule.

@@ -195,6 +195,7 @@ fn node(node_id: &str, parent: Option<&str>, kind: &str, name: &str, rounding: &
         "market".into(),
         rounding.into(),
         true.into(),
+        Value::Null,
     ]
 }
 

@@ -36,7 +36,7 @@ pub use close::{
     CloseMode, CloseReport, CloseRequest, DraftState, DraftSummary, ProposedSummary, SellerTotal, close_period,
 };
 pub use currency::minor_digits;
-pub use document::{Document, DocumentFormat, DocumentLine, Party, Renderer, ServiceTotal, write_document};
+pub use document::{Document, DocumentFormat, DocumentLine, Party, Renderer, ServiceTotal, TrendPoint, write_document};
 pub use draft::LineKind;
 pub use error::{BillingError, QueryError};
 pub use gate::Blocker;

@@ -110,6 +110,10 @@ static NODES: RefTable = RefTable {
             "How its documents round: half_even, half_up, down, up.",
         ),
         defaulted("disclose_up", RefType::Bool, "true", "Whether nodes above it see the edges on which it sells."),
+        optional(
+            "country",
+            "ISO 3166 code of where it works, such as DE or DE-BY: forecasts know its days of ref.holidays.",
+        ),
     ],
     key: &["node_id", "valid_from"],
     comment: "A place in the resale tree; a change of parent is a new row from its instant.",
@@ -211,7 +215,10 @@ static DRIVERS: RefTable = RefTable {
     name: "drivers",
     columns: &[
         required("owner_node_id", "Whose pools use it."),
-        required("driver", "What is measured: requests, cpu_core_hours, seats, query_volume ..."),
+        required(
+            "driver",
+            "What is measured: requests, cpu_core_hours, seats, query_volume ... seats_in_use, with a SKU as resource_id, is what licence_waste counts; a name that ends in _pct is a part of a resource's capacity, for underutilised.",
+        ),
         required("node_id", "Whose use it is: the owner or a node below it."),
         optional("resource_id", "The one resource that was used; null: whatever has no quantities of its own."),
         column("quantity", RefType::Decimal, false, "How much was used from valid_from to valid_to; not negative."),
@@ -219,7 +226,7 @@ static DRIVERS: RefTable = RefTable {
         column("valid_to", RefType::Instant, false, "Measured until this instant (exclusive)."),
     ],
     key: &["owner_node_id", "driver", "node_id", "resource_id", "valid_from"],
-    comment: "How much of something shared a node used in a time: the weights of pools of method usage.",
+    comment: "How much of something a node used in a time: the weights of pools of method usage, what unit_economics divides by, and what shows that something is hardly used.",
 };
 
 static DRIVER_RULES: RefTable = RefTable {
@@ -273,6 +280,17 @@ static PLANNED_CHANGES: RefTable = RefTable {
               them.",
 };
 
+static HOLIDAYS: RefTable = RefTable {
+    name: "holidays",
+    columns: &[
+        required("country", "ISO 3166 code, as ref.nodes has it: DE, or DE-BY with all holidays of that part of it."),
+        column("holiday_date", RefType::Instant, false, "The day, as its midnight UTC."),
+        required("name", "What it is called: days of one name, year after year, are alike."),
+    ],
+    key: &["country", "holiday_date", "name"],
+    comment: "Days on which a country does not work: forecasts and anomalies expect of them what they were like before.",
+};
+
 static BUDGETS: RefTable = RefTable {
     name: "budgets",
     columns: &[
@@ -317,13 +335,16 @@ static THRESHOLDS: RefTable = RefTable {
     columns: &[
         required("owner_node_id", "Whose threshold it is: it is about what this node pays."),
         required("threshold_id", "The threshold's name, unique for its owner."),
-        required("rule", "spend_over_forecast or anomalies."),
+        required(
+            "rule",
+            "The view: spend_over_forecast, anomalies, deployment_velocity, underutilised or licence_waste.",
+        ),
         optional("node_id", "For which node and those below it; the nearest one counts. Null: for all."),
         column(
             "warning_pct",
             RefType::Decimal,
             true,
-            "Of spend_over_forecast: from which part of what was expected on; null: 110 percent.",
+            "Of spend_over_forecast: from which part of what was expected on; null: 110 percent. Of deployment_velocity: above which part of the usual rate; null: 500. Of underutilised: below which part of its capacity; null: 10.",
         ),
         column(
             "critical_pct",
@@ -335,13 +356,13 @@ static THRESHOLDS: RefTable = RefTable {
             "min_impact",
             RefType::Decimal,
             true,
-            "Of anomalies: those of less money, up or down, are not shown; null: all are.",
+            "Of anomalies and licence_waste: those of less money, up or down, are not shown; null: all are.",
         ),
         VALID_FROM,
         VALID_TO,
     ],
     key: &["owner_node_id", "threshold_id", "valid_from"],
-    comment: "From where on what is unusual is shown; the one that holds today.",
+    comment: "From where on what is unusual or wasted is shown; the one that holds today.",
 };
 
 static MARGIN_TARGETS: RefTable = RefTable {
@@ -763,7 +784,10 @@ static ALERT_TARGETS: RefTable = RefTable {
         required("url", "The whole address that alerts are posted to; https."),
         optional("credential", "Where the secret is: env:NAME or file:/path; null: none is sent."),
         defaulted("credential_as", RefType::Text, "bearer", "bearer, or basic for a secret of the form user:password."),
-        optional("rule", "anomalies, spend_over_forecast, budget_status or deployment_velocity; null: all."),
+        optional(
+            "rule",
+            "anomalies, spend_over_forecast, budget_status, deployment_velocity, underutilised or licence_waste; null: all.",
+        ),
         defaulted("min_severity", RefType::Text, "warning", "warning or critical."),
         defaulted("time_zone", RefType::Text, "UTC", "IANA name, of the times that follow."),
         optional("quiet_from", "From this time of day (22:00) warnings wait; what is critical does not."),
@@ -838,7 +862,7 @@ static USERS: RefTable = RefTable {
 
 impl RefTable {
     /// All of them, in the order in which they can be filled.
-    pub fn all() -> [&'static Self; 30] {
+    pub fn all() -> [&'static Self; 31] {
         [
             &NODES,
             &ACCOUNTS,
@@ -850,6 +874,7 @@ impl RefTable {
             &TAG_POLICIES,
             &VIRTUAL_TAGS,
             &PLANNED_CHANGES,
+            &HOLIDAYS,
             &BUDGETS,
             &THRESHOLDS,
             &MARGIN_TARGETS,

@@ -32,12 +32,12 @@ pub fn draw(picture: &Picture, path: &Path) -> Result<(), ChartError> {
     let bytes = match path.extension().and_then(|extension| extension.to_str()) {
         Some("svg") => {
             let mut text = String::new();
-            on(picture, &SVGBackend::with_string(&mut text, SIZE).into_drawing_area())?;
+            on_area(&SVGBackend::with_string(&mut text, SIZE).into_drawing_area(), |area| drawn(picture, area))?;
             text.into_bytes()
         }
         Some("png") => {
             let mut pixels = vec![0; 3 * SIZE.0 as usize * SIZE.1 as usize];
-            on(picture, &BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area())?;
+            on_area(&BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area(), |area| drawn(picture, area))?;
             encode(&pixels, SIZE).map_err(|error| ChartError::Drawing { cause: error.to_string() })?
         }
         _ => return Err(ChartError::Form { path: path.display().to_string() }),
@@ -46,17 +46,21 @@ pub fn draw(picture: &Picture, path: &Path) -> Result<(), ChartError> {
 }
 
 /// DejaVu Sans, its Latin, Greek and Cyrillic letters: the same picture on every machine.
-fn register_font() -> Result<(), ChartError> {
+pub(super) fn register_font() -> Result<(), ChartError> {
     const BYTES: &[u8] = include_bytes!("font/DejaVuSans.ttf");
     let refused = |_| ChartError::Drawing { cause: "the font cannot be read".to_owned() };
     plotters::style::register_font("sans-serif", FontStyle::Normal, BYTES).map_err(refused)
 }
 
-fn on<B: DrawingBackend>(picture: &Picture, area: &DrawingArea<B, Shift>) -> Result<(), ChartError>
+/// Draws on an area; what goes wrong there is told in words.
+pub(super) fn on_area<B: DrawingBackend>(
+    area: &DrawingArea<B, Shift>,
+    drawn: impl FnOnce(&DrawingArea<B, Shift>) -> Result<(), DrawingAreaErrorKind<B::ErrorType>>,
+) -> Result<(), ChartError>
 where
     B::ErrorType: 'static,
 {
-    drawn(picture, area).map_err(|error| {
+    drawn(area).map_err(|error| {
         let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
         ChartError::Drawing { cause }
     })
@@ -131,7 +135,7 @@ where
 }
 
 /// A number as an axis has it: 1.5 M for 1,500,000.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     let (scaled, unit) = match value.abs() {
         size if size >= 1e9 => (value / 1e9, " G"),
         size if size >= 1e6 => (value / 1e6, " M"),

@@ -1,9 +1,11 @@
 //! Pictures of what a query answers: lines over time with bands and marked points.
 
+mod bars;
 mod draw;
 mod picture;
 mod png;
 
+pub use bars::bars;
 pub use draw::draw;
 pub use picture::Picture;
 

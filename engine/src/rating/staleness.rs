@@ -280,6 +280,7 @@ fn reach<'a>(cells: &Cells<'_>, span: Span, facts: &'a RefFacts) -> Result<Vec<R
         | "users"
         | "quotes"
         | "planned_changes"
+        | "holidays"
         | "budgets"
         | "thresholds"
         | "margin_targets"

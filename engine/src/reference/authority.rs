@@ -156,7 +156,7 @@ impl Authority<'_> {
             "credit_policies" => reaches(text("node_id")),
             "rate_card_versions" | "rate_rules" => reaches(self.seller_of(text("card_id"))),
             "charge_policies" => reaches(text("node_id")) && reaches_any(text("buyer_node_id")),
-            // Exchange rates and logins are not written here by anyone below the root.
+            // Exchange rates, holidays and logins are not written here by anyone below the root.
             _ => false,
         };
         if allowed {
@@ -165,6 +165,7 @@ impl Authority<'_> {
         let what = match table.name {
             "rate_card_versions" | "rate_rules" => "the card does not exist".to_owned(),
             "fx_rates" => "exchange rates are kept by the root".to_owned(),
+            "holidays" => "holidays are kept by the root".to_owned(),
             _ => format!("the row of ref.{} is outside your subtree or not yours to write", table.name),
         };
         Err(SessionError::new("42501", what))

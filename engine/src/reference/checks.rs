@@ -124,6 +124,20 @@ impl<'a> Record<'a> {
             Some(_) | None => Ok(()),
         }
     }
+
+    /// An ISO 3166 code of a country, or of a part of one, if there is any.
+    pub(super) fn country(&self, column: &str) -> Result<(), SessionError> {
+        let Some(code) = self.text(column) else { return Ok(()) };
+        let (country, part) = code.split_once('-').unwrap_or((code, "A"));
+        let is_code = |text: &str, lengths: std::ops::RangeInclusive<usize>, is_one: fn(&u8) -> bool| {
+            lengths.contains(&text.len()) && text.as_bytes().iter().all(is_one)
+        };
+        let is_part = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        if is_code(country, 2..=2, u8::is_ascii_uppercase) && is_code(part, 1..=3, is_part) {
+            return Ok(());
+        }
+        Err(self.refuse(&format!("{column} must be an ISO 3166 code such as DE or DE-BY")))
+    }
 }
 
 pub(super) fn records<'a>(state: &'a State, name: &str) -> Vec<Record<'a>> {
@@ -237,6 +251,7 @@ fn nodes(state: &State, root: &str) -> Result<Tree, SessionError> {
         if row.need("time_zone").parse::<chrono_tz::Tz>().is_err() {
             return Err(row.refuse("time_zone must be an IANA name such as Europe/Berlin"));
         }
+        row.country("country")?;
         let is_root = row.need("node_id") == root;
         if is_root == row.text("parent_id").is_some() {
             let message =

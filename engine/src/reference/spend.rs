@@ -1,4 +1,4 @@
-//! What planned changes, budgets, thresholds and margin targets must satisfy.
+//! What planned changes, holidays, budgets, thresholds and margin targets must satisfy.
 
 use std::collections::BTreeSet;
 
@@ -12,14 +12,22 @@ const CHANGE_TYPES: [&str; 3] = ["percent", "amount", "set"];
 const PERIODS: [&str; 3] = ["month", "quarter", "year"];
 const BASES: [&str; 2] = ["actual", "forecast"];
 const ACTIONS: [&str; 3] = ["notify", "approve", "stop"];
-/// What the view has where a threshold names no other, in percent.
+/// What the view has where a threshold of spend_over_forecast names no other, in percent.
 const WARNING: i128 = 110 * ONE;
 const CRITICAL: i128 = 120 * ONE;
-const RULES: [&str; 2] = ["spend_over_forecast", "anomalies"];
+/// The rules, and which of warning_pct, critical_pct and min_impact each has.
+const RULES: [(&str, [bool; 3]); 5] = [
+    ("spend_over_forecast", [true, true, false]),
+    ("anomalies", [false, false, true]),
+    ("deployment_velocity", [true, false, false]),
+    ("underutilised", [true, false, false]),
+    ("licence_waste", [false, false, true]),
+];
 
-/// Checks `ref.planned_changes`, `ref.budgets`, `ref.thresholds` and `ref.margin_targets`.
+/// Checks `ref.planned_changes`, `ref.holidays`, `ref.budgets`, `ref.thresholds` and `ref.margin_targets`.
 pub(super) fn check(state: &State, tree: &Tree) -> Result<(), SessionError> {
     planned_changes(state, tree)?;
+    holidays(state)?;
     budgets(state, tree)?;
     thresholds(state, tree)?;
     margin_targets(state, tree)
@@ -37,6 +45,16 @@ fn planned_changes(state: &State, tree: &Tree) -> Result<(), SessionError> {
         }
     }
     no_overlap(&rows, |row| vec![row.text("owner_node_id"), row.text("plan_id")])
+}
+
+fn holidays(state: &State) -> Result<(), SessionError> {
+    for row in &records(state, "holidays") {
+        row.country("country")?;
+        if row.text("holiday_date").is_none_or(|instant| !instant.contains("T00:00:00.000000")) {
+            return Err(row.refuse("holiday_date must be a day, such as 2026-05-01"));
+        }
+    }
+    Ok(())
 }
 
 fn budgets(state: &State, tree: &Tree) -> Result<(), SessionError> {
@@ -74,16 +92,28 @@ fn thresholds(state: &State, tree: &Tree) -> Result<(), SessionError> {
         row.id("threshold_id")?;
         node_exists(tree, row, "owner_node_id")?;
         node_exists(tree, row, "node_id")?;
-        row.one_of("rule", &RULES)?;
-        let [warning, critical, impact] =
-            ["warning_pct", "critical_pct", "min_impact"].map(|column| row.number(column));
-        let is_about_spend = row.need("rule") == "spend_over_forecast";
-        if is_about_spend && impact.is_some() || !is_about_spend && (warning.is_some() || critical.is_some()) {
-            return Err(row.refuse("spend_over_forecast has warning_pct and critical_pct, anomalies have min_impact"));
+        let rules = RULES.map(|(rule, _)| rule);
+        row.one_of("rule", &rules)?;
+        let columns = ["warning_pct", "critical_pct", "min_impact"];
+        let [warning, critical, impact] = columns.map(|column| row.number(column));
+        let known = RULES.iter().find(|(rule, _)| *rule == row.need("rule"));
+        let (rule, has) = known.copied().unwrap_or_default();
+        for ((column, has), value) in columns.into_iter().zip(has).zip([warning, critical, impact]) {
+            if value.is_some() && !has {
+                return Err(row.refuse(&format!("{rule} has no {column}")));
+            }
         }
-        let (warning, critical) = (warning.unwrap_or(WARNING), critical.unwrap_or(CRITICAL));
-        if warning < HUNDRED || critical < warning || critical > QUANTITY_MAX {
-            return Err(row.refuse("warning_pct must be 100 or more, critical_pct no less"));
+        if rule == "spend_over_forecast" {
+            let (warning, critical) = (warning.unwrap_or(WARNING), critical.unwrap_or(CRITICAL));
+            if warning < HUNDRED || critical < warning || critical > QUANTITY_MAX {
+                return Err(row.refuse("warning_pct must be 100 or more, critical_pct no less"));
+            }
+        }
+        if rule == "underutilised" && warning.is_some_and(|part| !(0..=HUNDRED).contains(&part)) {
+            return Err(row.refuse("warning_pct must be 0 to 100: it is a part of what a resource could do"));
+        }
+        if rule == "deployment_velocity" && warning.is_some_and(|part| !(HUNDRED..=QUANTITY_MAX).contains(&part)) {
+            return Err(row.refuse("warning_pct must be 100 or more: it is a part of what is usual"));
         }
         if impact.is_some_and(|impact| !(0..=QUANTITY_MAX).contains(&impact)) {
             return Err(row.refuse("min_impact must be 0 to 1000000000000"));

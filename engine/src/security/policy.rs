@@ -150,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 87] = [
+pub const RELATIONS: [Relation; 96] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -159,6 +159,7 @@ pub const RELATIONS: [Relation; 87] = [
     shown("public", "margins", Reach::Seller, MARGINS),
     shown("public", "allocations", Reach::Any, SUMS),
     shown("public", "completeness", Reach::Any, SUMS),
+    shown("public", "days_off", Reach::Any, SUMS),
     shown("public", "effective_thresholds", Reach::Any, SUMS),
     shown("public", "forecasts", Reach::Any, SUMS),
     shown("public", "anomalies", Reach::Any, SUMS),
@@ -169,6 +170,13 @@ pub const RELATIONS: [Relation; 87] = [
     shown("public", "unit_economics", Reach::Any, SHARING),
     shown("public", "deployment_velocity", Reach::Any, LINES),
     shown("public", "anomaly_drivers", Reach::Any, LINES),
+    shown("public", "underutilised", Reach::Any, SHARING),
+    shown("public", "licence_waste", Reach::Any, SHARING),
+    shown("public", "unused_commitments", Reach::Any, Roles::of(&[Admin, Finance, Auditor])),
+    shown("public", "waste_candidates", Reach::Any, Roles::of(&[Admin, Finance, Auditor])),
+    shown("public", "executive", Reach::Any, MARGINS),
+    shown("public", "finance", Reach::Seller, OPERATIONS),
+    shown("public", "engineering", Reach::Any, SHARING),
     shown("public", "unallocated", Reach::Any, LINES),
     shown("public", "by_engagement", Reach::Seller, CARDS),
     shown("public", "seat_counts", Reach::Any, CARDS),
@@ -225,6 +233,7 @@ pub const RELATIONS: [Relation; 87] = [
     kept("virtual_tags", Reach::Any, SHARING, Roles::of(&[Admin, Engineering])),
     // Whoever sees forecasts reads what they expect.
     kept("planned_changes", Reach::Any, SUMS, Roles::of(&[Admin, Finance, Engineering])),
+    kept("holidays", Reach::Any, EVERYONE, Roles::of(&[Admin, Finance])),
     kept("budgets", Reach::Any, SUMS, Roles::of(&[Admin, Finance])),
     kept("thresholds", Reach::Any, SUMS, Roles::of(&[Admin, Finance, Engineering])),
     kept("margin_targets", Reach::Any, MARGINS, Roles::of(&[Admin, Finance])),

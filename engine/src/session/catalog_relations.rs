@@ -315,7 +315,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
             text("owner_node_id", "Whose alert it is."),
             text(
                 "rule",
-                "The view that shows it: anomalies, spend_over_forecast, budget_status or deployment_velocity.",
+                "The view that shows it: anomalies, spend_over_forecast, budget_status, deployment_velocity, underutilised or licence_waste.",
             ),
             text("severity", "warning or critical."),
             text("summary", "What it is about, in words."),

@@ -611,9 +611,10 @@ impl Session {
 /// The engine state of a session: its own catalog, a runtime that reaches no store.
 fn state_for(shared: &Arc<Shared>, relations: &Arc<Relations>, stop: &planning::Stop) -> Arc<parking::State> {
     let config = &shared.core.config;
+    let states = series::States::new(shared.core.catalog.directory(), &shared.principal);
     let builder = SessionStateBuilder::new()
         .with_default_features()
-        .with_query_planner(Arc::new(series::SeriesPlanner))
+        .with_query_planner(Arc::new(series::SeriesPlanner(Arc::new(states))))
         .with_runtime_env(query::sealed_runtime(&shared.core, &shared.principal.login))
         .with_catalog_list(Arc::new(Databases::new(Arc::clone(relations))));
     let mut state = engine_state_with(builder, config, |rules| planning::asking(rules, stop));

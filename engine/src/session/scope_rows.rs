@@ -62,6 +62,7 @@ pub(super) fn is_visible(
             sells(text("card_id").and_then(|card| cards.get(card)).map(String::as_str))
         }
         _ if moment.scope.is_root => true,
+        "holidays" => true,
         "nodes" | "accounts" => within_then(text("node_id")),
         "attribution_rules" | "pools" | "pool_shares" | "drivers" | "driver_rules" | "tag_policies"
         | "virtual_tags" | "planned_changes" | "budgets" | "thresholds" => within(text("owner_node_id")),

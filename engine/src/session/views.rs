@@ -23,10 +23,11 @@ pub(crate) struct View {
     pub(crate) sql: &'static str,
 }
 
-const FILES: [&str; 32] = [
+const FILES: [&str; 41] = [
     include_str!("../../../sql/marts/allocations.sql"),
     include_str!("../../../sql/marts/anomalies.sql"),
     include_str!("../../../sql/marts/completeness.sql"),
+    include_str!("../../../sql/marts/days_off.sql"),
     include_str!("../../../sql/marts/effective_thresholds.sql"),
     include_str!("../../../sql/marts/anomaly_drivers.sql"),
     include_str!("../../../sql/marts/forecasts.sql"),
@@ -36,6 +37,14 @@ const FILES: [&str; 32] = [
     include_str!("../../../sql/marts/client_profit.sql"),
     include_str!("../../../sql/marts/unit_economics.sql"),
     include_str!("../../../sql/marts/deployment_velocity.sql"),
+    include_str!("../../../sql/marts/underutilised.sql"),
+    include_str!("../../../sql/marts/licence_waste.sql"),
+    include_str!("../../../sql/marts/unused_commitments.sql"),
+    include_str!("../../../sql/marts/unused_commitments.root.sql"),
+    include_str!("../../../sql/marts/waste_candidates.sql"),
+    include_str!("../../../sql/marts/executive.sql"),
+    include_str!("../../../sql/marts/finance.sql"),
+    include_str!("../../../sql/marts/engineering.sql"),
     include_str!("../../../sql/ops/scorecard.sql"),
     include_str!("../../../sql/marts/margins.sql"),
     include_str!("../../../sql/marts/margins.root.sql"),

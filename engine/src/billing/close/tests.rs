@@ -179,7 +179,7 @@ async fn a_node_rounds_as_it_does_at_the_end_of_the_period() {
     let warehouse = Warehouse::new();
     let mut row: Vec<Value> =
         ["bolt", "reseller", "customer", "Bolt", "USD", "UTC", "2026-10-15T00:00:00.000000Z"].map(Value::from).into();
-    row.extend([Value::Null, "market".into(), "down".into(), true.into()]);
+    row.extend([Value::Null, "market".into(), "down".into(), true.into(), Value::Null]);
     insert(&warehouse.catalog, "nodes", &[row]);
     let report = close(&warehouse, &[usage(2, BOLT, "Compute", "1.219")], CloseMode::Commit).await.expect("a close");
     assert_eq!(totals(&report), [("reseller/bolt/0001", "1.21", DraftState::New)]);

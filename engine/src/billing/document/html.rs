@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
-use super::{Document, DocumentFormat, export};
+use super::{Document, DocumentFormat, TrendPoint, export};
 use crate::billing::BillingError;
+use crate::chart::bars;
 
 /// The template of an invoice, in `DIR/templates` or built in.
 const INVOICE: &str = "invoice.html";
@@ -50,15 +51,30 @@ impl Renderer {
     }
 
     fn html(&self, document: &Document) -> Result<String, BillingError> {
+        let picture = Value::from_safe_string(picture_of(&document.trend)?);
         let failed = |error: minijinja::Error| BillingError::Template {
             name: INVOICE.to_owned(),
             reason: error.line().map_or_else(|| error.to_string(), |line| format!("line {line}: {error}")),
         };
         self.environment
             .get_template(INVOICE)
-            .and_then(|template| template.render(minijinja::context! { invoice => document }))
+            .and_then(|template| template.render(minijinja::context! { invoice => document, trend_picture => picture }))
             .map_err(failed)
     }
+}
+
+/// The trend as SVG; empty where there is none.
+fn picture_of(trend: &[TrendPoint]) -> Result<String, BillingError> {
+    if trend.is_empty() {
+        return Ok(String::new());
+    }
+    let failed = |reason: String| BillingError::Template { name: INVOICE.to_owned(), reason };
+    // The picture shows about how much; what it stands for is written beside it.
+    let amount =
+        |point: &TrendPoint| point.amount.parse().map_err(|_| failed(format!("{} is no amount", point.amount)));
+    let amounts = trend.iter().map(|point| Ok((point.billing_period.as_str(), amount(point)?)));
+    let amounts = amounts.collect::<Result<Vec<_>, BillingError>>()?;
+    bars(&amounts).map_err(|error| failed(error.to_string()))
 }
 
 /// A template of the warehouse's own; names are those that the product knows, so no path can leave the folder.

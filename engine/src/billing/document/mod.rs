@@ -3,6 +3,7 @@
 mod export;
 mod html;
 mod money;
+mod trend;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use html::Renderer;
+pub use trend::TrendPoint;
 
 use super::error::BillingError;
 use super::{lines, minor_digits, nodes};
@@ -128,6 +130,8 @@ pub struct Document {
     pub services: Vec<ServiceTotal>,
     /// The lines.
     pub lines: Vec<DocumentLine>,
+    /// What the buyer was invoiced by the seller in the months before, and here; empty where there is nothing to compare.
+    pub trend: Vec<TrendPoint>,
     /// The hash of its content.
     pub content_hash: String,
 }
@@ -202,6 +206,7 @@ fn load(tx: &dyn Tx, heading: &Row, snapshot: SnapshotId) -> Result<Document, Bi
         content_hash: text(13)?,
         currency,
         lines,
+        trend: Vec::new(),
     };
     for (name, amount) in [
         ("subtotal", &document.subtotal),
@@ -213,6 +218,7 @@ fn load(tx: &dyn Tx, heading: &Row, snapshot: SnapshotId) -> Result<Document, Bi
         document.text.insert(name, money::grouped(amount));
     }
     check(&document, digits)?;
+    document.trend = trend::of(tx, &document, digits)?;
     Ok(document)
 }
 

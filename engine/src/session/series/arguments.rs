@@ -59,6 +59,8 @@ pub(super) struct Asked {
     pub(super) last_points: Option<usize>,
     /// Only times from this day on are in the result, in days since 1970.
     pub(super) target_start: Option<i32>,
+    /// Only what is flagged is in the result.
+    pub(super) only_anomalies: bool,
 }
 
 /// A call as it is written.
@@ -97,6 +99,7 @@ impl Call {
             min_impact_pct: Real(0.0),
             last_points: None,
             target_start: None,
+            only_anomalies: false,
         };
         let (mut planned, mut holidays) = (None, None);
         let (mut data_col, mut timestamp_col, mut as_of_col, mut id_cols) = (None, None, None, Vec::new());
@@ -149,6 +152,7 @@ impl Call {
                 "target_last_n_points" if !is_forecast => {
                     asked.last_points = Some(call.count(&name, &value, (1, i64::from(i32::MAX)))?);
                 }
+                "only_anomalies" if !is_forecast => asked.only_anomalies = call.flag(&name, &value)?,
                 "target_start_timestamp" if !is_forecast => asked.target_start = Some(call.day(&name, &value)?),
                 _ => {
                     let message = format!("{} has no argument {name}", function.name());

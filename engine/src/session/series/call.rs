@@ -66,17 +66,22 @@ fn planned(function: Function, call: Call, context: &mut dyn RelationPlannerCont
         has_holidays: call.holidays.is_some(),
     };
     let time = if shape.is_instant { cast(Expr::Column(timestamp), instant()) } else { Expr::Column(timestamp) };
-    let mut wanted: Vec<Expr> = ids.iter().cloned().map(Expr::Column).collect();
+    // Types may still change when literals are reconciled with columns; what the shape says holds.
+    let mut wanted: Vec<Expr> = ids
+        .iter()
+        .zip(&shape.ids)
+        .map(|(id, field)| cast(Expr::Column(id.clone()), field.data_type().clone()).alias(&id.name))
+        .collect();
     wanted.push(time.alias("series_time"));
     wanted.push(cast(Expr::Column(data), DataType::Float64).alias("series_value"));
     wanted.extend(as_of.map(|column| cast(Expr::Column(column), DataType::Date32).alias("series_as_of")));
     let mut inputs = vec![LogicalPlanBuilder::from(source).project(wanted)?.build()?];
+    let names: Vec<&str> = ids.iter().map(|id| id.name.as_str()).collect();
     if let Some(relation) = call.planned {
-        let names: Vec<&str> = ids.iter().map(|id| id.name.as_str()).collect();
         inputs.push(known(function, ("planned", rows_of(relation, context)?), &names, &PLANNED_COLUMNS)?);
     }
     if let Some(relation) = call.holidays {
-        inputs.push(known(function, ("holidays", rows_of(relation, context)?), &[], &HOLIDAY_COLUMNS)?);
+        inputs.push(known(function, ("holidays", rows_of(relation, context)?), &names, &HOLIDAY_COLUMNS)?);
     }
     let node = SeriesNode::try_new(inputs, call.asked, shape)?;
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))

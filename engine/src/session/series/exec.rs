@@ -13,6 +13,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, PlanProperties};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements, Partitioning,
@@ -29,6 +30,7 @@ use super::gather::{Gathering, Laid, Points};
 use super::known::Known;
 use super::node::Shape;
 use super::results::{self, Rows};
+use super::states::{Flagged, Remembered, Seen, States, key_of};
 
 /// Rows of a batch: so many that a batch of forecasts takes some milliseconds.
 const BATCH_ROWS: usize = 2_048;
@@ -43,10 +45,17 @@ pub(super) struct SeriesExec {
     properties: Arc<PlanProperties>,
     /// What is known beforehand: read once for all partitions.
     known: Arc<OnceCell<Arc<Known>>>,
+    states: Arc<States>,
+    metrics: ExecutionPlanMetricsSet,
 }
 
 impl SeriesExec {
-    pub(super) fn try_new(inputs: Vec<Arc<dyn ExecutionPlan>>, asked: Arc<Asked>, shape: Arc<Shape>) -> Result<Self> {
+    pub(super) fn try_new(
+        inputs: Vec<Arc<dyn ExecutionPlan>>,
+        asked: Arc<Asked>,
+        shape: Arc<Shape>,
+        states: Arc<States>,
+    ) -> Result<Self> {
         let source = inputs.first().ok_or_else(|| DataFusionError::Internal("series without a source".to_owned()))?;
         let schema = Arc::new(Schema::new(results::fields(&asked, &shape)));
         let properties = PlanProperties::new(
@@ -55,7 +64,8 @@ impl SeriesExec {
             EmissionType::Final,
             Boundedness::Bounded,
         );
-        Ok(Self { inputs, asked, shape, schema, properties: Arc::new(properties), known: Arc::default() })
+        let (properties, metrics) = (Arc::new(properties), ExecutionPlanMetricsSet::new());
+        Ok(Self { inputs, asked, shape, schema, properties, known: Arc::default(), states, metrics })
     }
 
     fn distributions(&self) -> Vec<Distribution> {
@@ -100,7 +110,12 @@ impl ExecutionPlan for SeriesExec {
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self::try_new(children, Arc::clone(&self.asked), Arc::clone(&self.shape))?))
+        let (asked, shape) = (Arc::clone(&self.asked), Arc::clone(&self.shape));
+        Ok(Arc::new(Self::try_new(children, asked, shape, Arc::clone(&self.states))?))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -110,6 +125,9 @@ impl ExecutionPlan for SeriesExec {
         let known_inputs = self.inputs[1..].to_vec();
         let (known, schema) = (Arc::clone(&self.known), Arc::clone(&self.schema));
         let (asked, shape) = (Arc::clone(&self.asked), Arc::clone(&self.shape));
+        let (states, judged) =
+            (Arc::clone(&self.states), MetricBuilder::new(&self.metrics).counter("values_judged", partition));
+        let part = (partition, self.properties.partitioning.partition_count());
         let work = async move {
             let mut gathering = Gathering::new(&shape, reservation)?;
             let mut source = source;
@@ -118,7 +136,11 @@ impl ExecutionPlan for SeriesExec {
             }
             let known = known.get_or_try_init(|| read_known(&known_inputs, &shape, &context)).await?;
             let (keys, series, reservation) = gathering.finish()?;
-            Work::new((asked, shape, schema), Arc::clone(known), keys, series, reservation)
+            // Only what is flagged is remembered.
+            let remembered = (asked.function == Function::DetectAnomalies && asked.only_anomalies)
+                .then(|| states.of(&format!("{asked:?} {shape:?}"), part, &reservation));
+            let memory = Memory { remembered, judged, _reservation: reservation };
+            Work::new((asked, shape, schema), Arc::clone(known), keys, series, memory)
         };
         let batches = stream::once(work).map_ok(stream::iter).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches.boxed())))
@@ -144,7 +166,7 @@ async fn read_known(
     if let Some(holidays) = holidays {
         let mut batches = holidays.execute(0, Arc::clone(context))?;
         while let Some(batch) = batches.try_next().await? {
-            known.add_holidays(&batch);
+            known.add_holidays(&batch, shape.ids.len());
         }
     }
     Ok(Arc::new(known))
@@ -157,7 +179,7 @@ struct Work {
     schema: SchemaRef,
     known: Arc<Known>,
     keys: Vec<ArrayRef>,
-    /// The ids as texts, where planned changes are found by them.
+    /// The ids as texts, where planned changes, holidays or states are found by them.
     names: Vec<ArrayRef>,
     series: std::vec::IntoIter<Points>,
     next: u32,
@@ -166,7 +188,17 @@ struct Work {
     laid: Laid,
     planned: Vec<PlannedChange>,
     holidays: Vec<Holiday>,
-    _memory: MemoryReservation,
+    /// A detector's stored form.
+    state: Vec<u8>,
+    memory: Memory,
+}
+
+/// What a partition holds beside its series.
+struct Memory {
+    remembered: Option<Remembered>,
+    /// Values that a detector was shown.
+    judged: Count,
+    _reservation: MemoryReservation,
 }
 
 /// What works on a series: one of each frequency, made when the first series has it.
@@ -181,13 +213,13 @@ impl Work {
         known: Arc<Known>,
         keys: Vec<ArrayRef>,
         series: Vec<Points>,
-        memory: MemoryReservation,
+        memory: Memory,
     ) -> Result<Self> {
         let engine = match asked.function {
             Function::Forecast => Engine::Forecast { forecasters: Vec::new(), lower: Vec::new(), upper: Vec::new() },
             Function::DetectAnomalies => Engine::DetectAnomalies { detectors: Vec::new() },
         };
-        let names = match shape.has_planned {
+        let names = match shape.has_planned || shape.has_holidays || memory.remembered.is_some() {
             true => keys.iter().map(|key| cast(key, &DataType::Utf8View)).collect::<Result<_, _>>()?,
             false => Vec::new(),
         };
@@ -205,7 +237,8 @@ impl Work {
             laid: Laid::default(),
             planned: Vec::new(),
             holidays: Vec::new(),
-            _memory: memory,
+            state: Vec::new(),
+            memory,
         })
     }
 
@@ -228,7 +261,7 @@ impl Work {
         match &mut self.engine {
             Engine::Forecast { forecasters, lower, upper } => {
                 let horizon = self.asked.horizon;
-                self.known.holidays_of(calendar, values.len() + horizon, &mut self.holidays);
+                self.known.holidays_of(&ids, calendar, values.len() + horizon, &mut self.holidays);
                 let forecaster = of(forecasters, frequency, || {
                     let options = ForecastOptions {
                         non_negative: self.asked.non_negative,
@@ -243,7 +276,7 @@ impl Work {
                 }
             }
             Engine::DetectAnomalies { detectors } => {
-                self.known.holidays_of(calendar, values.len(), &mut self.holidays);
+                self.known.holidays_of(&ids, calendar, values.len(), &mut self.holidays);
                 let detector = of(detectors, frequency, || {
                     let options = DetectorOptions {
                         anomaly_prob_threshold: self.asked.anomaly_prob_threshold.0,
@@ -253,17 +286,47 @@ impl Work {
                     };
                     Detector::new(&options, *calendar)
                 });
-                detector.reset(*calendar);
+                let seen = Seen { calendar, values, planned: &self.planned, holidays: &self.holidays };
+                let key = key_of(&ids);
+                let resumed = self.memory.remembered.as_ref().and_then(|remembered| {
+                    let resumed = remembered.resume(key, &seen)?;
+                    Some((Detector::from_bytes(resumed.state)?, resumed.count, resumed.flagged))
+                });
+                let (first, mut flagged) = match resumed {
+                    Some((state, count, flagged)) => {
+                        *detector = state;
+                        (count, flagged)
+                    }
+                    None => {
+                        detector.reset(*calendar);
+                        (0, Vec::new())
+                    }
+                };
+                self.memory.judged.add(values.len() - first);
                 let shown_from = self.asked.last_points.map_or(0, |points| values.len().saturating_sub(points));
-                let mut holidays = self.holidays.iter().peekable();
-                for (position, value) in values.iter().enumerate() {
+                let is_shown = |position: usize| {
+                    let start = self.asked.target_start;
+                    position >= shown_from && start.is_none_or(|start| calendar.date(position).to_epoch_days() >= start)
+                };
+                for one in flagged.iter().filter(|one| is_shown(one.position)) {
+                    let place = (calendar, one.position);
+                    self.rows.judgement(number, place, (values[one.position], &one.judgement));
+                }
+                let mut holidays = self.holidays.iter().skip_while(|holiday| holiday.position < first).peekable();
+                for (position, value) in values.iter().enumerate().skip(first) {
                     let holiday = holidays.next_if(|holiday| holiday.position == position).map(|holiday| holiday.kind);
                     let judgement = detector.advance(*value, &self.planned, holiday);
-                    let is_target =
-                        self.asked.target_start.is_none_or(|start| calendar.date(position).to_epoch_days() >= start);
-                    if position >= shown_from && is_target {
+                    if judgement.is_anomaly && self.memory.remembered.is_some() {
+                        flagged.push(Flagged { position, judgement });
+                    }
+                    if is_shown(position) && (judgement.is_anomaly || !self.asked.only_anomalies) {
                         self.rows.judgement(number, (calendar, position), (*value, &judgement));
                     }
+                }
+                if let Some(remembered) = &mut self.memory.remembered {
+                    self.state.clear();
+                    detector.to_bytes(&mut self.state);
+                    remembered.keep(key, &seen, &self.state, &flagged);
                 }
             }
         }
@@ -286,7 +349,12 @@ impl Iterator for Work {
         while self.rows.len() < BATCH_ROWS {
             match self.series.next() {
                 Some(points) => self.add(points),
-                None => break,
+                None => {
+                    if let Some(remembered) = self.memory.remembered.take() {
+                        remembered.finish();
+                    }
+                    break;
+                }
             }
         }
         (self.rows.len() > 0).then(|| self.rows.take(&self.schema, &self.keys, (&self.asked, &self.shape)))

@@ -1,6 +1,7 @@
 //! What is known beforehand: planned changes and holidays.
 
 use std::collections::HashMap;
+use std::hash::Hasher as _;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Float64Type};
@@ -19,7 +20,7 @@ pub(super) const PLANNED_COLUMNS: [(&str, DataType, bool); 4] = [
     ("value", DataType::Float64, true),
 ];
 
-/// Columns of holidays, and whether there must be one.
+/// Columns of holidays after those of the ids, and whether there must be one.
 pub(super) const HOLIDAY_COLUMNS: [(&str, DataType, bool); 2] =
     [("holiday_date", DataType::Date32, true), ("name", DataType::Utf8View, false)];
 
@@ -32,30 +33,62 @@ struct Plan {
     change: Change,
 }
 
+#[derive(Debug)]
+struct DayOff {
+    /// None: every series.
+    ids: Vec<Option<String>>,
+    /// Days since 1970.
+    day: i32,
+    /// The number of its name: the same in every statement, as states are remembered that know it.
+    kind: u32,
+}
+
+/// Whether something is about a series: it names no other id.
+fn is_about(wanted: &[Option<String>], ids: &[Option<String>]) -> bool {
+    wanted.iter().zip(ids).all(|(wanted, id)| wanted.is_none() || wanted == id)
+}
+
+/// What is about a series, of what lies by its first id.
+fn about<'a, T>(
+    all: &'a HashMap<Option<String>, Vec<T>>,
+    ids: &'a [Option<String>],
+    of: impl Fn(&T) -> &[Option<String>] + 'a,
+) -> impl Iterator<Item = &'a T> {
+    let first = ids.first().cloned().flatten();
+    let named = first.is_some().then(|| all.get(&first)).flatten();
+    named.into_iter().chain(all.get(&None)).flatten().filter(move |one| is_about(of(one), ids))
+}
+
+fn kind_of(name: &str) -> u32 {
+    let mut hasher = siphasher::sip::SipHasher13::new();
+    hasher.write(name.as_bytes());
+    u32::try_from(hasher.finish() >> 32).unwrap_or_default()
+}
+
+fn text(batch: &RecordBatch, place: usize, row: usize) -> Option<String> {
+    let column = batch.column(place).as_string_view();
+    column.is_valid(row).then(|| column.value(row).to_owned())
+}
+
 /// Planned changes and holidays of all series.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// By their first id, which most name.
     plans: HashMap<Option<String>, Vec<Plan>>,
-    /// Days since 1970 in order, with a number for each name.
-    holidays: Vec<(i32, u32)>,
-    names: HashMap<String, u32>,
+    /// By their first id.
+    holidays: HashMap<Option<String>, Vec<DayOff>>,
 }
 
 impl Known {
     /// Adds rows of planned changes, whose first `ids` columns are ids.
     pub(super) fn add_planned(&mut self, batch: &RecordBatch, ids: usize) -> Result<()> {
-        let text = |place: usize, row: usize| {
-            let column = batch.column(place).as_string_view();
-            column.is_valid(row).then(|| column.value(row).to_owned())
-        };
         let day = |place: usize, row: usize| {
             let column = batch.column(place).as_primitive::<Date32Type>();
             column.is_valid(row).then(|| column.value(row))
         };
         let values = batch.column(ids + 3).as_primitive::<Float64Type>();
         for row in 0..batch.num_rows() {
-            let kind = text(ids + 2, row).unwrap_or_default();
+            let kind = text(batch, ids + 2, row).unwrap_or_default();
             let value = if values.is_valid(row) { values.value(row) } else { f64::NAN };
             let change = match kind.to_lowercase().as_str() {
                 "percent" => Change::Percent(value / 100.0),
@@ -67,33 +100,28 @@ impl Known {
                 }
             };
             let Some(from) = day(ids, row).filter(|_| value.is_finite()) else { continue };
-            let ids_of: Vec<Option<String>> = (0..ids).map(|place| text(place, row)).collect();
+            let ids_of: Vec<Option<String>> = (0..ids).map(|place| text(batch, place, row)).collect();
             let plan = Plan { from, until: day(ids + 1, row), change, ids: ids_of };
             self.plans.entry(plan.ids.first().cloned().flatten()).or_default().push(plan);
         }
         Ok(())
     }
 
-    /// Adds rows of holidays.
-    pub(super) fn add_holidays(&mut self, batch: &RecordBatch) {
-        let (days, names) = (batch.column(0).as_primitive::<Date32Type>(), batch.column(1).as_string_view());
+    /// Adds rows of holidays, whose first `ids` columns are ids.
+    pub(super) fn add_holidays(&mut self, batch: &RecordBatch, ids: usize) {
+        let days = batch.column(ids).as_primitive::<Date32Type>();
         for row in (0..batch.num_rows()).filter(|row| days.is_valid(*row)) {
-            let name = if names.is_valid(row) { names.value(row) } else { "" };
-            let next = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-            let kind = *self.names.entry(name.to_owned()).or_insert(next);
-            self.holidays.push((days.value(row), kind));
+            let kind = kind_of(&text(batch, ids + 1, row).unwrap_or_default());
+            let ids: Vec<Option<String>> = (0..ids).map(|place| text(batch, place, row)).collect();
+            let first = ids.first().cloned().flatten();
+            self.holidays.entry(first).or_default().push(DayOff { ids, day: days.value(row), kind });
         }
-        self.holidays.sort_unstable();
     }
 
     /// The changes of one series in the order of their beginnings.
     pub(super) fn planned_of(&self, ids: &[Option<String>], calendar: &Calendar, planned: &mut Vec<PlannedChange>) {
         planned.clear();
-        let first = ids.first().cloned().flatten();
-        let named = first.is_some().then(|| self.plans.get(&first)).flatten();
-        let is_met = |plan: &&Plan| plan.ids.iter().zip(ids).all(|(wanted, id)| wanted.is_none() || wanted == id);
-        let plans = named.into_iter().chain(self.plans.get(&None)).flatten();
-        planned.extend(plans.filter(is_met).map(|plan| PlannedChange {
+        planned.extend(about(&self.plans, ids, |plan| &plan.ids).map(|plan| PlannedChange {
             from: position(calendar, plan.from),
             until: plan.until.map(|until| position(calendar, until)),
             change: plan.change,
@@ -101,17 +129,23 @@ impl Known {
         planned.sort_by_key(|plan| plan.from);
     }
 
-    /// The holidays on the grid of a series of days, up to a position.
-    pub(super) fn holidays_of(&self, calendar: &Calendar, rows: usize, holidays: &mut Vec<Holiday>) {
+    /// The holidays of one series of days, up to a position of its grid, in order.
+    pub(super) fn holidays_of(
+        &self,
+        ids: &[Option<String>],
+        calendar: &Calendar,
+        rows: usize,
+        holidays: &mut Vec<Holiday>,
+    ) {
         holidays.clear();
         if calendar.frequency != Frequency::Day {
             return;
         }
-        let on_grid = self.holidays.iter().filter_map(|(day, kind)| {
-            let position = usize::try_from(i64::from(*day) - i64::from(calendar.first)).ok()?;
-            (position < rows).then_some(Holiday { position, kind: *kind })
-        });
-        holidays.extend(on_grid);
+        holidays.extend(about(&self.holidays, ids, |holiday| &holiday.ids).filter_map(|holiday| {
+            let position = usize::try_from(i64::from(holiday.day) - i64::from(calendar.first)).ok()?;
+            (position < rows).then_some(Holiday { position, kind: holiday.kind })
+        }));
+        holidays.sort_by_key(|holiday| (holiday.position, holiday.kind));
         holidays.dedup_by_key(|holiday| holiday.position);
     }
 }

@@ -17,6 +17,7 @@ mod gather;
 mod known;
 mod node;
 mod results;
+mod states;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 
 pub(super) use node::SeriesPlanner;
+pub(super) use states::States;
 
 use crate::security::SessionError;
 

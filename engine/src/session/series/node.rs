@@ -17,6 +17,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 use super::arguments::Asked;
 use super::exec::SeriesExec;
 use super::results;
+use super::states::States;
 
 /// What the rows of the source look like: the ids, then time, value and, if there is one, the last known time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -81,7 +82,7 @@ impl UserDefinedLogicalNodeCore for SeriesNode {
 
 /// The default planner of queries, which knows the functions as well.
 #[derive(Debug)]
-pub(in crate::session) struct SeriesPlanner;
+pub(in crate::session) struct SeriesPlanner(pub(in crate::session) Arc<States>);
 
 #[async_trait]
 impl QueryPlanner for SeriesPlanner {
@@ -90,12 +91,12 @@ impl QueryPlanner for SeriesPlanner {
         logical_plan: &LogicalPlan,
         session: &dyn datafusion::catalog::Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(Operators)]);
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(Operators(Arc::clone(&self.0)))]);
         planner.create_physical_plan(logical_plan, session).await
     }
 }
 
-struct Operators;
+struct Operators(Arc<States>);
 
 #[async_trait]
 impl ExtensionPlanner for Operators {
@@ -109,7 +110,8 @@ impl ExtensionPlanner for Operators {
         _context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let Some(node) = node.as_any().downcast_ref::<SeriesNode>() else { return Ok(None) };
-        let exec = SeriesExec::try_new(physical_inputs.to_vec(), Arc::clone(&node.asked), Arc::clone(&node.shape))?;
+        let (asked, shape) = (Arc::clone(&node.asked), Arc::clone(&node.shape));
+        let exec = SeriesExec::try_new(physical_inputs.to_vec(), asked, shape, Arc::clone(&self.0))?;
         Ok(Some(Arc::new(exec)))
     }
 }
