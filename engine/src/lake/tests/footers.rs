@@ -180,7 +180,7 @@ async fn texts_that_repeat_come_back() {
         Arc::new((0..ROWS).map(|row| text(row, shape)).collect::<StringViewArray>()) as ArrayRef
     });
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).expect("a batch");
-    for rows in [ROWS, 1_000, 5] {
+    for rows in [ROWS, 1_000, 100] {
         let mut writer = place.lake.writer(LakeTable::ChargesMonthly, "hot", small(rows, 1 << 30, 2));
         writer.push(batch.clone(), &[0; ROWS], &[0; ROWS]).expect("the rows are taken");
         let written = finish(writer).await;
