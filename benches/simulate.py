@@ -1,6 +1,6 @@
 """Lands months of synthetic usage, simulates a draft of a rate card over all of them, and rates the same months anew by it.
 
-usage: simulate.py ROWS [--months 12] [--card dist-to-3] [--dir DIR] [--binary PATH] [--keep]
+usage: simulate.py ROWS [--months 12] [--card dist-to-3] [--dir DIR] [--binary PATH] [--keep] [--only-simulate]
 
 needs: a release build of ratehouse, ../shared/peer (generator). ROWS is of each month. Prints one line a step with seconds, rows
 per second and peak memory; the time of a simulation is that of the query, over an open connection (PyPI psycopg 3). Then the same
@@ -67,6 +67,7 @@ def main():
     parser.add_argument("--months", type=int, default=12)
     parser.add_argument("--card", default="dist-to-3")
     parser.add_argument("--keep", action="store_true", help="use the files and the warehouse of an earlier run")
+    parser.add_argument("--only-simulate", action="store_true", help="do not rate the months anew")
     options = parser.parse_args()
     rows, binary = int(options.rows), options.binary
     data = os.path.join(options.dir, f"simulate-{rows}-{options.months}")
@@ -90,6 +91,10 @@ def main():
             seconds, answer = median(RUNS, lambda: connection.execute(edges).fetchall())
     total = rows * len(files)
     print(f"{'simulate ' + options.card:34} {seconds:8.2f} s  {total:,} lines, {len(answer):,} results, from {sorted({row[8] for row in answer})}")
+    if total >= 12 * 100_000_000 and seconds > SECONDS_MAX:
+        sys.exit(f"a simulation takes more than {SECONDS_MAX} s")
+    if options.only_simulate:
+        return
     simulated = {row[:5]: row[5] for row in answer}
 
     # The same months where the draft holds alone; a policy about tags changes no price and has all rated anew.
@@ -119,8 +124,6 @@ def main():
     print(f"simulate: {anew / seconds:,.0f} x faster than rating the months anew")
     if wrong or edge_wrong or not simulated:
         sys.exit(1)
-    if rows * options.months >= 12 * 100_000_000 and seconds > SECONDS_MAX:
-        sys.exit(f"a simulation takes more than {SECONDS_MAX} s")
 
 
 if __name__ == "__main__":

@@ -5,17 +5,18 @@ use chrono::{Days, NaiveDate};
 use crate::fixture::{Fixture, Line, copy, rows, run};
 
 /// One line of a day of 2025.
-struct Daily {
-    date: NaiveDate,
-    resource: String,
-    cost: u64,
+pub(crate) struct Daily {
+    pub(crate) date: NaiveDate,
+    pub(crate) resource: String,
+    pub(crate) tags: &'static str,
+    pub(crate) cost: u64,
 }
 
-fn day(month: u32, day: u32) -> NaiveDate {
+pub(crate) fn day(month: u32, day: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(2025, month, day).expect("a day")
 }
 
-async fn land_acme(fixture: &Fixture, days: &[Daily]) {
+pub(crate) async fn land_acme(fixture: &Fixture, days: &[Daily]) {
     let texts: Vec<[String; 4]> = days
         .iter()
         .map(|Daily { date, cost, .. }| {
@@ -31,11 +32,12 @@ async fn land_acme(fixture: &Fixture, days: &[Daily]) {
     let lines: Vec<Line<'_>> = texts
         .iter()
         .zip(days)
-        .map(|([period, from, to, cost], Daily { resource, .. })| Line {
+        .map(|([period, from, to, cost], Daily { resource, tags, .. })| Line {
             period,
             from,
             to,
             resource,
+            tags,
             ..Line::usage("a-acme", cost)
         })
         .collect();
@@ -83,8 +85,8 @@ async fn profit_by_client_beside_its_target_and_the_month_before() {
 #[tokio::test]
 async fn what_a_unit_costs_and_how_cost_moves_with_it() {
     let fixture = Fixture::chain().await;
-    let april = (1..=30).map(|n| Daily { date: day(4, n), resource: String::new(), cost: u64::from(10 * n) });
-    let may = (1..=31).map(|n| Daily { date: day(5, n), resource: String::new(), cost: u64::from(20 * n) });
+    let april = (1..=30).map(|n| Daily { date: day(4, n), resource: String::new(), tags: "", cost: u64::from(10 * n) });
+    let may = (1..=31).map(|n| Daily { date: day(5, n), resource: String::new(), tags: "", cost: u64::from(20 * n) });
     land_acme(&fixture, &april.chain(may).collect::<Vec<_>>()).await;
     let next = |date: NaiveDate| date.checked_add_days(Days::new(1)).expect("a day");
     let rising = (1..=30).map(|n| format!("north,orders,acme,{n},{},{}\n", day(4, n), next(day(4, n))));
@@ -119,10 +121,10 @@ async fn a_day_with_many_new_resources_is_unusual() {
     let date = |n: u64| day(9, 1).checked_add_days(Days::new(n)).expect("a day");
     let mut days = Vec::new();
     for n in 0..40 {
-        days.push(Daily { date: date(n), resource: "base".to_owned(), cost: 1 });
-        days.push(Daily { date: date(n), resource: format!("r{n}"), cost: 1 });
+        days.push(Daily { date: date(n), resource: "base".to_owned(), tags: "", cost: 1 });
+        days.push(Daily { date: date(n), resource: format!("r{n}"), tags: "", cost: 1 });
     }
-    days.extend((0..9).map(|n| Daily { date: date(39), resource: format!("burst{n}"), cost: 1 }));
+    days.extend((0..9).map(|n| Daily { date: date(39), resource: format!("burst{n}"), tags: "", cost: 1 }));
     land_acme(&fixture, &days).await;
     let portal = fixture.session("portal@acme");
     let count = "select count(*), min(charge_date), max(charge_date) from deployment_velocity";

@@ -7,6 +7,7 @@ use ratehouse::alerts::Alerter;
 
 use crate::collection::clock::ManualClock;
 use crate::collection::server::{Reply, Server};
+use crate::economics::{Daily, day, land_acme};
 use crate::fixture::{Fixture, Line, copy, rows, run};
 
 /// The chain, with logins of those who read what is wasted.
@@ -25,23 +26,15 @@ async fn chain() -> Fixture {
 
 /// Fourteen days of April 2025, on each of which one machine costs 10, and another, which has a tag, 20.
 async fn land_machines(fixture: &Fixture) {
-    let days: Vec<[String; 2]> = (1..=14)
-        .map(|day| [format!("2025-04-{day:02}T00:00:00Z"), format!("2025-04-{:02}T00:00:00Z", day + 1)])
-        .collect();
-    let lines: Vec<Line<'_>> = days
-        .iter()
-        .flat_map(|[from, to]| {
-            [("vm-1", "10", ""), ("vm-2", "20", "{\"team\": \"web\"}")].map(|(resource, cost, tags)| Line {
-                period: "2025-04",
-                from,
-                to,
-                resource,
-                tags,
-                ..Line::usage("a-acme", cost)
-            })
+    let days = (1..=14).flat_map(|date| {
+        [("vm-1", 10, ""), ("vm-2", 20, "{\"team\": \"web\"}")].map(|(resource, cost, tags)| Daily {
+            date: day(4, date),
+            resource: resource.to_owned(),
+            tags,
+            cost,
         })
-        .collect();
-    fixture.land("april.csv", &lines).await;
+    });
+    land_acme(fixture, &days.collect::<Vec<_>>()).await;
 }
 
 /// Rows of `ref.drivers` for each day from the first to the last of April.

@@ -69,6 +69,20 @@ with daily as (
     planned => (select * from ref.planned_changes),
     holidays => (select * from days_off)
   )
+), spent as (
+  select
+    level,
+    node_id,
+    provider_name,
+    service_name,
+    sub_account_id,
+    currency,
+    charge_date,
+    complete_until,
+    cast(sum(cost) as decimal(38, 9)) as cost
+  from series
+  where charge_date >= date_trunc('quarter', complete_until)
+  group by level, node_id, provider_name, service_name, sub_account_id, currency, charge_date, complete_until
 ), days as (
   select
     level,
@@ -108,17 +122,15 @@ with daily as (
     currency,
     charge_date as forecast_date,
     complete_until,
-    cast(sum(cost) as decimal(38, 9)) as mean,
-    cast(sum(cost) as decimal(38, 9)) as lower_80,
-    cast(sum(cost) as decimal(38, 9)) as upper_80,
-    cast(sum(cost) as decimal(38, 9)) as lower_95,
-    cast(sum(cost) as decimal(38, 9)) as upper_95,
+    cost as mean,
+    cost as lower_80,
+    cost as upper_80,
+    cost as lower_95,
+    cost as upper_95,
     cast(null as decimal(38, 9)) as planned_change,
     cast(null as text) as forecast_status,
-    cast(sum(cost) as decimal(38, 9)) as actual
-  from series
-  where charge_date >= date_trunc('quarter', complete_until)
-  group by level, node_id, provider_name, service_name, sub_account_id, currency, charge_date, complete_until
+    cost as actual
+  from spent
 ), sums as (
   select
     *,

@@ -225,7 +225,12 @@ pub(super) struct Selection<'a> {
     places: Vec<(usize, usize)>,
 }
 
-impl Selection<'_> {
+impl<'a> Selection<'a> {
+    /// All rows of one batch.
+    pub(super) fn of_batch(columns: &'a [HeldColumn], rows: usize) -> Self {
+        Self { sources: vec![columns], places: (0..rows).map(|row| (0, row)).collect() }
+    }
+
     /// Rows selected.
     pub(super) fn len(&self) -> usize {
         self.places.len()

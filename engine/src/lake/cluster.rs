@@ -62,7 +62,7 @@ impl Clusters {
     ) -> Result<(), ArrowError> {
         let mut columns = columns.iter().map(HeldColumn::new).collect::<Result<Vec<_>, _>>()?;
         let place_of = |row: u32| (files[row as usize], groups[row as usize]);
-        let order = order_of_batch(&columns, sort, files.len(), place_of);
+        let order = order_of_batch(&columns, sort, files.len(), place_of)?;
         if !order.is_sorted() {
             let rows = UInt32Array::from_iter_values(order.iter().copied());
             columns = columns.into_iter().map(|column| column.reordered(&rows)).collect::<Result<_, _>>()?;

@@ -13,53 +13,34 @@ use super::batches::{Batches, HeldColumn, RowRef, Selection};
 /// Every row gets one number: 32 bits of the text's rank, 64 of the second column, 32 of its
 /// place. Sorting numbers costs a tenth of comparing columns.
 pub(super) fn sort(batches: &Batches, columns: [usize; 2], rows: &[RowRef]) -> Result<Vec<RowRef>, ArrowError> {
-    let selection = batches.select(rows);
-    let first = text_ranks(&selection, columns[0])?;
-    let second = keys(&selection, columns[1])?;
-    let mut numbers: Vec<u128> = first
-        .into_iter()
-        .zip(second)
-        .zip(0_u32..)
-        .map(|((rank, key), place)| (u128::from(rank) << 96) | (u128::from(key) << 32) | u128::from(place))
-        .collect();
+    let mut numbers = numbers(&batches.select(rows), columns)?;
     numbers.sort_unstable();
     let place = |number: u128| (number & u128::from(u32::MAX)) as usize;
     Ok(numbers.into_iter().map(|number| rows[place(number)]).collect())
 }
 
-/// The rows of a batch by place, then about as [`sort`] has them: texts that mostly differ are taken as equal.
+/// The rows of a batch by place, then as [`sort`] has them.
 pub(super) fn order_of_batch<P: Ord>(
     columns: &[HeldColumn],
     sort: [usize; 2],
     rows: usize,
     place_of: impl Fn(u32) -> P,
-) -> Vec<u32> {
-    let [first, second] = sort.map(|column| number_of(&columns[column], rows));
-    let mut keys: Vec<(P, i64, i64, u32)> =
-        (0_u32..).take(rows).map(|row| (place_of(row), first(row as usize), second(row as usize), row)).collect();
-    keys.sort_unstable();
-    keys.into_iter().map(|(.., row)| row).collect()
+) -> Result<Vec<u32>, ArrowError> {
+    let numbers = numbers(&Selection::of_batch(columns, rows), sort)?;
+    let mut order: Vec<(P, u128, u32)> =
+        numbers.into_iter().zip(0_u32..).map(|(number, row)| (place_of(row), number, row)).collect();
+    order.sort_unstable();
+    Ok(order.into_iter().map(|(.., row)| row).collect())
 }
 
-/// An order-preserving number for each row of a column, as far as that is found without comparing texts row by row.
-fn number_of(column: &HeldColumn, rows: usize) -> Box<dyn Fn(usize) -> i64 + '_> {
-    let array = column.array();
-    if let Some(texts) = array.as_string_view_opt().filter(|texts| texts.len() < rows) {
-        let mut order: Vec<usize> = (0..texts.len()).collect();
-        order.sort_unstable_by_key(|place| texts.is_valid(*place).then(|| texts.value(*place)));
-        let mut ranks = vec![0; order.len()];
-        for (place, rank) in order.into_iter().zip(0_i64..) {
-            ranks[place] = rank;
-        }
-        return Box::new(move |row| ranks[column.place(row)]);
-    }
-    if let Some(instants) = array.as_primitive_opt::<TimestampMicrosecondType>() {
-        return Box::new(move |row| instants.value(column.place(row)));
-    }
-    if let Some(days) = array.as_primitive_opt::<Date32Type>() {
-        return Box::new(move |row| i64::from(days.value(column.place(row))));
-    }
-    Box::new(|_| 0)
+/// A number for each row: its value in two columns, then its place among the rows.
+fn numbers(selection: &Selection<'_>, columns: [usize; 2]) -> Result<Vec<u128>, ArrowError> {
+    let first = text_ranks(selection, columns[0])?;
+    let second = keys(selection, columns[1])?;
+    let number = |((rank, key), place): ((u32, u64), u32)| {
+        (u128::from(rank) << 96) | (u128::from(key) << 32) | u128::from(place)
+    };
+    Ok(first.into_iter().zip(second).zip(0_u32..).map(number).collect())
 }
 
 /// An order-preserving number for each row's value; null has the lowest.
@@ -71,7 +52,7 @@ fn keys(selection: &Selection<'_>, column: usize) -> Result<Vec<u64>, ArrowError
         Some(DataType::Timestamp(..)) => {
             let sources: Vec<_> =
                 selection.column(column).map(|s| (s, s.array().as_primitive::<TimestampMicrosecondType>())).collect();
-            Ok(numbers(selection, |source, row| {
+            Ok(key_of_rows(selection, |source, row| {
                 let (held, array) = &sources[source];
                 let place = held.place(row);
                 array.is_valid(place).then(|| array.value(place))
@@ -80,7 +61,7 @@ fn keys(selection: &Selection<'_>, column: usize) -> Result<Vec<u64>, ArrowError
         Some(DataType::Date32) => {
             let sources: Vec<_> =
                 selection.column(column).map(|s| (s, s.array().as_primitive::<Date32Type>())).collect();
-            Ok(numbers(selection, |source, row| {
+            Ok(key_of_rows(selection, |source, row| {
                 let (held, array) = &sources[source];
                 let place = held.place(row);
                 array.is_valid(place).then(|| i64::from(array.value(place)))
@@ -90,7 +71,7 @@ fn keys(selection: &Selection<'_>, column: usize) -> Result<Vec<u64>, ArrowError
     }
 }
 
-fn numbers(selection: &Selection<'_>, value: impl Fn(usize, usize) -> Option<i64>) -> Vec<u64> {
+fn key_of_rows(selection: &Selection<'_>, value: impl Fn(usize, usize) -> Option<i64>) -> Vec<u64> {
     const SIGN: u64 = 1 << 63;
     let number = |value: Option<i64>| value.map_or(0, |v| v.cast_unsigned() ^ SIGN);
     selection.places().iter().map(|&(source, row)| number(value(source, row))).collect()

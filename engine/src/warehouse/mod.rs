@@ -45,6 +45,7 @@ use crate::rating::{
 use crate::security::{Principal, Role, Tree};
 use crate::session::{LateralRows, Session, SessionMemory, Shared, around_filters};
 use temporary::Temporary;
+pub(crate) use temporary::private_directory;
 
 /// The tier that new files go to.
 pub const HOT: &str = "hot";

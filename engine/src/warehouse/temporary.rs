@@ -55,7 +55,8 @@ impl Drop for Temporary {
     }
 }
 
-fn private_directory(path: &Path) -> std::io::Result<()> {
+/// Makes a directory that only its owner reads, with those above it.
+pub(crate) fn private_directory(path: &Path) -> std::io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

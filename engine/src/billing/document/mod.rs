@@ -218,7 +218,7 @@ fn load(tx: &dyn Tx, heading: &Row, snapshot: SnapshotId) -> Result<Document, Bi
         document.text.insert(name, money::grouped(amount));
     }
     check(&document, digits)?;
-    document.trend = trend::of(tx, &document, digits)?;
+    document.trend = trend::of(tx, &document, heading.opt_text(7)?, digits)?;
     Ok(document)
 }
 

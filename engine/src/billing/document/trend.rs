@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Document, money};
 use crate::billing::BillingError;
-use crate::catalog::{Row, Tx};
+use crate::catalog::Tx;
 use crate::period::BillingPeriod;
 
 /// Months of a trend, with that of the document.
@@ -23,17 +23,19 @@ pub struct TrendPoint {
 
 /// The totals of the invoices between the parties of an invoice in its currency, period by period, with itself as the last: those
 /// that had been issued when it was, so that a document looks the same for ever. Empty for a note, and for a first invoice.
-pub(super) fn of(tx: &dyn Tx, document: &Document, digits: u8) -> Result<Vec<TrendPoint>, BillingError> {
+///
+/// `issued` is the instant of the document's issue; a draft has none.
+pub(super) fn of(
+    tx: &dyn Tx,
+    document: &Document,
+    issued: Option<&str>,
+    digits: u8,
+) -> Result<Vec<TrendPoint>, BillingError> {
     if document.document_type != "invoice" {
         return Ok(Vec::new());
     }
     let period: BillingPeriod = document.billing_period.parse()?;
     let first = period.first_day() - chrono::Months::new(MONTHS - 1);
-    let issued = tx.row(
-        "select issued_at from invoice where number = ?1 and end_snapshot is null",
-        &[document.number.as_str().into()],
-    )?;
-    let issued = issued.as_ref().map(|row| row.opt_text(0)).transpose()?.flatten().map(str::to_owned);
     let earlier = tx.rows(
         "select billing_period, total, issued_at from invoice \
          where seller_node_id = ?1 and buyer_node_id = ?2 and currency = ?3 and document_type = 'invoice' and end_snapshot is null \
@@ -49,14 +51,15 @@ pub(super) fn of(tx: &dyn Tx, document: &Document, digits: u8) -> Result<Vec<Tre
     )?;
     let mut points: Vec<(String, Vec<String>)> = Vec::new();
     for row in &earlier {
-        let [at, total, row_issued] = texts(row)?;
+        let (at, total) = (row.text(0)?, row.text(1)?.to_owned());
         // Instants are written in one form, so that they compare as texts.
-        if issued.as_ref().is_some_and(|issued| row_issued > *issued) {
+        let row_issued = row.text(2)?;
+        if issued.is_some_and(|issued| row_issued > issued) {
             continue;
         }
         match points.last_mut() {
             Some((last, totals)) if *last == at => totals.push(total),
-            _ => points.push((at, vec![total])),
+            _ => points.push((at.to_owned(), vec![total])),
         }
     }
     if points.is_empty() {
@@ -68,12 +71,4 @@ pub(super) fn of(tx: &dyn Tx, document: &Document, digits: u8) -> Result<Vec<Tre
         Ok(TrendPoint { billing_period, amount_text: money::grouped(&amount), amount })
     };
     points.into_iter().map(point).collect()
-}
-
-fn texts<const N: usize>(row: &Row) -> Result<[String; N], BillingError> {
-    let mut texts = [const { String::new() }; N];
-    for (at, text) in texts.iter_mut().enumerate() {
-        row.text(at)?.clone_into(text);
-    }
-    Ok(texts)
 }

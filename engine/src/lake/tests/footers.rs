@@ -153,6 +153,57 @@ async fn pages_of_20_000_rows_have_bounds_of_their_own() {
     assert_eq!(metadata.column_index().expect("bounds of pages")[0][column].num_pages(), 2);
 }
 
+/// Texts that repeat are written by ours: whatever their number, order and nulls, a reader of Parquet gets them back.
+#[tokio::test]
+async fn texts_that_repeat_come_back() {
+    const ROWS: usize = 3_000;
+    let place = Place::new();
+    let schema = LakeTable::ChargesMonthly.schema();
+    let base = rows(LakeTable::ChargesMonthly, 0, ROWS, &mut seeded());
+    // By column: how many different texts, how long runs of one are, and which rows have none.
+    let shapes = [(2, 1, 0), (3, 1000, 7), (300, 1, 3), (300, 30, 0), (1_200, 2, 11), (1_490, 1, 0), (17, 8, 2)];
+    let text = |row: usize, (different, run, nulls): (usize, usize, usize)| {
+        let number = row / run % different;
+        let is_null = nulls > 0 && row.is_multiple_of(nulls);
+        (!is_null).then(|| {
+            if number.is_multiple_of(2) { format!("{number}") } else { format!("a longer text, number {number}") }
+        })
+    };
+    let mut shape_of = std::collections::HashMap::new();
+    let columns = schema.fields().iter().zip(base.columns()).map(|(field, array)| {
+        if *field.data_type() != DataType::Utf8View {
+            return Arc::clone(array);
+        }
+        let (different, run, nulls) = shapes[shape_of.len() % shapes.len()];
+        let shape = (different, run, if field.is_nullable() { nulls } else { 0 });
+        shape_of.insert(field.name().clone(), shape);
+        Arc::new((0..ROWS).map(|row| text(row, shape)).collect::<StringViewArray>()) as ArrayRef
+    });
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).expect("a batch");
+    for rows in [ROWS, 500] {
+        let mut writer = place.lake.writer(LakeTable::ChargesMonthly, "hot", small(rows, 1 << 30, 2));
+        writer.push(batch.clone(), &[0; ROWS], &[0; ROWS]).expect("the rows are taken");
+        let written = finish(writer).await;
+        let back = in_order(LakeTable::ChargesMonthly, &place.read(&written[0].path));
+        assert_eq!(back, in_order(LakeTable::ChargesMonthly, std::slice::from_ref(&batch)), "row groups of {rows}");
+        let footer = footer(&place, &written[0]);
+        for (name, shape) in &shape_of {
+            let column = schema.index_of(name).expect("a column");
+            let Some(statistics) = footer.row_group(0).column(column).statistics() else { continue };
+            let nulls: u64 = (0..ROWS).map(|row| u64::from(text(row, *shape).is_none())).sum();
+            let all = footer
+                .row_groups()
+                .iter()
+                .map(|group| group.column(column).statistics().and_then(|s| s.null_count_opt()));
+            assert_eq!(all.map(Option::unwrap_or_default).sum::<u64>(), nulls, "{name}");
+            if footer.num_row_groups() == 1 {
+                let least = (0..ROWS).filter_map(|row| text(row, *shape)).min().expect("a text");
+                assert_eq!(statistics.min_bytes_opt(), Some(least.as_bytes()), "{name}");
+            }
+        }
+    }
+}
+
 #[test]
 fn rows_that_do_not_fit_the_table_are_refused() {
     let place = Place::new();

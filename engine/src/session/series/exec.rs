@@ -188,8 +188,6 @@ struct Work {
     laid: Laid,
     planned: Vec<PlannedChange>,
     holidays: Vec<Holiday>,
-    /// A detector's stored form.
-    state: Vec<u8>,
     memory: Memory,
 }
 
@@ -237,7 +235,6 @@ impl Work {
             laid: Laid::default(),
             planned: Vec::new(),
             holidays: Vec::new(),
-            state: Vec::new(),
             memory,
         })
     }
@@ -288,20 +285,10 @@ impl Work {
                 });
                 let seen = Seen { calendar, values, planned: &self.planned, holidays: &self.holidays };
                 let key = key_of(&ids);
-                let resumed = self.memory.remembered.as_ref().and_then(|remembered| {
-                    let resumed = remembered.resume(key, &seen)?;
-                    Some((Detector::from_bytes(resumed.state)?, resumed.count, resumed.flagged))
-                });
-                let (first, mut flagged) = match resumed {
-                    Some((state, count, flagged)) => {
-                        *detector = state;
-                        (count, flagged)
-                    }
-                    None => {
-                        detector.reset(*calendar);
-                        (0, Vec::new())
-                    }
-                };
+                detector.reset(*calendar);
+                let remembered = self.memory.remembered.as_ref();
+                let resumed = remembered.and_then(|remembered| remembered.resume(key, &seen, detector));
+                let (first, mut flagged) = resumed.unwrap_or_default();
                 self.memory.judged.add(values.len() - first);
                 let shown_from = self.asked.last_points.map_or(0, |points| values.len().saturating_sub(points));
                 let is_shown = |position: usize| {
@@ -324,9 +311,7 @@ impl Work {
                     }
                 }
                 if let Some(remembered) = &mut self.memory.remembered {
-                    self.state.clear();
-                    detector.to_bytes(&mut self.state);
-                    remembered.keep(key, &seen, &self.state, &flagged);
+                    remembered.keep(key, &seen, detector, &flagged);
                 }
             }
         }

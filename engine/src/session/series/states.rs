@@ -12,13 +12,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use datafusion::execution::memory_pool::MemoryReservation;
-use ratehouse_udfs::series::anomaly::{Direction, Judgement, Kind, Status};
+use ratehouse_udfs::series::anomaly::{Detector, Direction, Judgement, Kind, Status};
 use ratehouse_udfs::series::forecast::Holiday;
 use ratehouse_udfs::series::{Calendar, Change, PlannedChange};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use uuid::Uuid;
 
 use crate::security::Principal;
+use crate::warehouse::private_directory;
 
 const FOLDER: &str = "series";
 /// Bytes of one file; series beyond are not remembered.
@@ -48,9 +49,10 @@ impl States {
         }
         let path = self.folder.join(format!("{:032x}.states", hasher.finish128().as_u128()));
         let size = std::fs::metadata(&path).map_or(0, |file| file.len());
-        let fits = usize::try_from(size).is_ok_and(|size| memory.new_empty().try_grow(size).is_ok());
+        let memory = memory.new_empty();
+        let fits = usize::try_from(size).is_ok_and(|size| memory.try_grow(size).is_ok());
         let bytes = if fits { std::fs::read(&path).unwrap_or_default() } else { Vec::new() };
-        Remembered { entries: entries(&bytes), bytes, next: NewStates::begin(&self.folder, path) }
+        Remembered { entries: entries(&bytes), bytes, next: NewStates::begin(&self.folder, path), _memory: memory }
     }
 }
 
@@ -78,21 +80,16 @@ pub(super) struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// Fingerprints of the first so many values, with what is known of them: one for each count, which rise.
-    fn fingerprints<const N: usize>(&self, counts: [usize; N]) -> [u128; N] {
+    /// A fingerprint of the first so many values, with what is known of them.
+    fn fingerprint(&self, count: usize) -> u128 {
         let mut hasher = SipHasher13::new();
         hasher.write_i32(self.calendar.first);
         write_text(&mut hasher, self.calendar.frequency.as_str());
-        let mut hashed = 0;
-        counts.map(|count| {
-            for value in &self.values[hashed..count] {
-                hasher.write_u64(value.to_bits());
-            }
-            hashed = count;
-            let mut all = hasher;
-            self.known(count, &mut all);
-            all.finish128().as_u128()
-        })
+        for value in &self.values[..count] {
+            hasher.write_u64(value.to_bits());
+        }
+        self.known(count, &mut hasher);
+        hasher.finish128().as_u128()
     }
 
     fn known(&self, count: usize, hasher: &mut SipHasher13) {
@@ -128,13 +125,6 @@ pub(super) struct Flagged {
     pub(super) judgement: Judgement,
 }
 
-/// How far a series had been judged.
-pub(super) struct Resumed<'a> {
-    pub(super) count: usize,
-    pub(super) state: &'a [u8],
-    pub(super) flagged: Vec<Flagged>,
-}
-
 /// One stored series: where in the file what lies.
 #[derive(Debug)]
 struct Entry {
@@ -151,36 +141,36 @@ pub(super) struct Remembered {
     bytes: Vec<u8>,
     entries: HashMap<u128, Entry>,
     next: NewStates,
+    /// Of the bytes.
+    _memory: MemoryReservation,
 }
 
 impl Remembered {
-    /// How far the series had been judged, if what it was then is still its beginning.
-    pub(super) fn resume(&self, key: u128, seen: &Seen<'_>) -> Option<Resumed<'_>> {
+    /// Puts a detector where it was when the series was judged last, if what the series was then is still its beginning; gives how
+    /// many values that were, and what was flagged.
+    pub(super) fn resume(&self, key: u128, seen: &Seen<'_>, detector: &mut Detector) -> Option<(usize, Vec<Flagged>)> {
         let entry = self.entries.get(&key).filter(|entry| entry.count <= seen.values.len())?;
         let stored = self.bytes[entry.all.start - CHECK_BYTES..].first_chunk()?;
-        if seen.fingerprints([entry.count]) != [entry.fingerprint]
-            || *stored != check_of(&self.bytes[entry.all.clone()])
-        {
+        if seen.fingerprint(entry.count) != entry.fingerprint || *stored != check_of(&self.bytes[entry.all.clone()]) {
             return None;
         }
         let flagged = self.bytes[entry.flagged.clone()].chunks_exact(FLAGGED_BYTES).map(read_flagged);
-        Some(Resumed {
-            count: entry.count,
-            state: &self.bytes[entry.state.clone()],
-            flagged: flagged.collect::<Option<_>>()?,
-        })
+        let flagged = flagged.collect::<Option<_>>()?;
+        *detector = Detector::from_bytes(&self.bytes[entry.state.clone()])?;
+        Some((entry.count, flagged))
     }
 
     /// Keeps how far the series has come.
-    pub(super) fn keep(&mut self, key: u128, seen: &Seen<'_>, state: &[u8], flagged: &[Flagged]) {
-        let [fingerprint] = seen.fingerprints([seen.values.len()]);
+    pub(super) fn keep(&mut self, key: u128, seen: &Seen<'_>, detector: &Detector, flagged: &[Flagged]) {
+        let mut state = Vec::new();
+        detector.to_bytes(&mut state);
         let mut entry = Vec::with_capacity(HEAD_BYTES + state.len() + flagged.len() * FLAGGED_BYTES);
         entry.extend_from_slice(&key.to_le_bytes());
-        entry.extend_from_slice(&fingerprint.to_le_bytes());
+        entry.extend_from_slice(&seen.fingerprint(seen.values.len()).to_le_bytes());
         for count in [seen.values.len(), state.len(), flagged.len()] {
             entry.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
         }
-        entry.extend_from_slice(state);
+        entry.extend_from_slice(&state);
         flagged.iter().for_each(|one| write_flagged(one, &mut entry));
         self.next.write(&check_of(&entry), &entry);
     }
@@ -267,7 +257,8 @@ struct NewStates {
 impl NewStates {
     fn begin(folder: &Path, path: PathBuf) -> Self {
         let unfinished = folder.join(format!("{}.tmp", Uuid::new_v4()));
-        let made = std::fs::create_dir_all(folder).and_then(|()| private(&unfinished));
+        // What customers spend is nobody's to read but the owner's of the warehouse.
+        let made = private_directory(folder).and_then(|()| File::create_new(&unfinished));
         Self { file: made.ok().map(BufWriter::new), unfinished, path, bytes: 0 }
     }
 
@@ -295,15 +286,6 @@ impl Drop for NewStates {
         // Gone where it was renamed.
         let _ = std::fs::remove_file(&self.unfinished);
     }
-}
-
-/// A new file that only its owner reads: it says what customers spend.
-fn private(path: &Path) -> std::io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 /// Removes the oldest files while there are too many bytes beside a new one.
