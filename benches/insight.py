@@ -1,6 +1,6 @@
 """Scores forecasts and anomalies as SQL gives them: lands a set as usage, asks for it, hands the answer to the scorers.
 
-usage: insight.py forecast SET | anomaly SET | speed SERIES [--dir DIR] [--binary PATH]
+usage: insight.py forecast SET | anomaly SET | speed SERIES | views SERIES [--dir DIR] [--binary PATH]
 
 needs: ../shared/insight (sets and scorers), numpy. SET is the name of a development set there, or the path of another one without
 `.train.csv`, or of a directory with `series.csv`. Each series lands as a service of its own, each value as a charge; planned changes
@@ -9,6 +9,9 @@ answer included.
 
 `speed 100000` asks for forecasts and anomalies of so many series of 550 days, made by generate_series with weekday cycles and noise, and
 prints the seconds and the largest memory of each process, beside those of a query that only reads them.
+
+`views 10000` (needs ../shared/peer and PyPI duckdb) lands 18 months of so many services of 250 customers below 20 resellers, a charge a day
+each, and asks the views as the root: anomalies once, once more, and again after a new day of usage has landed.
 """
 import argparse
 import collections
@@ -21,7 +24,7 @@ import subprocess
 import sys
 import time
 
-from harness import BINARY, PASSWORD, ROOT
+from harness import BINARY, PASSWORD, PEER, ROOT, run, warehouse
 
 INSIGHT = os.path.join(ROOT, "..", "shared", "insight")
 HEADER = (
@@ -167,14 +170,74 @@ def speed(binary, directory, series):
         print(f"{name}: {time.perf_counter() - start:.1f} s, {used.ru_maxrss / 1048576:.1f} GB\n{answer}", flush=True)
 
 
+VIEWS = {
+    "forecasts": "select count(*), sum(forecast_value) from forecasts",
+    "anomalies": "select count(*), sum(impact) from anomalies",
+    "anomalies, once more": "select count(*), sum(impact) from anomalies",
+    "spend_over_forecast": "select count(*), sum(actual) from spend_over_forecast",
+}
+MONTHS = 18
+
+
+def usage(path, services, first, days):
+    """Writes usage of a month as Parquet: 250 customers' services with a weekend and noise, on its first days."""
+    import duckdb
+
+    provider = "case when c % 10 < 5 then 'AWS' when c % 10 < 8 then 'Microsoft' else 'Google Cloud' end"
+    instant = "strftime({}, '%Y-%m-%dT%H:%M:%SZ')".format
+    duckdb.sql(f"""
+        copy (
+          with daily as (
+            select (date '{first}' + i::int)::timestamp as day, c, s, hash(c * 1000003 + s * 7919 + epoch(day)::bigint) as noise
+            from range({days}) d(i), range(250) a(c), range({services}) b(s)
+          ), priced as (
+            select *, ((20 + (c * 31 + s * 17) % 200) * case when dayofweek(day) in (0, 6) then 0.6 else 1 end
+              * (0.95 + (noise % 1000) / 10000.0))::decimal(18, 4) as cost
+            from daily
+          )
+          select {provider} as "ProviderName", {provider} as "InvoiceIssuerName", 'payer-' || (c % 20) as "BillingAccountId",
+            'USD' as "BillingCurrency", {instant(f"timestamp '{first}'")} as "BillingPeriodStart",
+            {instant(f"timestamp '{first}' + interval 1 month")} as "BillingPeriodEnd", {instant("day")} as "ChargePeriodStart",
+            {instant("day + interval 1 day")} as "ChargePeriodEnd", 'acct-' || lpad(c::varchar, 4, '0') as "SubAccountId",
+            'Usage' as "ChargeCategory", 'usage' as "ChargeDescription", 'Usage-Based' as "ChargeFrequency",
+            'Standard' as "PricingCategory", 'Compute' as "ServiceCategory", 'Service ' || s as "ServiceName", 'sku-' || s as "SkuId",
+            1 as "ConsumedQuantity", 'Hours' as "ConsumedUnit", 1 as "PricingQuantity", 'Hours' as "PricingUnit",
+            cost as "BilledCost", cost as "EffectiveCost", cost as "ListCost", cost as "ContractedCost"
+          from priced
+        ) to '{path}' (format parquet, compression zstd, row_group_size 500000)""")
+
+
+def views(binary, directory, series):
+    """Seconds and memory of the views over so many series."""
+    data, place = os.path.join(directory, "data"), os.path.join(directory, "warehouse")
+    os.makedirs(directory, exist_ok=True)
+    run(None, [sys.executable, os.path.join(PEER, "make_month.py"), "1000", data, "parquet"])
+    warehouse(binary, data, place)
+    services, month = int(series) // 250, datetime.date(2025, 5, 1)
+    for number in range(MONTHS):
+        after = (month + datetime.timedelta(days=32)).replace(day=1)
+        days, path = (after - month).days, os.path.join(directory, f"{month}.parquet")
+        is_last = number == MONTHS - 1
+        usage(path, services, month, days - is_last)
+        run(f"land {month:%Y-%m}", [binary, "land", place, path], 250 * services * (days - is_last))
+        if is_last:
+            break
+        month = after
+    ask_views = lambda names: [run(name, [binary, "sql", place, "-c", VIEWS[name]]) for name in names]
+    print(*(answer for _, answer in ask_views(VIEWS)), sep="")
+    usage(path, services, month, days)
+    run("land one day more", [binary, "land", place, path], 250 * services * days)
+    print(*(answer for _, answer in ask_views(["anomalies"])), sep="")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["forecast", "anomaly", "speed"])
+    parser.add_argument("kind", choices=["forecast", "anomaly", "speed", "views"])
     parser.add_argument("set")
     parser.add_argument("--dir", default="/tmp/ratehouse-insight")
     parser.add_argument("--binary", default=BINARY)
     options = parser.parse_args()
-    score = {"forecast": forecast, "anomaly": anomaly, "speed": speed}[options.kind]
+    score = {"forecast": forecast, "anomaly": anomaly, "speed": speed, "views": views}[options.kind]
     score(options.binary, os.path.join(options.dir, options.set.strip(os.sep).replace(os.sep, "_")), options.set)
 
 

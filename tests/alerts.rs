@@ -247,6 +247,16 @@ async fn who_says_that_an_anomaly_was_expected_is_believed() {
     let server = Server::start(|_, _| Reply::ok("")).await;
     house.target("hook", &server.url("/hook"), &[]).await;
     house.round().await;
+    // A node's day is driven by what drove the anomalies of its services.
+    let mut told = server.asked().into_iter().map(|asked| json(&asked.body)["alerts"][0].clone());
+    let day = told
+        .find(|alert| {
+            let facts = &alert["facts"];
+            alert["rule"] == "spend_over_forecast" && facts["level"] == "node" && facts["charge_date"] == "2025-10-15"
+        })
+        .expect("its spend is told");
+    let drivers = &day["facts"]["drivers"];
+    assert_eq!((&drivers[0]["sku_id"], &drivers[0]["impact"]), (&"M1".into(), &"220".into()), "{day}");
     let finance = house.fixture.session("finance@north");
     let anomalies = "select anomaly_start, impact from anomalies";
     assert_eq!(rows(&finance, anomalies).await, ["2025-10-15|220"]);
@@ -264,8 +274,8 @@ async fn who_says_that_an_anomaly_was_expected_is_believed() {
 
     run(&finance, "call expect('north/1', 'the sale')").await;
     assert_eq!(rows(&finance, state).await, ["expected|finance@north|the sale"]);
-    let plan = "select plan_id, node_id, service_name, change_type, value, cast(valid_from as date), cast(valid_to as date), note from ref.planned_changes";
-    assert_eq!(rows(&finance, plan).await, ["alert-1|acme|Machines|amount|220|2025-10-15|2025-10-16|the sale"]);
+    let plan = "select plan_id, node_id, service_name, change_type, value, recurrence, cast(valid_from as date), cast(valid_to as date), note from ref.planned_changes";
+    assert_eq!(rows(&finance, plan).await, ["alert-1|acme|Machines|amount|220|monthly|2025-10-15|2025-10-16|the sale"]);
     assert!(rows(&finance, anomalies).await.is_empty());
     // Said again, there is still one plan.
     run(&finance, "call expect('north/1', 'the big sale')").await;

@@ -237,6 +237,8 @@ pub(crate) struct Line<'a> {
     pub(crate) from: &'a str,
     pub(crate) to: &'a str,
     pub(crate) category: &'a str,
+    /// `Correction`, or nothing.
+    pub(crate) class: &'a str,
     pub(crate) description: &'a str,
     pub(crate) resource: &'a str,
     pub(crate) service_category: &'a str,
@@ -263,6 +265,7 @@ impl<'a> Line<'a> {
             from: "2025-10-05T00:00:00Z",
             to: "2025-10-05T01:00:00Z",
             category: "Usage",
+            class: "",
             description: "",
             resource: "",
             service_category: "Compute",
@@ -313,6 +316,7 @@ impl<'a> Line<'a> {
             self.tags,
             self.commitment,
             self.status,
+            self.class,
         ]
         .map(|field| format!("\"{}\"", field.replace('"', "\"\"")))
         .to_vec()
@@ -321,7 +325,7 @@ impl<'a> Line<'a> {
 
 const FOCUS_HEADER: &str = "BilledCost,BillingAccountId,BillingCurrency,BillingPeriodEnd,BillingPeriodStart,ChargeCategory,ChargeDescription,\
 ChargePeriodStart,ChargePeriodEnd,ContractedCost,EffectiveCost,InvoiceId,ListCost,PricingCategory,PricingQuantity,PricingUnit,ProviderName,\
-ResourceId,ServiceCategory,ServiceName,SkuId,SubAccountId,Tags,CommitmentDiscountId,CommitmentDiscountStatus";
+ResourceId,ServiceCategory,ServiceName,SkuId,SubAccountId,Tags,CommitmentDiscountId,CommitmentDiscountStatus,ChargeClass";
 
 /// The lines as a FOCUS 1.2 file.
 pub(crate) fn focus(lines: &[Line<'_>]) -> String {

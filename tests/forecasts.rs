@@ -88,6 +88,107 @@ async fn spend_above_what_was_expected_is_named() {
     assert_eq!(rows(&portal, over).await, ["node|day|2025-10-16|214.5|critical", "node|day|2025-10-17|189.75|warning"]);
 }
 
+/// 100 a day, and 160 from a day on.
+fn step(from: u64) -> Vec<String> {
+    (0..DAYS).map(|number| if number < from { "100" } else { "160" }.to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_level_that_has_moved_counts_until_it_is_usual() {
+    let fixture = Fixture::chain().await;
+    // From 1 September on.
+    land(&fixture, &[Daily { account: "a-acme", costs: step(153) }]).await;
+    // Three days of 4 widths and more above 1.25 make more than 7.5: it is a shift on 3 September, and four weeks later usual.
+    // 31 days of 160 x 1.1 x 1.5; 165 was expected of each.
+    let found = "select anomaly_start, anomaly_end, days, kind, direction, actual from anomalies";
+    let portal = fixture.session("portal@acme");
+    assert_eq!(rows(&portal, found).await, ["2025-09-01|2025-10-01|31|level_shift|up|8184"]);
+    let money = "select expected between 5110 and 5250, impact = actual - expected from anomalies";
+    assert_eq!(rows(&portal, money).await, ["true|true"]);
+}
+
+#[tokio::test]
+async fn a_month_is_compared_with_what_was_forecast_before_it() {
+    let fixture = Fixture::chain().await;
+    // From 1 October on: days are soon expected to cost as much as they do, the month was not.
+    land(&fixture, &[Daily { account: "a-acme", costs: step(183) }]).await;
+    let month = "select node_id, charge_date, actual, severity, ratio_pct between 159 and 161 from spend_over_forecast
+                 where period = 'month_to_date'";
+    // 17 days of 160 x 1.65.
+    let portal = fixture.session("portal@acme");
+    assert_eq!(rows(&portal, month).await, ["acme|2025-10-17|4488|critical|true"]);
+    // One that was planned is expected of the service, and of the node with it.
+    let plan =
+        "owner_node_id,plan_id,service_name,change_type,value,valid_from\nacme,move,Machines,percent,60,2025-10-01\n";
+    fixture.copy("planned_changes", plan).await;
+    assert!(rows(&portal, "select * from spend_over_forecast").await.is_empty());
+    assert!(rows(&portal, "select * from anomalies").await.is_empty());
+}
+
+#[tokio::test]
+async fn charts_of_forecasts_and_anomalies_are_drawn_by_the_command() {
+    let fixture = Fixture::chain().await;
+    land(&fixture, &[Daily { account: "a-acme", costs: step(190) }]).await;
+    for (what, name, begins) in
+        [("forecasts", "f.svg", &b"<svg"[..]), ("anomalies", "a.svg", b"<svg"), ("anomalies", "a.png", b"\x89PNG")]
+    {
+        let path = fixture.path().join(name);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_ratehouse"))
+            .arg("chart")
+            .arg(fixture.path())
+            .args([what, "-U", "portal@acme", "-o"])
+            .arg(&path)
+            .output()
+            .expect("it runs");
+        assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        let drawn = std::fs::read(&path).expect("a picture");
+        assert!(drawn.starts_with(begins) && drawn.len() > 2_000, "{what}: {} bytes", drawn.len());
+        if what == "anomalies" && name.ends_with("svg") {
+            // Ten days from 8 October on were flagged or went on; the legend has one more.
+            let marks = String::from_utf8_lossy(&drawn).matches("<circle").count();
+            assert_eq!(marks, 11);
+        }
+    }
+}
+
+#[tokio::test]
+async fn credits_refunds_and_taxes_are_not_usage() {
+    let mut seen = Vec::new();
+    for more in [false, true] {
+        let fixture = Fixture::chain().await;
+        land(&fixture, &[acme()]).await;
+        let of = |category, class, cost| Line { category, class, description: "later", ..Line::usage("a-acme", cost) };
+        let lines = [
+            of("Usage", "Correction", "-5000"),
+            of("Usage", "Correction", "900"),
+            of("Credit", "", "-700"),
+            of("Tax", "", "800"),
+        ];
+        if more {
+            // Another billing account of the provider, with an account of acme's.
+            fixture
+                .copy("accounts", "provider_name,billing_account_id,sub_account_id,node_id\nGlobex,B2,a-acme,acme\n")
+                .await;
+            let lines = lines.map(|line| Line { billing: "B2", ..line });
+            fixture.land("later.csv", &lines).await;
+            let landed = "select charge_category, charge_class, sum(cost) from charges_daily
+                          where charge_date = date '2025-10-05' group by 1, 2 order by 1, 2";
+            let is_there = ["Credit|null|-700", "Tax|null|800", "Usage|Correction|-4100", "Usage|null|101"];
+            assert_eq!(rows(&fixture.admin(), landed).await, is_there);
+        }
+        let mut all = Vec::new();
+        for session in [fixture.admin(), fixture.session("portal@acme")] {
+            for sql in
+                [ALL_FORECASTS, ALL_ANOMALIES, "select * from spend_over_forecast", "select * from forecast_accuracy"]
+            {
+                all.extend(rows(&session, sql).await);
+            }
+        }
+        seen.push(all);
+    }
+    assert_eq!(seen[0], seen[1]);
+}
+
 /// How many values detectors were shown when anomalies were asked for.
 async fn judged(fixture: &Fixture) -> u64 {
     let plan = rows(&fixture.admin(), "explain analyze select * from anomalies").await.join("\n");
@@ -406,11 +507,15 @@ async fn thresholds_hold_for_the_nodes_below_and_the_nearest_counts() {
         .await;
     assert_eq!(rows(&north, over).await, ["north|warning"]);
     assert_eq!(rows(&north, unusual).await, ["acme"]);
+    // The spike was 200 % above what was expected.
+    run(&fixture.admin(), "update ref.thresholds set warning_pct = 210 where threshold_id = 'acme'").await;
+    assert!(rows(&north, unusual).await.is_empty());
+    run(&fixture.admin(), "update ref.thresholds set warning_pct = null where threshold_id = 'acme'").await;
     assert_eq!(
         rows(&north, in_force).await,
         [
-            "anomalies|acme|acme|null|null|210",
-            "anomalies|north|north|null|null|230",
+            "anomalies|acme|acme|12|null|210",
+            "anomalies|north|north|12|null|230",
             "deployment_velocity|acme|null|500|null|null",
             "deployment_velocity|north|null|500|null|null",
             "licence_waste|acme|null|null|null|0",
@@ -427,7 +532,8 @@ async fn thresholds_hold_for_the_nodes_below_and_the_nearest_counts() {
     assert!(rows(&north, over).await.is_empty());
 
     for (row, wrong) in [
-        ("north,t,anomalies,,120,,", "anomalies has no warning_pct"),
+        ("north,t,anomalies,,,120,", "anomalies has no critical_pct"),
+        ("north,t,anomalies,,-1,,", "warning_pct must be 0 or more"),
         ("north,t,spend_over_forecast,,130,,", "critical_pct no less"),
         ("north,t,spend_over_forecast,bolt,90,,", "warning_pct must be 100 or more"),
         ("north,t,spend_over_forecast,,,,", "overlaps"),

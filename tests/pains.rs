@@ -21,6 +21,35 @@ async fn p1_rounding_of_lines_does_not_add_up() {
 }
 
 #[tokio::test]
+async fn p2_each_card_rounds_by_its_own_rule() {
+    let fixture = Fixture::chain().await;
+    let versions = "card_id,version,valid_from,rounding_digits,rounding_mode\n\
+                    retail-north,2,2025-10-06,2,down\nretail-north,3,2025-10-07,2,half_up\n";
+    fixture.copy("rate_card_versions", versions).await;
+    let rules =
+        "card_id,version,rule_id,method,value\nretail-north,2,all,markup_pct,50\nretail-north,3,all,markup_pct,50\n";
+    fixture.copy("rate_rules", rules).await;
+    for version in ["2", "3"] {
+        fixture.activate("retail-north", version).await;
+    }
+    let on = |from, to, cost| Line { from, to, ..Line::usage("a-acme", cost) };
+    let lines = [
+        on("2025-10-05T00:00:00Z", "2025-10-05T01:00:00Z", "1.005"),
+        on("2025-10-06T00:00:00Z", "2025-10-06T01:00:00Z", "1.005"),
+        on("2025-10-07T00:00:00Z", "2025-10-07T01:00:00Z", "1.005"),
+        // Taken back, it is rounded towards nothing, too.
+        Line { resource: "back", ..on("2025-10-06T00:00:00Z", "2025-10-06T01:00:00Z", "-1.005") },
+    ];
+    fixture.land("october.csv", &lines).await;
+    // 1.005 x 1.1 x 1.5 is 1.65825.
+    let paid = "select charge_date, cost from charges order by 1, 2";
+    assert_eq!(
+        rows(&fixture.session("portal@acme"), paid).await,
+        ["2025-10-05|1.65825", "2025-10-06|-1.65", "2025-10-06|1.65", "2025-10-07|1.66"]
+    );
+}
+
+#[tokio::test]
 async fn p3_clock_changes_neither_lose_nor_repeat_an_hour() {
     let fixture = Fixture::chain().await;
     run(&fixture.admin(), "update ref.nodes set time_zone = 'Europe/Berlin' where node_id = 'acme'").await;
@@ -231,6 +260,25 @@ async fn p15_credits_are_neither_lost_nor_drawn_twice_nor_do_they_hide_the_run_r
             "spent|balance|0",
             "spent|breakage|77"
         ]
+    );
+}
+
+#[tokio::test]
+async fn p16_a_part_of_a_month_is_counted_as_its_contract_says() {
+    let fixture = Fixture::chain_with_usage().await;
+    // A seat of 22.00 a month from 15 October on.
+    let seats: String = ["actual", "30", "full_month", "none"]
+        .map(|convention| format!("north,{convention},acme,{convention},1,22,USD,{convention},active,2025-10-15\n"))
+        .concat();
+    let header = "seller_node_id,licence_id,node_id,product,seats,unit_price,currency,convention,status,valid_from";
+    fixture.copy("licences", &format!("{header}\n{seats}")).await;
+    run(&fixture.admin(), "call refresh()").await;
+    // 22 x 17/31; each day a thirtieth: 22 x 17/30; the whole; what was not there when the month began does not count.
+    let october = "select service_name, cost from charges
+                   where origin = 'licence' and billing_period = date '2025-10-01' order by 1";
+    assert_eq!(
+        rows(&fixture.session("portal@acme"), october).await,
+        ["30|12.466666666666666667", "actual|12.064516129032258065", "full_month|22"]
     );
 }
 

@@ -2,18 +2,18 @@
 -- grain: one row per node, provider, service, currency and run of unusual days, at most two quiet ones apart
 -- owner: marts
 -- roles: admin, finance, sales_ops, engineering, executive, auditor, billing_job, portal
--- comment: What was unusual in what the caller pays, by node and service: each day is judged by those before it; weekday cycles, month ends, growth and planned changes are usual; ref.thresholds leave out what is of little money. Usage only, no credits, refunds or tax. Days count as complete three days after they ended.
+-- comment: What was unusual in what the caller pays, by node and service: each day is judged by those before it; weekday cycles, month ends, holidays, growth and planned changes are usual; ref.thresholds leave out what is of little money. A level that has moved counts until it is back, for four weeks at most: after that it is what is usual. Usage only, no credits, refunds or tax. Days count as complete three days after they ended.
 -- column node_id: whose usage it is
 -- column provider_name: the provider
 -- column service_name: the service
 -- column currency: currency of the amounts, the caller's
 -- column anomaly_start: the first unusual day
 -- column anomaly_end: the last one
--- column days: how many unusual days there are
--- column kind: of the first: spike, drop, level_shift, growth, new_service or missing_data
--- column direction: of the first: up or down
+-- column days: how many unusual days there are, with those on which what was flagged goes on
+-- column kind: level_shift, growth or new_service where there is one, else of the strongest day: spike, drop or missing_data
+-- column direction: up or down, of all days together
 -- column max_score: the highest score, comparable between services
--- column expected: what was expected on these days, rounded to the currency
+-- column expected: what was expected on these days, in an anomaly that goes on by the level before it, rounded to the currency
 -- column actual: what they cost, rounded to the currency
 -- column impact: actual less expected
 -- column impact_pct: impact as a part of expected, in percent; null where nothing was expected
@@ -26,20 +26,24 @@ with daily as (
     d.service_name,
     d.cost_currency as currency,
     c.complete_until,
-    sum(d.cost) as cost
+    d.cost
   from charges_daily d
   inner join completeness c on c.provider_name = d.provider_name
-  where d.charge_category = 'Usage' and d.charge_date <= c.complete_until and d.cost is not null
-  group by d.charge_date, d.node_id, d.provider_name, d.service_name, d.cost_currency, c.complete_until
+  where d.charge_category = 'Usage' and (d.charge_class is distinct from 'Correction') and d.charge_date <= c.complete_until and d.cost is not null
 ), judged as (
   select *
   from detect_anomalies(
     (select node_id, provider_name, service_name, currency, charge_date, cost, complete_until from daily),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
-    as_of_col => 'complete_until', missing => 'zero', only_anomalies => true, min_impact => 1, min_impact_pct => 0.12, decimals => 9,
+    as_of_col => 'complete_until', missing => 'zero', only_anomalies => true, decimals => 9,
     planned => (select * from ref.planned_changes),
     holidays => (select * from days_off)
   )
+), large as (
+  select j.*, t.min_impact
+  from judged j
+  inner join effective_thresholds t on t.node_id = j.node_id and t.rule = 'anomalies'
+  where j.is_lasting or 100 * abs(j.impact) >= t.warning_pct * abs(j.baseline_value)
 ), flagged as (
   select
     *,
@@ -49,7 +53,7 @@ with daily as (
       ) then 0
       else 1
     end as begins
-  from judged
+  from large
 ), numbered as (
   select
     *,
@@ -63,15 +67,22 @@ with daily as (
     provider_name,
     service_name,
     currency,
-    episode,
     min(time_series_timestamp) as anomaly_start,
     max(time_series_timestamp) as anomaly_end,
     count(*) as days,
-    max(anomaly_score) as max_score,
-    sum(expected_value) as expected,
-    sum(time_series_data) as actual
+    first_value(
+      kind
+      order by
+        case when kind in ('level_shift', 'growth', 'new_service') then 0 when is_anomaly then 1 else 2 end,
+        anomaly_score desc,
+        time_series_timestamp
+    ) as kind,
+    max(case when is_anomaly then anomaly_score end) as max_score,
+    sum(baseline_value) as expected,
+    sum(time_series_data) as actual,
+    min_impact
   from numbered
-  group by node_id, provider_name, service_name, currency, episode
+  group by node_id, provider_name, service_name, currency, episode, min_impact
 ), final as (
   select
     e.node_id,
@@ -81,8 +92,8 @@ with daily as (
     e.anomaly_start,
     e.anomaly_end,
     e.days,
-    f.kind,
-    f.direction,
+    e.kind,
+    case when e.actual < e.expected then 'down' else 'up' end as direction,
     e.max_score,
     round_money(e.expected, e.currency) as expected,
     round_money(e.actual, e.currency) as actual,
@@ -90,14 +101,7 @@ with daily as (
     case when e.expected <> 0 then round(100 * (e.actual - e.expected) / abs(e.expected), 1) end as impact_pct,
     c.complete_until
   from episodes e
-  inner join numbered f
-    on f.node_id = e.node_id
-    and f.provider_name = e.provider_name
-    and coalesce(f.service_name, '') = coalesce(e.service_name, '')
-    and f.currency = e.currency
-    and f.time_series_timestamp = e.anomaly_start
   inner join completeness c on c.provider_name = e.provider_name
-  inner join effective_thresholds t on t.node_id = e.node_id and t.rule = 'anomalies'
-  where abs(e.actual - e.expected) >= t.min_impact
+  where abs(e.actual - e.expected) >= e.min_impact and e.max_score is not null
 )
 select * from final

@@ -48,6 +48,7 @@ with budgets as (
     d.charge_category,
     d.cost_currency as currency,
     d.charge_category <> 'Usage' or d.charge_date <= n.complete_until as is_complete,
+    (d.charge_class is distinct from 'Correction') as is_regular,
     n.complete_until,
     sum(d.cost) as cost
   from charges_daily d
@@ -62,6 +63,7 @@ with budgets as (
     coalesce(d.service_name, ''),
     d.charge_category,
     d.cost_currency,
+    (d.charge_class is distinct from 'Correction'),
     n.complete_until
 ), places as (
   -- What a node will spend is counted where the node stood last.
@@ -71,7 +73,7 @@ with budgets as (
 ), usage_daily as (
   select node_id, provider_name, service_category, service_name, currency, charge_date, complete_until, cost
   from daily
-  where charge_category = 'Usage' and is_complete
+  where charge_category = 'Usage' and is_regular and is_complete
 ), by_month as (
   select *
   from forecast(

@@ -6,7 +6,7 @@
 -- column rule: the view: spend_over_forecast, anomalies, deployment_velocity, underutilised or licence_waste
 -- column node_id: the node
 -- column threshold_id: the row of ref.thresholds; null where there is none
--- column warning_pct: part of what was expected, in percent, above which spend is shown; of the usual rate above which deployment_velocity is; of its capacity below which a resource is
+-- column warning_pct: part of what was expected, in percent, above which spend is shown; of the usual rate above which deployment_velocity is; of its capacity below which a resource is; anomalies of a smaller part of what was expected are not
 -- column critical_pct: part of what was expected, in percent, above which it is critical
 -- column min_impact: anomalies, and seats that are not used, of less money are not shown
 with places as (
@@ -49,9 +49,10 @@ with places as (
       when 'spend_over_forecast' then coalesce(warning_pct, 110)
       when 'deployment_velocity' then coalesce(warning_pct, 500)
       when 'underutilised' then coalesce(warning_pct, 10)
+      when 'anomalies' then coalesce(warning_pct, 12)
     end as warning_pct,
     case when rule = 'spend_over_forecast' then coalesce(critical_pct, 120) end as critical_pct,
-    case when rule in ('anomalies', 'licence_waste') then coalesce(min_impact, 0) end as min_impact
+    case rule when 'anomalies' then coalesce(min_impact, 1) when 'licence_waste' then coalesce(min_impact, 0) end as min_impact
   from ranked
   where nearness = 1
 )

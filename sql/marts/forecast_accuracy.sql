@@ -16,7 +16,7 @@
 -- column within_80: part of the days within the interval of 80 %, in percent
 -- column within_95: part of the days within the interval of 95 %, in percent
 -- column forecast_status: empty, or why the forecast was weak or missing
-with daily as (
+with lines as (
   select
     d.charge_date,
     d.node_id,
@@ -24,17 +24,16 @@ with daily as (
     coalesce(d.service_name, '') as service_name,
     d.cost_currency as currency,
     c.complete_until - 31 as known_until,
-    sum(d.cost) as cost
+    d.cost
   from charges_daily d
   inner join completeness c on c.provider_name = d.provider_name
-  where d.charge_category = 'Usage' and d.charge_date <= c.complete_until and d.cost is not null
-  group by d.charge_date, d.node_id, d.provider_name, coalesce(d.service_name, ''), d.cost_currency, c.complete_until
+  where d.charge_category = 'Usage' and (d.charge_class is distinct from 'Correction') and d.charge_date <= c.complete_until and d.cost is not null
 ), forecasts_made as (
   select *
   from forecast(
     (
       select node_id, provider_name, service_name, currency, charge_date, cost, known_until
-      from daily
+      from lines
       where charge_date <= known_until
     ),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
@@ -57,6 +56,11 @@ with daily as (
     max(forecast_status) as forecast_status
   from forecasts_made
   group by node_id, provider_name, service_name, currency, forecast_timestamp
+), daily as (
+  select node_id, provider_name, service_name, currency, charge_date, sum(cost) as cost
+  from lines
+  where charge_date > known_until
+  group by node_id, provider_name, service_name, currency, charge_date
 ), compared as (
   select
     days.*,

@@ -30,19 +30,10 @@ with daily as (
     d.cost_currency as currency,
     c.complete_until,
     c.all_complete_until as all_until,
-    sum(d.cost) as cost
+    d.cost
   from charges_daily d
   inner join completeness c on c.provider_name = d.provider_name
-  where d.charge_category = 'Usage' and d.charge_date <= c.complete_until and d.cost is not null
-  group by
-    d.charge_date,
-    d.node_id,
-    d.provider_name,
-    d.service_name,
-    d.sub_account_id,
-    d.cost_currency,
-    c.complete_until,
-    c.all_complete_until
+  where d.charge_category = 'Usage' and (d.charge_class is distinct from 'Correction') and d.charge_date <= c.complete_until and d.cost is not null
 ), levels as (
   select * from (values ('service'), ('account'), ('node'), ('total')) v(level)
 ), series as (
@@ -55,6 +46,7 @@ with daily as (
     d.currency,
     d.charge_date,
     case when l.level in ('service', 'account') then d.complete_until else d.all_until end as complete_until,
+    d.all_until,
     d.cost
   from daily d
   cross join levels l
@@ -69,6 +61,13 @@ with daily as (
     planned => (select * from ref.planned_changes),
     holidays => (select * from days_off)
   )
+), spent_days as (
+  -- By month, but for days of which not all is complete: there a sum is of what was spent and of what is forecast.
+  select
+    *,
+    case when charge_date <= all_until then cast(date_trunc('month', charge_date) as date) else charge_date end as spent_date
+  from series
+  where charge_date >= date_trunc('quarter', complete_until)
 ), spent as (
   select
     level,
@@ -77,12 +76,11 @@ with daily as (
     service_name,
     sub_account_id,
     currency,
-    charge_date,
+    spent_date as charge_date,
     complete_until,
     cast(sum(cost) as decimal(38, 9)) as cost
-  from series
-  where charge_date >= date_trunc('quarter', complete_until)
-  group by level, node_id, provider_name, service_name, sub_account_id, currency, charge_date, complete_until
+  from spent_days
+  group by level, node_id, provider_name, service_name, sub_account_id, currency, spent_date, complete_until
 ), days as (
   select
     level,

@@ -2,7 +2,7 @@
 -- grain: one row per level, node, provider, service, currency, period and day on which spend is above what was expected
 -- owner: marts
 -- roles: admin, finance, sales_ops, engineering, executive, auditor, billing_job, portal
--- comment: Spend above 110 % (warning) or 120 % (critical) of what was expected by the days before, or what ref.thresholds say: of a node's whole day and of its month to date, of a single service's day only where that is unusual for the service, too. Usage only; days count as complete three days after they ended. The last 31 complete days.
+-- comment: Spend above 110 % (warning) or 120 % (critical) of what was expected, or what ref.thresholds say: a node's day, against the sum of what was expected of its services by the days before; its month to date, against the forecast of the day before the month; a single service's day, only where that is unusual for the service, too. Usage only; days count as complete three days after they ended, and of a provider whose usage came late neither counts. The last 31 complete days.
 -- column level: node or service
 -- column period: day, or month_to_date
 -- column node_id: whose usage it is
@@ -22,87 +22,81 @@ with daily as (
     d.service_name,
     d.cost_currency as currency,
     c.complete_until,
-    c.all_complete_until as all_until,
-    sum(d.cost) as cost
+    c.newest_until,
+    cast(date_trunc('month', c.newest_until) as date) as month_start,
+    cast(date_trunc('month', c.newest_until) as date) - 1 as known_until,
+    d.cost
   from charges_daily d
-  inner join completeness c on c.provider_name = d.provider_name
-  where d.charge_category = 'Usage' and d.charge_date <= c.complete_until and d.cost is not null
-  group by d.charge_date, d.node_id, d.provider_name, d.service_name, d.cost_currency, c.complete_until, c.all_complete_until
-), services as (
-  select
-    'service' as level,
-    'day' as period,
-    node_id,
-    provider_name,
-    service_name,
-    currency,
-    time_series_timestamp as charge_date,
-    time_series_data as actual,
-    expected_value as expected
+  inner join (select *, max(complete_until) over () as newest_until from completeness) c on c.provider_name = d.provider_name
+  where d.charge_category = 'Usage' and (d.charge_class is distinct from 'Correction') and d.charge_date <= c.complete_until and d.cost is not null
+), judged as (
+  select *
   from detect_anomalies(
     (select node_id, provider_name, service_name, currency, charge_date, cost, complete_until from daily),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
-    as_of_col => 'complete_until', missing => 'zero', decimals => 9, target_last_n_points => 31, planned => (select * from ref.planned_changes), holidays => (select * from days_off)
+    as_of_col => 'complete_until', missing => 'zero', decimals => 9, target_last_n_points => 31,
+    planned => (select * from ref.planned_changes), holidays => (select * from days_off)
   )
-  where is_anomaly and direction = 'up'
-), nodes as (
+), levels as (
+  select * from (values ('service'), ('node')) v(level)
+), of_days as (
+  -- What cannot be judged yet was neither expected nor not.
   select
-    node_id,
-    currency,
-    time_series_timestamp as charge_date,
-    time_series_data as actual,
-    expected_value as expected
-  from detect_anomalies(
-    (select node_id, currency, charge_date, cost, all_until from daily where charge_date <= all_until),
-    data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'currency'],
-    as_of_col => 'all_until', missing => 'zero', decimals => 9, target_last_n_points => 62,
-    planned => (select * from ref.planned_changes where provider_name is null and service_name is null)
-  )
-  where expected_value is not null
-), last_days as (
-  select node_id, currency, max(charge_date) as last_day
-  from nodes
-  group by node_id, currency
-), to_date as (
-  select
-    n.*,
-    sum(n.actual) over (
-      partition by n.node_id, n.currency, date_trunc('month', n.charge_date) order by n.charge_date
-    ) as month_actual,
-    sum(n.expected) over (
-      partition by n.node_id, n.currency, date_trunc('month', n.charge_date) order by n.charge_date
-    ) as month_expected
-  from nodes n
-), compared as (
-  select * from services
-  union all
-  select
-    'node' as level,
+    l.level,
     'day' as period,
-    t.node_id,
-    cast(null as text) as provider_name,
-    cast(null as text) as service_name,
-    t.currency,
-    t.charge_date,
-    t.actual,
-    t.expected
-  from to_date t
-  inner join last_days l on l.node_id = t.node_id and l.currency = t.currency
-  where t.charge_date > l.last_day - 31
+    j.node_id,
+    case when l.level = 'service' then j.provider_name end as provider_name,
+    case when l.level = 'service' then j.service_name end as service_name,
+    j.currency,
+    j.time_series_timestamp as charge_date,
+    sum(j.time_series_data) as actual,
+    sum(coalesce(j.expected_value, j.time_series_data)) as expected
+  from judged j
+  cross join levels l
+  where l.level = 'node' or j.is_anomaly and j.direction = 'up'
+  group by
+    l.level,
+    j.node_id,
+    case when l.level = 'service' then j.provider_name end,
+    case when l.level = 'service' then j.service_name end,
+    j.currency,
+    j.time_series_timestamp
+), before_month as (
+  select f.node_id, f.currency, f.forecast_timestamp as charge_date, f.forecast_mean as expected
+  from forecast(
+    (
+      select node_id, provider_name, service_name, currency, charge_date, cost, known_until
+      from daily
+      where charge_date < month_start and complete_until >= known_until
+    ),
+    data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
+    as_of_col => 'known_until', missing => 'zero', horizon => 31, decimals => 9,
+    planned => (select * from ref.planned_changes), holidays => (select * from days_off)
+  ) f
+  inner join completeness c on c.provider_name = f.provider_name
+  where f.forecast_timestamp <= c.complete_until
+), month_days as (
+  select node_id, currency, cast(null as numeric) as actual, expected, cast(null as date) as newest_until
+  from before_month
+  union all
+  select node_id, currency, cost as actual, cast(null as numeric) as expected, newest_until
+  from daily
+  where charge_date >= month_start
+), compared as (
+  select * from of_days
   union all
   select
     'node' as level,
     'month_to_date' as period,
-    t.node_id,
+    node_id,
     cast(null as text) as provider_name,
     cast(null as text) as service_name,
-    t.currency,
-    t.charge_date,
-    t.month_actual,
-    t.month_expected
-  from to_date t
-  inner join last_days l on l.node_id = t.node_id and l.currency = t.currency
-  where t.charge_date = l.last_day
+    currency,
+    max(newest_until) as charge_date,
+    sum(actual) as actual,
+    sum(expected) as expected
+  from month_days
+  group by node_id, currency
 ), final as (
   select
     c.level,

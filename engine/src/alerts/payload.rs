@@ -8,6 +8,8 @@ use crate::catalog::AlertRow;
 
 /// Longest title of a ticket: Jira's limit is 255 characters, ServiceNow's 160.
 const TITLE_MAX: usize = 160;
+/// Longest description of a ticket, in characters: Jira's limit is 32,767.
+const DESCRIPTION_MAX: usize = 30_000;
 
 /// The body of a delivery of one alert, or of several in a digest.
 pub(super) fn payload(target: &Target, alerts: &[AlertRow]) -> Json {
@@ -76,16 +78,30 @@ fn lines(alert: &AlertRow) -> Vec<String> {
     lines
 }
 
+/// What a ticket says of its alerts, up to what it can hold.
+fn described(alerts: &[AlertRow]) -> Vec<String> {
+    let (mut all, mut length) = (Vec::new(), 0);
+    for (told, alert) in alerts.iter().enumerate() {
+        let lines = lines(alert);
+        length += lines.iter().map(|line| line.chars().count() + 1).sum::<usize>();
+        if length > DESCRIPTION_MAX {
+            all.push(format!("and {} more: select * from ops.alerts where state = 'open'", alerts.len() - told));
+            break;
+        }
+        all.extend(lines);
+    }
+    all
+}
+
 /// A row of the Table API: <https://www.servicenow.com/docs/bundle/latest/page/integrate/inbound-rest/concept/c_TableAPI.html>.
 /// `correlation_id` is for the receiver's own duplicate check.
 fn servicenow(target: &Target, alerts: &[AlertRow]) -> Json {
     let is_critical = alerts.iter().any(AlertRow::is_critical);
     let urgency = if is_critical { "1" } else { "2" };
-    let description: Vec<String> = alerts.iter().map(|alert| lines(alert).join("\n")).collect();
     let mut row = target.options.fields.clone();
     for (name, value) in [
         ("short_description", title(alerts)),
-        ("description", description.join("\n\n")),
+        ("description", described(alerts).join("\n")),
         ("urgency", urgency.to_owned()),
         ("impact", urgency.to_owned()),
         ("correlation_id", key(target, alerts)),
@@ -100,7 +116,7 @@ fn servicenow(target: &Target, alerts: &[AlertRow]) -> Json {
 /// is an Atlassian document, a paragraph a line. The label tells a repeated one.
 fn jira(target: &Target, alerts: &[AlertRow]) -> Json {
     let paragraph = |line: String| json!({ "type": "paragraph", "content": [{ "type": "text", "text": line }] });
-    let content: Vec<Json> = alerts.iter().flat_map(lines).map(paragraph).collect();
+    let content: Vec<Json> = described(alerts).into_iter().map(paragraph).collect();
     json!({
         "fields": {
             "project": { "key": target.options.project },
@@ -110,4 +126,32 @@ fn jira(target: &Target, alerts: &[AlertRow]) -> Json {
             "labels": ["ratehouse", format!("ratehouse-{}", &key(target, alerts)[..16])],
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DESCRIPTION_MAX, described};
+    use crate::catalog::AlertRow;
+
+    #[test]
+    fn a_digest_says_how_many_alerts_it_cannot_hold() {
+        let alerts: Vec<AlertRow> = (1..=500)
+            .map(|alert_no| AlertRow {
+                owner_node_id: "north".to_owned(),
+                alert_no,
+                rule: "anomalies".to_owned(),
+                severity: "warning".to_owned(),
+                summary: "x".repeat(100),
+                facts: "{}".to_owned(),
+                raised_at: "2026-01-01T00:00:00.000000Z".to_owned(),
+            })
+            .collect();
+        let lines = described(&alerts);
+        let length: usize = lines.iter().map(|line| line.chars().count() + 1).sum();
+        assert!((DESCRIPTION_MAX - 500..DESCRIPTION_MAX + 100).contains(&length), "{length}");
+        let told = (lines.len() - 1) / 2;
+        let last = lines.last().expect("a line");
+        assert_eq!(*last, format!("and {} more: select * from ops.alerts where state = 'open'", 500 - told));
+        assert_eq!(described(&alerts[..3]).len(), 6);
+    }
 }

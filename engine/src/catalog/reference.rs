@@ -272,6 +272,10 @@ static PLANNED_CHANGES: RefTable = RefTable {
         required("change_type", "percent (20 is a fifth more), amount (so much more a day) or set (so much a day)."),
         column("value", RefType::Decimal, false, "Of amounts in the currency that the reader pays in."),
         optional("note", "What is planned: a migration, a launch, a new price."),
+        optional(
+            "recurrence",
+            "weekly or monthly: what has ended may come again on the same weekday or day of the month, up to a quarter larger, and is no anomaly then; null: it is one.",
+        ),
         VALID_FROM,
         VALID_TO,
     ],
@@ -344,7 +348,7 @@ static THRESHOLDS: RefTable = RefTable {
             "warning_pct",
             RefType::Decimal,
             true,
-            "Of spend_over_forecast: from which part of what was expected on; null: 110 percent. Of deployment_velocity: above which part of the usual rate; null: 500. Of underutilised: below which part of its capacity; null: 10.",
+            "Of spend_over_forecast: from which part of what was expected on; null: 110 percent. Of deployment_velocity: above which part of the usual rate; null: 500. Of underutilised: below which part of its capacity; null: 10. Of anomalies: how large a part of what was expected they are at least; null: 12.",
         ),
         column(
             "critical_pct",
@@ -356,7 +360,7 @@ static THRESHOLDS: RefTable = RefTable {
             "min_impact",
             RefType::Decimal,
             true,
-            "Of anomalies and licence_waste: those of less money, up or down, are not shown; null: all are.",
+            "Of anomalies and licence_waste: those of less money, up or down, are not shown; null: 1 of anomalies, 0 of licence_waste.",
         ),
         VALID_FROM,
         VALID_TO,

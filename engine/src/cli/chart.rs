@@ -8,44 +8,43 @@ use ratehouse::Error;
 use ratehouse::chart::{Picture, draw};
 use ratehouse::session::{Answer, Session};
 
-/// The last 90 complete days of all usage and the 31 days after them.
+/// The last 90 complete days of all usage and the 31 days after them, as `forecasts` has them.
 const FORECASTS: &str = "
+    select d.charge_date as day, d.cost_currency, sum(d.cost) as actual,
+      null as forecast, null as lower_80, null as upper_80, null as lower_95, null as upper_95
+    from charges_daily d
+    inner join completeness c on c.provider_name = d.provider_name
+    where d.charge_category = 'Usage' and d.charge_class is distinct from 'Correction' and d.cost is not null
+      and d.charge_date <= c.all_complete_until and d.charge_date > c.all_complete_until - 90
+    group by d.charge_date, d.cost_currency
+    union all
+    select forecast_date, currency, null, forecast_value, lower_80, upper_80, lower_95, upper_95
+    from forecasts
+    where period = 'day' and level = 'total'";
+
+/// The last 90 complete days of all usage, with the sum of what was expected of services, and the days of `anomalies`.
+const ANOMALIES: &str = "
     with daily as (
-      select d.charge_date, d.cost_currency, c.all_complete_until as known_until, sum(d.cost) as cost
+      select d.node_id, d.provider_name, d.service_name, d.cost_currency, d.charge_date, c.complete_until, sum(d.cost) as cost
       from charges_daily d
       inner join completeness c on c.provider_name = d.provider_name
-      where d.charge_category = 'Usage' and d.cost is not null and d.charge_date <= c.all_complete_until
-      group by d.charge_date, d.cost_currency, c.all_complete_until
+      where d.charge_category = 'Usage' and d.charge_class is distinct from 'Correction' and d.cost is not null
+        and d.charge_date <= c.complete_until
+      group by d.node_id, d.provider_name, d.service_name, d.cost_currency, d.charge_date, c.complete_until
+    ), judged as (
+      select time_series_timestamp as day, cost_currency, sum(time_series_data) as actual,
+        sum(coalesce(baseline_value, time_series_data)) as expected
+      from detect_anomalies(
+        (select * from daily), data_col => 'cost', timestamp_col => 'charge_date',
+        id_cols => array['node_id', 'provider_name', 'service_name', 'cost_currency'], as_of_col => 'complete_until', missing => 'zero',
+        target_last_n_points => 90, planned => (select * from ref.planned_changes), holidays => (select * from days_off)
+      )
+      group by time_series_timestamp, cost_currency
     )
-    select charge_date as day, cost_currency, cost as actual, null as forecast, null as lower_80, null as upper_80, null as lower_95, null as upper_95
-    from daily
-    where charge_date > known_until - 90
-    union all
-    select forecast_timestamp, cost_currency, null, max(forecast_mean),
-      max(case when confidence_level = 0.8 then prediction_interval_lower_bound end),
-      max(case when confidence_level = 0.8 then prediction_interval_upper_bound end),
-      max(case when confidence_level = 0.95 then prediction_interval_lower_bound end),
-      max(case when confidence_level = 0.95 then prediction_interval_upper_bound end)
-    from forecast(
-      (select * from daily), data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['cost_currency'], as_of_col => 'known_until',
-      missing => 'zero', horizon => 31, confidence_level => array[0.8, 0.95]
-    )
-    group by forecast_timestamp, cost_currency";
-
-/// The last 90 complete days of all usage, with what was expected and what was unusual.
-const ANOMALIES: &str = "
-    select time_series_timestamp as day, cost_currency, time_series_data as actual, expected_value as expected, is_anomaly
-    from detect_anomalies(
-      (
-        select d.charge_date, d.cost_currency, c.all_complete_until as known_until, sum(d.cost) as cost
-        from charges_daily d
-        inner join completeness c on c.provider_name = d.provider_name
-        where d.charge_category = 'Usage' and d.cost is not null and d.charge_date <= c.all_complete_until
-        group by d.charge_date, d.cost_currency, c.all_complete_until
-      ),
-      data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['cost_currency'], as_of_col => 'known_until', missing => 'zero',
-      target_last_n_points => 90
-    )";
+    select j.day, j.cost_currency, j.actual, j.expected, count(a.node_id) > 0 as is_anomaly
+    from judged j
+    left join anomalies a on a.currency = j.cost_currency and j.day between a.anomaly_start and a.anomaly_end
+    group by j.day, j.cost_currency, j.actual, j.expected";
 
 /// Draws a view, relation or query.
 pub(super) async fn chart(session: &Session, what: &str, title: Option<&str>, output: &Path) -> Result<(), Error> {

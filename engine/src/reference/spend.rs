@@ -9,6 +9,7 @@ use super::credits::STATUSES;
 use crate::security::{SessionError, Tree};
 
 const CHANGE_TYPES: [&str; 3] = ["percent", "amount", "set"];
+const RECURRENCES: [&str; 2] = ["weekly", "monthly"];
 const PERIODS: [&str; 3] = ["month", "quarter", "year"];
 const BASES: [&str; 2] = ["actual", "forecast"];
 const ACTIONS: [&str; 3] = ["notify", "approve", "stop"];
@@ -18,7 +19,7 @@ const CRITICAL: i128 = 120 * ONE;
 /// The rules, and which of warning_pct, critical_pct and min_impact each has.
 const RULES: [(&str, [bool; 3]); 5] = [
     ("spend_over_forecast", [true, true, false]),
-    ("anomalies", [false, false, true]),
+    ("anomalies", [true, false, true]),
     ("deployment_velocity", [true, false, false]),
     ("underutilised", [true, false, false]),
     ("licence_waste", [false, false, true]),
@@ -40,6 +41,12 @@ fn planned_changes(state: &State, tree: &Tree) -> Result<(), SessionError> {
         node_exists(tree, row, "owner_node_id")?;
         node_exists(tree, row, "node_id")?;
         row.one_of("change_type", &CHANGE_TYPES)?;
+        if row.text("recurrence").is_some() {
+            row.one_of("recurrence", &RECURRENCES)?;
+            if row.text("valid_to").is_none() {
+                return Err(row.refuse("what comes again must have an end: valid_to"));
+            }
+        }
         if row.need("change_type") == "percent" && row.number("value").is_some_and(|value| value < -HUNDRED) {
             return Err(row.refuse("nothing can cost more than 100 % less"));
         }
@@ -111,6 +118,9 @@ fn thresholds(state: &State, tree: &Tree) -> Result<(), SessionError> {
         }
         if rule == "underutilised" && warning.is_some_and(|part| !(0..=HUNDRED).contains(&part)) {
             return Err(row.refuse("warning_pct must be 0 to 100: it is a part of what a resource could do"));
+        }
+        if rule == "anomalies" && warning.is_some_and(|part| !(0..=QUANTITY_MAX).contains(&part)) {
+            return Err(row.refuse("warning_pct must be 0 or more: it is a part of what was expected"));
         }
         if rule == "deployment_velocity" && warning.is_some_and(|part| !(HUNDRED..=QUANTITY_MAX).contains(&part)) {
             return Err(row.refuse("warning_pct must be 100 or more: it is a part of what is usual"));

@@ -316,7 +316,7 @@ pub const ALERTED: Role = Finance;
 pub const ADJUSTMENT_APPROVER: Role = Finance;
 
 /// Which money columns of its own edges a role's session has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MoneyColumns {
     /// What it pays only.
     Cost,

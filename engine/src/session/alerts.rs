@@ -1,7 +1,7 @@
 //! `acknowledge` and `expect`: what people answer to alerts.
 //!
 //! Who says that an anomaly is expected plans it, backwards: a row of `ref.planned_changes` says what it cost more or less, and
-//! forecasts and anomalies expect it from then on.
+//! forecasts and anomalies expect it from then on. The like of a spike or drop, on that day of a month, is then no anomaly either.
 
 use chrono::{Days, NaiveDate};
 
@@ -97,6 +97,7 @@ fn plan(table: &RefTable, alert: &AlertRow, why: &str) -> Option<Vec<Value>> {
         "change_type" => "amount".into(),
         "value" => ratehouse_udfs::decimal::format_trimmed(impact / days, 18, 0).into(),
         "note" => why.into(),
+        "recurrence" => until.map(|_| "monthly".to_owned()).into(),
         "valid_from" => instant(start).into(),
         "valid_to" => until.map(instant).into(),
         other => text(other).map(str::to_owned).into(),

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::relation_catalog::DATABASE;
+use super::relation_catalog::{DATABASE, caller_of};
 use super::settings::{PARAMETERS, SERVER_VERSION};
+use super::views::ColumnsFor;
 use super::{Session, VERSION, lock};
 use crate::catalog::RefTable;
 use crate::pg_catalog::types as pg;
@@ -15,6 +16,7 @@ use crate::pg_catalog::{
     SettingFact,
 };
 use crate::security::SessionError;
+use crate::security::policy::Relation;
 use crate::security::relations::{COMMENT, PG_TYPE};
 
 /// A schema, a relation, its columns, and the relation and columns that they point to.
@@ -50,9 +52,7 @@ impl Session {
         let mut relations = Vec::new();
         let granted: Vec<_> = self.relations.granted().collect();
         for relation in granted {
-            let reference = datafusion::common::TableReference::full(DATABASE, relation.schema, relation.name);
-            let schema = self.state.0.schema_for_ref(reference)?;
-            let Some(table) = schema.table(relation.name).await? else { continue };
+            let Some(present) = self.columns_of(relation).await? else { continue };
             let reference = RefTable::named(relation.name).filter(|_| relation.schema == "ref");
             let primary_key = primary_key(relation.schema, relation.name, reference);
             let column = |field: &Arc<Field>| {
@@ -60,7 +60,7 @@ impl Session {
                 // As in PostgreSQL, a column of the key is never null.
                 ColumnFact { nullable: fact.nullable && !primary_key.contains(&fact.name), ..fact }
             };
-            let columns = table.schema().fields().iter().map(column).collect();
+            let columns = present.fields().iter().map(column).collect();
             let mut privileges = vec![Privilege::Select];
             if relation.write.has(self.principal().role) {
                 privileges.extend([Privilege::Insert, Privilege::Update, Privilege::Delete]);
@@ -77,7 +77,7 @@ impl Session {
                 primary_key,
                 unique: Vec::new(),
                 foreign_keys: foreign_keys(relation.schema, relation.name),
-                definition: self.definition(relation.schema, relation.name, &table.schema()),
+                definition: self.definition(relation.schema, relation.name, &present),
                 privileges,
             });
         }
@@ -103,6 +103,23 @@ impl Session {
             comment: Some("Ratehouse billing warehouse".to_owned()),
             clock: || chrono::Utc::now().timestamp_micros(),
         })
+    }
+
+    /// The columns of a relation, if the session has it.
+    async fn columns_of(&self, relation: &Relation) -> Result<Option<SchemaRef>, SessionError> {
+        let caller = caller_of(&self.shared);
+        let columns_for = ColumnsFor { is_root: caller.scope.is_root, money: caller.money };
+        let key = (relation.schema, relation.name, columns_for);
+        if let Some(columns) = lock(&self.shared.core.columns_of_views).get(&key) {
+            return Ok(Some(Arc::clone(columns)));
+        }
+        let reference = datafusion::common::TableReference::full(DATABASE, relation.schema, relation.name);
+        let schema = self.state.0.schema_for_ref(reference)?;
+        let Some(table) = schema.table(relation.name).await? else { return Ok(None) };
+        if super::views::any(relation.schema, relation.name).is_some() {
+            lock(&self.shared.core.columns_of_views).insert(key, table.schema());
+        }
+        Ok(Some(table.schema()))
     }
 
     /// The text of a view: the root reads what it is made of, others only what it gives.

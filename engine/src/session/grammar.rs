@@ -229,6 +229,20 @@ impl Dialect for Grammar {
         None
     }
 
+    /// `is distinct from` binds as other forms of `is` do; the parser takes all that follows as its right side.
+    fn parse_infix(&self, parser: &mut Parser<'_>, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        const DISTINCT: [Keyword; 3] = [Keyword::IS, Keyword::DISTINCT, Keyword::FROM];
+        const NOT_DISTINCT: [Keyword; 4] = [Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM];
+        let form = if parser.parse_keywords(&DISTINCT) {
+            Expr::IsDistinctFrom
+        } else if parser.parse_keywords(&NOT_DISTINCT) {
+            Expr::IsNotDistinctFrom
+        } else {
+            return None;
+        };
+        Some(parser.parse_subexpr(precedence).map(|right| form(Box::new(left.clone()), Box::new(right))))
+    }
+
     /// Names of arguments are identifiers here; as expressions they are read twice, and so is all that is in them.
     fn supports_named_fn_args_with_expr_name(&self) -> bool {
         false
@@ -277,6 +291,8 @@ impl Dialect for Grammar {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::sql::sqlparser::ast::{BinaryOperator, SelectItem, SetExpr};
+
     use super::*;
 
     fn code(sql: &str) -> &'static str {
@@ -318,6 +334,12 @@ mod tests {
         let call = "SELECT * FROM forecast((SELECT * FROM ref.a), x => (SELECT * FROM b), y => 1)";
         assert_eq!(text("select * from forecast(table ref.a, x => table b, y => 1)"), call);
         assert_eq!(text("select * from (table a) b where c = 1"), "SELECT * FROM (SELECT * FROM a) b WHERE c = 1");
+        let and = |sql: &str| {
+            matches!(&parse(sql).expect("SQL")[0], Ast::Query(query)
+            if matches!(&*query.body, SetExpr::Select(select)
+                if matches!(&select.projection[0], SelectItem::UnnamedExpr(Expr::BinaryOp { op: BinaryOperator::And, .. }))))
+        };
+        assert!(and("select a is distinct from b and c") && and("select a is not distinct from b = d and c"));
         // A word is a word elsewhere.
         assert_eq!(text("select deferrable from a"), "SELECT deferrable FROM a");
     }

@@ -83,6 +83,7 @@ use relation_catalog::{Databases, Relations, parking};
 use settings::Settings;
 use statement::Assignment;
 use transaction::Block;
+pub(crate) use views::ColumnsOfViews;
 pub(crate) use write::mark_reached;
 
 /// What `version()` says.

@@ -4,12 +4,13 @@
 //! only the root has, `-- comment: ...` and `-- column name: ...`. The same text is what tests run.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
-use arrow::datatypes::Field;
+use arrow::datatypes::{Field, SchemaRef};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ident};
 
+use crate::security::policy::MoneyColumns;
 use crate::security::relations::COMMENT;
 
 /// One view.
@@ -66,6 +67,16 @@ const FILES: [&str; 41] = [
     include_str!("../../../sql/ops/reconciliation.sql"),
     include_str!("../../../sql/ops/restatements.sql"),
 ];
+
+/// The columns of views, by what they depend on: system catalogs list all of them in every session, and a plan takes milliseconds.
+pub(crate) type ColumnsOfViews = Mutex<HashMap<(&'static str, &'static str, ColumnsFor), SchemaRef>>;
+
+/// What the columns of relations depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ColumnsFor {
+    pub(crate) is_root: bool,
+    pub(crate) money: MoneyColumns,
+}
 
 static VIEWS: LazyLock<Vec<View>> = LazyLock::new(|| FILES.iter().map(|text| parse(text)).collect());
 

@@ -43,7 +43,7 @@ use crate::rating::{
     state_of_measurements,
 };
 use crate::security::{Principal, Role, Tree};
-use crate::session::{LateralRows, Session, SessionMemory, Shared, around_filters};
+use crate::session::{ColumnsOfViews, LateralRows, Session, SessionMemory, Shared, around_filters};
 use temporary::Temporary;
 pub(crate) use temporary::private_directory;
 
@@ -79,6 +79,7 @@ pub(crate) struct Core {
     virtual_tags: Mutex<Option<(SnapshotId, Arc<VirtualTagRules>)>>,
     /// The measurements last read, and which state of them that is.
     measured: Mutex<Option<(StateOfMeasurements, Arc<[Measured]>)>>,
+    pub(crate) columns_of_views: ColumnsOfViews,
 }
 
 /// What a new warehouse begins with.
@@ -182,6 +183,7 @@ impl Warehouse {
             book: Mutex::new(None),
             virtual_tags: Mutex::new(None),
             measured: Mutex::new(None),
+            columns_of_views: ColumnsOfViews::default(),
         };
         Ok(Self { core: Arc::new(core) })
     }

@@ -6,4 +6,4 @@ pub mod forecast;
 mod planned;
 
 pub use calendar::{Calendar, Frequency};
-pub use planned::{Change, PlannedChange};
+pub use planned::{Change, PlannedChange, Recurrence};

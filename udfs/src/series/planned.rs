@@ -11,6 +11,17 @@ pub enum Change {
     Set(f64),
 }
 
+/// On which days something may come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recurrence {
+    /// On any day.
+    Always,
+    /// On the same weekday (hour of the day for hours).
+    SamePhase,
+    /// On the same day of the month, counted from the month's end for its last three days.
+    SameMonthDay,
+}
+
 /// A change of the level of a series, from a position on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PlannedChange {
@@ -20,4 +31,6 @@ pub struct PlannedChange {
     pub until: Option<i64>,
     /// What changes.
     pub change: Change,
+    /// When the like of one that has ended is nothing unusual: it is not expected, but not flagged either.
+    pub recurs: Option<Recurrence>,
 }

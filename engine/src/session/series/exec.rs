@@ -303,10 +303,11 @@ impl Work {
                 for (position, value) in values.iter().enumerate().skip(first) {
                     let holiday = holidays.next_if(|holiday| holiday.position == position).map(|holiday| holiday.kind);
                     let judgement = detector.advance(*value, &self.planned, holiday);
-                    if judgement.is_anomaly && self.memory.remembered.is_some() {
+                    let is_part = judgement.is_anomaly || judgement.is_lasting;
+                    if is_part && self.memory.remembered.is_some() {
                         flagged.push(Flagged { position, judgement });
                     }
-                    if is_shown(position) && (judgement.is_anomaly || !self.asked.only_anomalies) {
+                    if is_shown(position) && (is_part || !self.asked.only_anomalies) {
                         self.rows.judgement(number, (calendar, position), (*value, &judgement));
                     }
                 }

@@ -137,7 +137,7 @@ impl Laid {
         if let Some(as_of) = as_of {
             keep(points, |at| day_of(at) <= as_of);
         }
-        if !points.at.is_sorted() {
+        if !points.at.is_sorted_by(|one, next| one < next) {
             sort(points);
         }
         let (Some(first), Some(last)) = (points.at.first(), points.at.last()) else { return };
@@ -188,9 +188,10 @@ fn keep(points: &mut Points, is_kept: impl Fn(i32) -> bool) {
     (points.at, points.value) = kept.unzip();
 }
 
+/// By time, then by value: what is added up does not depend on the order of the rows, to the last bit.
 fn sort(points: &mut Points) {
     let mut pairs: Vec<(i32, f64)> = points.at.iter().copied().zip(points.value.iter().copied()).collect();
-    pairs.sort_by_key(|(at, _)| *at);
+    pairs.sort_unstable_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
     (points.at, points.value) = pairs.into_iter().unzip();
 }
 
@@ -219,6 +220,22 @@ mod tests {
 
     fn day(text: &str) -> i32 {
         text.parse::<NaiveDate>().expect("a day").to_epoch_days()
+    }
+
+    #[test]
+    fn values_of_a_day_add_up_whatever_the_order_of_rows() {
+        let costs = [0.1, 0.2, 0.3, 1e9, -1e9, 0.7];
+        let asked = |costs: &[f64]| {
+            let mut points = Points { at: vec![5; costs.len()], value: costs.to_vec(), as_of: None };
+            sort(&mut points);
+            points.value.iter().fold(0.0, |sum, value| sum + value).to_bits()
+        };
+        let mut turned = costs;
+        for _ in 0..costs.len() {
+            turned.rotate_left(1);
+            assert_eq!(asked(&turned), asked(&costs));
+            turned.swap(0, 3);
+        }
     }
 
     #[test]

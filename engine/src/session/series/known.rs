@@ -8,16 +8,17 @@ use arrow::datatypes::{DataType, Date32Type, Float64Type};
 use chrono::{Datelike, NaiveDate};
 use datafusion::error::{DataFusionError, Result};
 use ratehouse_udfs::series::forecast::Holiday;
-use ratehouse_udfs::series::{Calendar, Change, Frequency, PlannedChange};
+use ratehouse_udfs::series::{Calendar, Change, Frequency, PlannedChange, Recurrence};
 
 use crate::security::SessionError;
 
 /// Columns of planned changes after those of the ids, and whether there must be one.
-pub(super) const PLANNED_COLUMNS: [(&str, DataType, bool); 4] = [
+pub(super) const PLANNED_COLUMNS: [(&str, DataType, bool); 5] = [
     ("valid_from", DataType::Date32, true),
     ("valid_to", DataType::Date32, false),
     ("change_type", DataType::Utf8View, true),
     ("value", DataType::Float64, true),
+    ("recurrence", DataType::Utf8View, false),
 ];
 
 /// Columns of holidays after those of the ids, and whether there must be one.
@@ -31,6 +32,7 @@ struct Plan {
     from: i32,
     until: Option<i32>,
     change: Change,
+    recurs: Option<Recurrence>,
 }
 
 #[derive(Debug)]
@@ -99,9 +101,18 @@ impl Known {
                     return Err(DataFusionError::External(Box::new(SessionError::new("22023", message))));
                 }
             };
+            let recurs = match text(batch, ids + 4, row).as_deref() {
+                None => None,
+                Some("weekly") => Some(Recurrence::SamePhase),
+                Some("monthly") => Some(Recurrence::SameMonthDay),
+                Some(other) => {
+                    let message = format!("planned: recurrence is weekly or monthly, not \"{other}\"");
+                    return Err(DataFusionError::External(Box::new(SessionError::new("22023", message))));
+                }
+            };
             let Some(from) = day(ids, row).filter(|_| value.is_finite()) else { continue };
             let ids_of: Vec<Option<String>> = (0..ids).map(|place| text(batch, place, row)).collect();
-            let plan = Plan { from, until: day(ids + 1, row), change, ids: ids_of };
+            let plan = Plan { from, until: day(ids + 1, row), change, recurs, ids: ids_of };
             self.plans.entry(plan.ids.first().cloned().flatten()).or_default().push(plan);
         }
         Ok(())
@@ -125,6 +136,7 @@ impl Known {
             from: position(calendar, plan.from),
             until: plan.until.map(|until| position(calendar, until)),
             change: plan.change,
+            recurs: plan.recurs,
         }));
         planned.sort_by_key(|plan| plan.from);
     }

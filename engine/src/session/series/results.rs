@@ -54,7 +54,7 @@ const FORECAST: [(&str, Kind, &str); 11] = [
     ("last_known_timestamp", Kind::Time, "The last time before the forecast."),
 ];
 
-const ANOMALIES: [(&str, Kind, &str); 14] = [
+const ANOMALIES: [(&str, Kind, &str); 16] = [
     ("time_series_timestamp", Kind::Time, "The time of the value."),
     ("time_series_data", Kind::Amount, "The value."),
     ("is_anomaly", Kind::Flag, "Whether somebody should look at it."),
@@ -65,14 +65,24 @@ const ANOMALIES: [(&str, Kind, &str); 14] = [
     ("anomaly_probability", Kind::Number, "The score as a number from 0 to 1."),
     ("direction", Kind::Text, "up or down, of anomalies."),
     ("kind", Kind::Text, "spike, drop, level_shift, growth, new_service or missing_data, of anomalies."),
-    ("impact", Kind::Amount, "time_series_data less expected_value."),
-    ("impact_pct", Kind::Number, "impact as a part of expected_value, in percent; null where nothing was expected."),
+    ("impact", Kind::Amount, "time_series_data less baseline_value."),
+    ("impact_pct", Kind::Number, "impact as a part of baseline_value, in percent; null where that is nothing."),
     (
         "detect_anomalies_status",
         Kind::Text,
         "Empty, or why the value is not judged: short_history, all_zero, missing_value, credit, idle ...",
     ),
     ("frequency", Kind::Text, "hour, day, week or month."),
+    (
+        "baseline_value",
+        Kind::Amount,
+        "What there would be without an anomaly that goes on: at the level before it; else expected_value.",
+    ),
+    (
+        "is_lasting",
+        Kind::Flag,
+        "Whether an anomaly that was flagged before goes on, for four weeks at most: level_shift, growth or new_service.",
+    ),
 ];
 
 fn columns(function: Function) -> &'static [(&'static str, Kind, &'static str)] {
@@ -109,7 +119,7 @@ pub(super) struct Rows {
     /// Column by column; NaN is null.
     amounts: [Vec<f64>; 6],
     numbers: [Vec<f64>; 3],
-    flags: Vec<bool>,
+    flags: [Vec<bool>; 2],
     texts: [Vec<&'static str>; 4],
 }
 
@@ -150,16 +160,19 @@ impl Rows {
     ) {
         self.series.push(series);
         self.times.push(micros(calendar, position));
-        let impact = value - judgement.expected;
-        let amounts = [value, judgement.expected, judgement.lower, judgement.upper, impact];
+        let Judgement { expected, baseline, .. } = *judgement;
+        let impact = value - baseline;
+        let amounts = [value, expected, judgement.lower, judgement.upper, impact, baseline];
         for (column, amount) in self.amounts.iter_mut().zip(amounts) {
             column.push(amount);
         }
-        let share = if judgement.expected == 0.0 { f64::NAN } else { 100.0 * impact / judgement.expected.abs() };
+        let share = if baseline == 0.0 { f64::NAN } else { 100.0 * impact / baseline.abs() };
         for (column, number) in self.numbers.iter_mut().zip([judgement.score, judgement.probability, share]) {
             column.push(number);
         }
-        self.flags.push(judgement.is_anomaly);
+        for (column, flag) in self.flags.iter_mut().zip([judgement.is_anomaly, judgement.is_lasting]) {
+            column.push(flag);
+        }
         let direction = match judgement.direction {
             Direction::Up => "up",
             Direction::Down => "down",
@@ -182,10 +195,10 @@ impl Rows {
         keys: &[ArrayRef],
         (asked, shape): (&Asked, &Shape),
     ) -> Result<RecordBatch> {
-        let rows = std::mem::take(self);
+        let mut rows = std::mem::take(self);
         let series = UInt32Array::from(rows.series);
         let mut arrays = keys.iter().map(|key| take(key, &series, None)).collect::<Result<Vec<_>, _>>()?;
-        let [mut times, mut amounts, mut numbers, mut texts] = [0; 4];
+        let [mut times, mut amounts, mut numbers, mut flags, mut texts] = [0; 5];
         let next = |count: &mut usize| std::mem::replace(count, *count + 1);
         for (_, kind, _) in columns(asked.function) {
             arrays.push(match kind {
@@ -195,7 +208,7 @@ impl Rows {
                 }
                 Kind::Amount => amount_array(&rows.amounts[next(&mut amounts)], asked, shape)?,
                 Kind::Number => Arc::new(known(&rows.numbers[next(&mut numbers)])),
-                Kind::Flag => Arc::new(BooleanArray::from(rows.flags.clone())),
+                Kind::Flag => Arc::new(BooleanArray::from(std::mem::take(&mut rows.flags[next(&mut flags)]))),
                 Kind::Text => {
                     let place = next(&mut texts);
                     // Statuses are empty where all is well; other texts are not there.

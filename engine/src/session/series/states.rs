@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use datafusion::execution::memory_pool::MemoryReservation;
 use ratehouse_udfs::series::anomaly::{Detector, Direction, Judgement, Kind, Status};
 use ratehouse_udfs::series::forecast::Holiday;
-use ratehouse_udfs::series::{Calendar, Change, PlannedChange};
+use ratehouse_udfs::series::{Calendar, Change, PlannedChange, Recurrence};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use uuid::Uuid;
 
@@ -26,6 +26,17 @@ const FOLDER: &str = "series";
 const FILE_BYTES_MAX: u64 = 512 << 20;
 /// Bytes of all files; the oldest go.
 const FOLDER_BYTES_MAX: u64 = 2 << 30;
+/// Statuses of values by their stored numbers.
+const STATUSES: [Status; 8] = [
+    Status::Judged,
+    Status::ShortHistory,
+    Status::AllZero,
+    Status::MissingValue,
+    Status::Credit,
+    Status::Idle,
+    Status::FirstHoliday,
+    Status::Settling,
+];
 /// Kinds of anomalies by their stored numbers, from 1.
 const KINDS: [Kind; 6] = [Kind::Spike, Kind::Drop, Kind::LevelShift, Kind::Growth, Kind::NewService, Kind::MissingData];
 
@@ -106,7 +117,13 @@ impl Seen<'_> {
                 Change::Amount(value) => (1, value),
                 Change::Set(value) => (2, value),
             };
-            for (what, position) in [(1, Some(plan.from)), (2, plan.until)] {
+            let ending = match plan.recurs {
+                None => 2,
+                Some(Recurrence::Always) => 4,
+                Some(Recurrence::SamePhase) => 5,
+                Some(Recurrence::SameMonthDay) => 6,
+            };
+            for (what, position) in [(1, Some(plan.from)), (ending, plan.until)] {
                 if let Some(position) = position.filter(|position| is_seen(*position)) {
                     note(what, position, kind, value);
                 }
@@ -184,7 +201,7 @@ impl Remembered {
 /// Bytes of an entry's checksum, and then before its state.
 const CHECK_BYTES: usize = size_of::<u64>();
 const HEAD_BYTES: usize = 16 + 16 + 3 * size_of::<u32>();
-const FLAGGED_BYTES: usize = size_of::<u32>() + 2 + 5 * size_of::<f64>();
+const FLAGGED_BYTES: usize = size_of::<u32>() + 4 + 6 * size_of::<f64>();
 
 /// What a file holds; nothing beyond the first byte that is not as it should be.
 fn entries(bytes: &[u8]) -> HashMap<u128, Entry> {
@@ -217,31 +234,36 @@ fn entry_at(bytes: &[u8], at: usize) -> Option<(u128, Entry)> {
 }
 
 fn write_flagged(one: &Flagged, bytes: &mut Vec<u8>) {
-    let Judgement { expected, lower, upper, score, probability, direction, kind, .. } = one.judgement;
+    let Judgement { expected, baseline, lower, upper, score, probability, direction, kind, status, .. } = one.judgement;
     bytes.extend_from_slice(&u32::try_from(one.position).unwrap_or(u32::MAX).to_le_bytes());
     let kind = kind.and_then(|kind| KINDS.iter().position(|known| *known == kind)).map_or(0, |at| at + 1);
     bytes.push(u8::try_from(kind).unwrap_or_default());
     bytes.push(u8::from(direction == Direction::Up));
-    for number in [expected, lower, upper, score, probability] {
+    let status = STATUSES.iter().position(|known| *known == status).unwrap_or_default();
+    bytes.push(u8::try_from(status).unwrap_or_default());
+    bytes.push(u8::from(one.judgement.is_anomaly) | u8::from(one.judgement.is_lasting) << 1);
+    for number in [expected, baseline, lower, upper, score, probability] {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
 }
 
 fn read_flagged(bytes: &[u8]) -> Option<Flagged> {
     let (position, rest) = bytes.split_first_chunk()?;
-    let [kind, direction, numbers @ ..] = rest else { return None };
+    let [kind, direction, status, flags, numbers @ ..] = rest else { return None };
     let mut numbers = numbers.chunks_exact(size_of::<f64>()).map(|number| number.try_into().map(f64::from_le_bytes));
     let mut next = || numbers.next()?.ok();
     let judgement = Judgement {
         expected: next()?,
+        baseline: next()?,
         lower: next()?,
         upper: next()?,
         score: next()?,
         probability: next()?,
-        is_anomaly: true,
+        is_anomaly: flags & 1 == 1,
+        is_lasting: flags & 2 == 2,
         direction: if *direction == 1 { Direction::Up } else { Direction::Down },
         kind: usize::from(*kind).checked_sub(1).and_then(|at| KINDS.get(at).copied()),
-        status: Status::Judged,
+        status: *STATUSES.get(usize::from(*status))?,
     };
     Some(Flagged { position: usize::try_from(u32::from_le_bytes(*position)).ok()?, judgement })
 }

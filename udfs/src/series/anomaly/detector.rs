@@ -5,12 +5,12 @@ use super::daily::{Daily, Moment};
 use super::day_memory::MonthDay;
 use super::ensemble::Ensemble;
 use super::feedback::{Accepted, Candidate, Feedback};
-use super::judgement::{Judgement, Status};
+use super::judgement::{Direction, Judgement, Kind, Status};
 use super::options::{DetectorOptions, Method, ScoreScale};
-use crate::series::{Calendar, Frequency, PlannedChange};
+use crate::series::{Calendar, Frequency, PlannedChange, Recurrence};
 
 /// The version of the stored form, its first byte.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Values beyond are not money but mistakes, and their squares would not be numbers.
 const VALUE_MAX: f64 = 1e150;
 
@@ -62,25 +62,45 @@ impl Detector {
     pub fn advance(&mut self, value: f64, planned: &[PlannedChange], holiday: Option<u32>) -> Judgement {
         let moment = self.moment(self.position, holiday);
         let value = if value.abs() <= VALUE_MAX { value } else { f64::NAN };
+        self.follow(planned);
         let judgement = match &mut self.engine {
-            Engine::Cost(daily) => {
-                let position = i64::try_from(self.position).unwrap_or(i64::MAX);
-                for plan in planned {
-                    if plan.from == position {
-                        daily.begin(plan.change);
-                    }
-                    if plan.until == Some(position) {
-                        daily.end(plan.change);
-                    }
-                }
-                daily.advance(value, moment, self.threshold)
-            }
+            Engine::Cost(daily) => daily.advance(value, moment, self.threshold),
             Engine::Gm3(ensemble) => {
                 ensemble.advance(value, moment.phase, self.calendar.frequency.season().min(24), self.threshold)
             }
         };
         self.position += 1;
         self.conclude(judgement, value, moment)
+    }
+
+    /// Takes planned changes into account that begin or end with the next value.
+    fn follow(&mut self, planned: &[PlannedChange]) {
+        let position = i64::try_from(self.position).unwrap_or(i64::MAX);
+        for plan in planned {
+            let Engine::Cost(daily) = &mut self.engine else { return };
+            if plan.from == position {
+                daily.begin(plan.change);
+            }
+            if plan.until == Some(position) {
+                daily.end(plan.change);
+                let share = daily.share_of(plan.change);
+                if let (Some(recurrence), Ok(position)) = (plan.recurs, usize::try_from(plan.from)) {
+                    self.learn_planned(position, share, recurrence);
+                }
+            }
+        }
+    }
+
+    /// Learns that what was planned at a position, a share of the level, may come again.
+    fn learn_planned(&mut self, position: usize, share: f64, recurrence: Recurrence) {
+        let (direction, kinds) = match share {
+            _ if share > 0.0 => (Direction::Up, &[Kind::Spike][..]),
+            _ if share < 0.0 => (Direction::Down, &[Kind::Drop, Kind::MissingData][..]),
+            _ => return,
+        };
+        for kind in kinds {
+            self.learn_expected(&Accepted { position, kind: *kind, direction, magnitude: share, recurrence });
+        }
     }
 
     fn scale(&self) -> ScoreScale {
@@ -102,16 +122,19 @@ impl Detector {
         Moment { phase, month_day, holiday }
     }
 
-    fn conclude(&self, judgement: Judgement, value: f64, moment: Moment) -> Judgement {
+    fn conclude(&mut self, judgement: Judgement, value: f64, moment: Moment) -> Judgement {
         let score = if judgement.score.is_finite() { judgement.score } else { 0.0 };
         let probability = if score > 0.0 { self.scale().probability(score) } else { 0.0 };
-        let impact = (value - judgement.expected).abs();
-        let is_large =
-            impact >= self.options.min_impact && impact >= self.options.min_impact_pct * judgement.expected.abs();
+        let baseline = if judgement.baseline.is_nan() { judgement.expected } else { judgement.baseline };
+        // A level that has moved slowly has taken the expectation with it.
+        let lasts = judgement.kind.is_some_and(Kind::lasts);
+        let against = if lasts { baseline } else { judgement.expected };
+        let impact = (value - against).abs();
+        let is_large = impact >= self.options.min_impact && impact >= self.options.min_impact_pct * against.abs();
         let mut is_anomaly = score > self.threshold && is_large && judgement.status == Status::Judged;
         if is_anomaly && !self.feedback.is_empty() {
             is_anomaly = !judgement.kind.is_some_and(|kind| {
-                let magnitude = impact / judgement.expected.abs();
+                let magnitude = impact / against.abs();
                 self.feedback.accepts(&Candidate {
                     kind,
                     direction: judgement.direction,
@@ -121,7 +144,15 @@ impl Detector {
                 })
             });
         }
-        Judgement { score, probability, is_anomaly, kind: judgement.kind.filter(|_| is_anomaly), ..judgement }
+        if is_anomaly
+            && lasts
+            && let Engine::Cost(daily) = &mut self.engine
+        {
+            daily.goes_on();
+        }
+        let is_lasting = judgement.is_lasting && value.is_finite();
+        let kind = judgement.kind.filter(|_| is_anomaly);
+        Judgement { score, probability, is_anomaly, is_lasting, baseline, kind, ..judgement }
     }
 
     /// Learns that users expect such an episode: later ones like it are not flagged.

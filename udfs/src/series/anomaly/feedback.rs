@@ -2,22 +2,12 @@
 
 use super::codec::Fields;
 use super::judgement::{Direction, Kind};
+use crate::series::Recurrence;
 
 /// The most that is remembered of one series; the oldest makes way.
 const REMEMBERED: usize = 8;
 /// A deviation counts as similar up to this multiple of the one accepted.
 const SIMILAR: f64 = 1.25;
-
-/// On which days an accepted deviation may come again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recurrence {
-    /// On any day.
-    Always,
-    /// On the same weekday (hour of the day for hours).
-    SamePhase,
-    /// On the same day of the month, counted from the month's end for its last three days.
-    SameMonthDay,
-}
 
 /// A flagged episode that users marked as expected.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -48,11 +48,23 @@ impl Growth {
         if first_half < FIRST_HALF.0 || first_half > FIRST_HALF.1 {
             return 0.0;
         }
-        let own = match self.medians.ago(8 * WEEK) {
+        (growth - self.own(before)) / GROWTH_MIN.max(NOISE_WIDTHS * noise)
+    }
+
+    /// The growth that the series had in the four weeks before `before`, as a logarithm.
+    fn own(&self, before: f64) -> f64 {
+        match self.medians.ago(8 * WEEK) {
             Some(long_before) if long_before > 0.0 => (before / long_before).ln().max(0.0),
             _ => 0.0,
-        };
-        (growth - own) / GROWTH_MIN.max(NOISE_WIDTHS * noise)
+        }
+    }
+
+    /// What there would be today had it not climbed more than before, as a part of what there is.
+    pub(super) fn share_without(&self) -> f64 {
+        match (self.medians.ago(0), self.medians.ago(4 * WEEK)) {
+            (Some(now), Some(before)) if now > 0.0 && before > 0.0 => before * self.own(before).exp() / now,
+            _ => 1.0,
+        }
     }
 
     /// The median of the latest `days` values, at most a week of them.

@@ -27,6 +27,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether it goes on after the value at which it is noticed.
+    pub(super) fn lasts(self) -> bool {
+        matches!(self, Self::LevelShift | Self::Growth | Self::NewService)
+    }
+
     /// The name of it in SQL.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -84,6 +89,9 @@ impl Status {
 pub struct Judgement {
     /// What was expected, in the unit of the series; NaN where nothing can be expected yet.
     pub expected: f64,
+    /// What there would be without an anomaly that goes on: at the level before a shift or a growth, nothing for a new service; else
+    /// what was expected.
+    pub baseline: f64,
     /// Values below are spikes downwards, in the unit of the series; NaN as above.
     pub lower: f64,
     /// Values above are spikes upwards, in the unit of the series; NaN as above.
@@ -95,6 +103,8 @@ pub struct Judgement {
     pub probability: f64,
     /// Whether a user should look at it.
     pub is_anomaly: bool,
+    /// Whether an anomaly that was flagged before goes on, for four weeks at most.
+    pub is_lasting: bool,
     /// On which side of `expected` the value is.
     pub direction: Direction,
     /// What it looks like, where flagged.
@@ -108,11 +118,13 @@ impl Judgement {
     pub(super) fn unknown(status: Status) -> Self {
         Self {
             expected: f64::NAN,
+            baseline: f64::NAN,
             lower: f64::NAN,
             upper: f64::NAN,
             score: 0.0,
             probability: 0.0,
             is_anomaly: false,
+            is_lasting: false,
             direction: Direction::Up,
             kind: None,
             status,
@@ -130,6 +142,14 @@ impl Judgement {
             Kind::Drop => Kind::Spike,
             other => other,
         });
-        Self { expected: -self.expected, lower: -self.upper, upper: -self.lower, direction, kind, ..self }
+        Self {
+            expected: -self.expected,
+            baseline: -self.baseline,
+            lower: -self.upper,
+            upper: -self.lower,
+            direction,
+            kind,
+            ..self
+        }
     }
 }

@@ -23,6 +23,7 @@ mod expectation;
 mod feedback;
 mod growth;
 mod judgement;
+mod lasting;
 mod noise;
 mod options;
 mod profile;
@@ -35,6 +36,6 @@ mod tests;
 mod warm_up;
 
 pub use detector::Detector;
-pub use feedback::{Accepted, Recurrence};
+pub use feedback::Accepted;
 pub use judgement::{Direction, Judgement, Kind, Status};
 pub use options::{DetectorOptions, Method};

@@ -43,6 +43,11 @@ impl Shift {
         Some(Alarm { evidence: sum / LIMIT, days: days as usize })
     }
 
+    /// Whether nothing speaks for a shift.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.days_up == 0 && self.days_down == 0
+    }
+
     /// Stores or restores it.
     pub(super) fn fields(&mut self, fields: &mut impl Fields) {
         fields.float(&mut self.up);

@@ -1,7 +1,7 @@
 //! Series made by hand, where it is plain what must be flagged, and laws that hold for every series.
 
-use super::{Accepted, Detector, DetectorOptions, Direction, Judgement, Kind, Method, Recurrence, Status};
-use crate::series::{Calendar, Change, Frequency, PlannedChange};
+use super::{Accepted, Detector, DetectorOptions, Direction, Judgement, Kind, Method, Status};
+use crate::series::{Calendar, Change, Frequency, PlannedChange, Recurrence};
 use proptest::prelude::*;
 
 /// 1 January 2025, a Wednesday, in days since 1970.
@@ -77,8 +77,57 @@ fn a_level_shift_is_flagged_and_then_quiet() {
     assert_eq!(flags.first(), Some(&150));
     assert!(flags.iter().all(|at| *at < 157), "{flags:?}");
     assert!(flags.iter().any(|at| judgements[*at].kind == Some(Kind::LevelShift)), "{flags:?}");
+    // Until it is usual, it is told beside the level before: for four weeks after the day on which it was seen to have moved.
+    let moved = flags.iter().rfind(|at| judgements[**at].kind == Some(Kind::LevelShift)).expect("a shift");
+    let lasting: Vec<usize> = (0..300).filter(|at| judgements[*at].is_lasting).collect();
+    assert_eq!(lasting, (moved + 1..=moved + 28).collect::<Vec<_>>());
+    for at in lasting {
+        let Judgement { baseline, expected, .. } = judgements[at];
+        assert!((94.0..106.0).contains(&baseline) && (120.0..172.0).contains(&expected), "{at}: {:?}", judgements[at]);
+    }
     // The new level is expected two weeks later.
     assert!((150.0..170.0).contains(&judgements[170].expected), "{:?}", judgements[170]);
+}
+
+#[test]
+fn a_level_that_returns_is_no_longer_told_beside_the_one_before() {
+    let mut values = quiet(300);
+    values[150..165].iter_mut().for_each(|value| *value *= 1.6);
+    let judgements = judge(&values);
+    assert!(judgements[164].is_lasting);
+    assert!((170..300).all(|at| !judgements[at].is_lasting), "{:?}", &judgements[165..172]);
+}
+
+#[test]
+fn a_leak_is_as_large_as_it_has_become() {
+    // 1.5 % of the first level more each day, for fifty days: no day is far from the one before.
+    let mut values = quiet(220);
+    for (more, value) in (1..).zip(&mut values[150..200]) {
+        *value += 1.5 * f64::from(more);
+    }
+    values[200..].iter_mut().for_each(|value| *value += 75.0);
+    let options = DetectorOptions { min_impact: 10.0, min_impact_pct: 0.12, ..DetectorOptions::default() };
+    let mut detector = Detector::new(&options, DAYS);
+    let judgements: Vec<Judgement> = values.iter().map(|value| detector.advance(*value, &[], None)).collect();
+    let flags = flagged(&judgements);
+    let first = *flags.first().expect("a leak is found");
+    assert!((150..200).contains(&first), "{flags:?}");
+    assert!(matches!(judgements[first].kind, Some(Kind::Growth | Kind::LevelShift)), "{:?}", judgements[first]);
+    // Told beside what was before the four weeks in which it was noticed, if not before all of it.
+    let Judgement { baseline, expected, .. } = judgements[first];
+    assert!((90.0..125.0).contains(&baseline) && baseline < expected, "{:?}", judgements[first]);
+    assert!((first + 1..first + 14).all(|at| judgements[at].is_lasting || judgements[at].is_anomaly), "{flags:?}");
+}
+
+#[test]
+fn a_new_service_is_told_beside_nothing() {
+    let mut values = vec![0.0; 40];
+    values.extend(quiet(60));
+    let judgements = judge(&values);
+    assert_eq!(flagged(&judgements).first(), Some(&40));
+    assert_eq!(judgements[40].kind, Some(Kind::NewService));
+    assert!((41..=68).all(|at| judgements[at].is_lasting && judgements[at].baseline == 0.0), "{:?}", judgements[68]);
+    assert!(!judgements[69].is_lasting);
 }
 
 #[test]
@@ -129,7 +178,7 @@ fn a_credit_is_neither_flagged_nor_learned() {
 
 #[test]
 fn a_planned_step_is_not_flagged_and_one_that_does_not_come_is() {
-    let plan = |from| PlannedChange { from, until: None, change: Change::Percent(0.8) };
+    let plan = |from| PlannedChange { from, until: None, change: Change::Percent(0.8), recurs: None };
     let mut values = quiet(300);
     values[150..].iter_mut().for_each(|value| *value *= 1.8);
     assert_eq!(flagged(&judge_planned(&values, &[plan(150)])), NONE);
@@ -152,11 +201,29 @@ fn planned_changes_of_every_kind_begin_and_end() {
     for (change, level) in changes {
         let mut values = quiet(300);
         values[150..220].iter_mut().for_each(|value| *value *= level / 100.0);
-        let plan = PlannedChange { from: 150, until: Some(220), change };
+        let plan = PlannedChange { from: 150, until: Some(220), change, recurs: None };
         let judgements = judge_planned(&values, &[plan]);
         assert_eq!(flagged(&judgements), NONE, "{change:?}");
         assert!((judgements[150].expected / level - 1.0).abs() < 0.06, "{change:?} {:?}", judgements[150]);
         assert!((judgements[220].expected / 100.0 - 1.0).abs() < 0.06, "{change:?} {:?}", judgements[220]);
+    }
+}
+
+#[test]
+fn the_like_of_what_was_planned_and_recurs_is_not_flagged() {
+    // A batch of 80 % more on 10 June 2025 (day 160), on 10 July (190) and on 20 August (231): it was planned for the first.
+    let mut values = quiet(300);
+    for at in [160, 190, 231] {
+        values[at] *= 1.8;
+    }
+    let after = |change, recurs| {
+        let plan = PlannedChange { from: 160, until: Some(161), change, recurs };
+        flagged(&judge_planned(&values, &[plan]))
+    };
+    for change in [Change::Amount(80.0), Change::Percent(0.8), Change::Set(180.0)] {
+        assert_eq!(after(change, None), [190, 231], "{change:?}");
+        assert_eq!(after(change, Some(Recurrence::SameMonthDay)), [231], "{change:?}");
+        assert_eq!(after(change, Some(Recurrence::Always)), NONE, "{change:?}");
     }
 }
 
@@ -330,7 +397,7 @@ fn run(detector: &mut Detector, values: &[f64]) -> Vec<Judgement> {
 }
 
 fn run_from(detector: &mut Detector, first: usize, values: &[f64]) -> Vec<Judgement> {
-    let planned = [PlannedChange { from: 60, until: Some(200), change: Change::Percent(0.4) }];
+    let planned = [PlannedChange { from: 60, until: Some(200), change: Change::Percent(0.4), recurs: None }];
     let holiday = |at: usize| (at % 90 == 89).then_some(1);
     (first..).zip(values).map(|(at, value)| detector.advance(*value, &planned, holiday(at))).collect()
 }
@@ -377,6 +444,7 @@ proptest! {
             .iter()
             .map(|judged| Judgement {
                 expected: judged.expected / unit,
+                baseline: judged.baseline / unit,
                 lower: judged.lower / unit,
                 upper: judged.upper / unit,
                 ..*judged
@@ -403,7 +471,7 @@ proptest! {
         for (at, value) in values.iter().enumerate() {
             let change = changes[at % 3];
             let from = i64::try_from(at).expect("a small number");
-            let planned = [PlannedChange { from, until: Some(from + 5), change }];
+            let planned = [PlannedChange { from, until: Some(from + 5), change, recurs: None }];
             let judged = detector.advance(*value, &planned, None);
             prop_assert!(judged.score >= 0.0 && (0.0..=1.0).contains(&judged.probability), "{:?}", judged);
         }

@@ -18,7 +18,7 @@ fn forecast(values: &[f64], planned: &[PlannedChange]) -> Forecast {
 }
 
 fn change(from: i64, until: Option<i64>, change: Change) -> PlannedChange {
-    PlannedChange { from, until, change }
+    PlannedChange { from, until, change, recurs: None }
 }
 
 fn assert_close(actual: &[f64], expected: &[f64]) {
@@ -247,6 +247,7 @@ fn any_change() -> impl Strategy<Value = PlannedChange> {
         from: i64::from(from),
         until: until.map(i64::from),
         change: kind,
+        recurs: None,
     })
 }
 

@@ -67,8 +67,16 @@ impl Daily {
         let bar = self.bars.bar(&expectation);
         let (lower, upper) = expectation.bounds(bar.flag * threshold / TUNED, BAR_BELOW);
         let expected = expectation.expected;
-        // A value below zero is a credit, which is not judged: the interval ends there.
-        let plain = Judgement { expected, lower: lower.max(0.0), upper, ..Judgement::unknown(Status::Judged) };
+        let before = self.lasting.next(Some(self.profile.level));
+        let plain = Judgement {
+            expected,
+            baseline: before.map_or(expected, |before| expected * before / self.profile.level),
+            // A value below zero is a credit, which is not judged: the interval ends there.
+            lower: lower.max(0.0),
+            upper,
+            is_lasting: before.is_some(),
+            ..Judgement::unknown(Status::Judged)
+        };
         if let Some(status) = self.unjudged(value, moment) {
             let direction = if value < expected { Direction::Down } else { Direction::Up };
             return Judgement { status, direction, ..plain };
@@ -163,21 +171,34 @@ impl Daily {
 
         let climb = (self.climb(sighting) * distance / GROWTH_DISTANCE).sqrt();
         evidence = evidence.or(climb, Kind::Growth);
+        let level = sighting.expectation.level;
         if climb >= 1.0 {
+            self.level_noticed = level * self.growth.share_without();
             self.growth.rest();
+        }
+        if self.shift.is_quiet() {
+            self.level_quiet = level;
         }
         let alarm = self.shift.advance(sighting.expectation.surprise(sighting.value) * TUNED / sighting.bar.robust);
         if let Some(alarm) = alarm
             && self.follow(alarm)
         {
             evidence = evidence.or((alarm.evidence * distance / SHIFT_DISTANCE).sqrt(), Kind::LevelShift);
+            if evidence.kind == Kind::LevelShift {
+                self.level_noticed = self.level_quiet;
+            }
         }
         self.bars.learn(sighting.value, sighting.expectation.expected, sighting.surprise);
         self.learn(sighting, alarm.is_some());
         self.profile.hold(sighting.value);
 
         let status = if sighting.is_settling { Status::Settling } else { Status::Judged };
-        Judgement { score: evidence.strength * TUNED, direction, kind: Some(evidence.kind), status, ..plain }
+        // One that goes on already is told from its beginning.
+        let baseline = match evidence.kind {
+            Kind::LevelShift | Kind::Growth if !plain.is_lasting => plain.expected * self.level_noticed / level,
+            _ => plain.baseline,
+        };
+        Judgement { baseline, score: evidence.strength * TUNED, direction, kind: Some(evidence.kind), status, ..plain }
     }
 
     /// Adds the value to the search for growth. Returns the evidence.

@@ -9,6 +9,7 @@ use super::codec::Fields;
 use super::day_memory::{DayMemory, MonthDay};
 use super::growth::Growth;
 use super::judgement::{Judgement, Kind, Status};
+use super::lasting::Lasting;
 use super::noise::Noise;
 use super::options::ScoreScale;
 use super::profile::{Profile, SEASON_MAX};
@@ -69,6 +70,10 @@ pub(super) struct Daily {
     /// The level before the latest shift, and for how many values a return to it is nothing unusual.
     level_before: f64,
     return_left: u32,
+    /// The level when nothing spoke for a shift, and before what the latest value has shown, should that go on.
+    level_quiet: f64,
+    level_noticed: f64,
+    lasting: Lasting,
     /// The level before the latest planned change that set it.
     level_before_set: f64,
     /// For each phase, how many times in a row it was unusual on one side: twice the count, plus 1 if above.
@@ -105,6 +110,9 @@ impl Daily {
             settling_left: 0,
             level_before: 0.0,
             return_left: 0,
+            level_quiet: 0.0,
+            level_noticed: 0.0,
+            lasting: Lasting::default(),
             level_before_set: 0.0,
             runs: [0; SEASON_MAX],
         }
@@ -123,11 +131,21 @@ impl Daily {
             Stage::Waiting => self.wait(seen, moment),
             Stage::WarmingUp => {
                 self.warm_up(seen, moment);
-                Judgement::unknown(Status::ShortHistory)
+                let before = self.lasting.next(None);
+                Judgement {
+                    baseline: before.unwrap_or(f64::NAN),
+                    is_lasting: before.is_some(),
+                    ..Judgement::unknown(Status::ShortHistory)
+                }
             }
             Stage::Judging => self.judge(seen, moment, threshold),
         };
         if was_mirrored { judgement.mirrored() } else { judgement }
+    }
+
+    /// What the latest value has shown is an anomaly that goes on.
+    pub(super) fn goes_on(&mut self) {
+        self.lasting.begin(self.level_noticed, self.profile.level);
     }
 
     /// While there is nothing but zeros. What comes after four weeks of them is a new service, which needs no scale to be seen.
@@ -151,6 +169,7 @@ impl Daily {
         self.warm_up.clear();
         self.warm_up(value, moment);
         if is_new {
+            self.level_noticed = 0.0;
             Judgement { score: 2.0 * TUNED, status: Status::Judged, kind: Some(Kind::NewService), ..zero }
         } else {
             Judgement::unknown(Status::ShortHistory)
@@ -221,6 +240,8 @@ impl Daily {
             fields.word(word);
         }
         fields.float(&mut self.level_before);
+        fields.float(&mut self.level_quiet);
+        self.lasting.fields(fields);
         fields.float(&mut self.level_before_set);
         self.runs[..season].iter_mut().for_each(|run| fields.byte(run));
     }

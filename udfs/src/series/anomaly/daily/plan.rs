@@ -34,6 +34,16 @@ impl Daily {
         }
     }
 
+    /// How much a change is of the level without it; above 0 where there is more in the series, below where less.
+    pub(in crate::series::anomaly) fn share_of(&self, change: Change) -> f64 {
+        let share = match change {
+            Change::Percent(share) => share,
+            Change::Amount(amount) => self.seen(amount) / self.profile.level,
+            Change::Set(level) => self.seen(level) / self.profile.level - 1.0,
+        };
+        if self.is_mirrored { -share } else { share }
+    }
+
     fn seen(&self, amount: f64) -> f64 {
         if self.is_mirrored { -amount } else { amount }
     }
@@ -56,6 +66,8 @@ impl Daily {
                     self.bars.scale(ratio);
                     self.growth.map(|value| value * ratio);
                     self.level_before *= ratio;
+                    self.level_quiet *= ratio;
+                    self.lasting.scale(ratio);
                     self.shift = Shift::default();
                 }
             }
