@@ -27,8 +27,8 @@ with daily as (
     d.cost_currency as currency,
     c.complete_until,
     d.cost
-  from charges_daily d
-  inner join completeness c on c.provider_name = d.provider_name
+  from completeness c
+  inner join charges_daily d on d.provider_name = c.provider_name
   where d.charge_category = 'Usage' and (d.charge_class is distinct from 'Correction') and d.charge_date <= c.complete_until and d.cost is not null
 ), judged as (
   select *
@@ -41,9 +41,9 @@ with daily as (
   )
 ), large as (
   select j.*, t.min_impact
-  from judged j
-  inner join effective_thresholds t on t.node_id = j.node_id and t.rule = 'anomalies'
-  where j.is_lasting or 100 * abs(j.impact) >= t.warning_pct * abs(j.baseline_value)
+  from effective_thresholds t
+  inner join judged j on j.node_id = t.node_id
+  where t.rule = 'anomalies' and (j.is_lasting or 100 * abs(j.impact) >= t.warning_pct * abs(j.baseline_value))
 ), flagged as (
   select
     *,

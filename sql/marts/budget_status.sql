@@ -51,8 +51,8 @@ with budgets as (
     (d.charge_class is distinct from 'Correction') as is_regular,
     n.complete_until,
     sum(d.cost) as cost
-  from charges_daily d
-  left join completeness n on n.provider_name = d.provider_name
+  from completeness n
+  right join charges_daily d on d.provider_name = n.provider_name
   where d.cost is not null
   group by
     d.charge_date,

@@ -27,8 +27,8 @@ with used as (
     c.charge_date > n.complete_until - 7 as is_recent,
     sum(c.cost) as cost,
     sum(case when c.tags is null or cast(c.tags as text) = '{}' then c.cost end) as untagged_cost
-  from charges c
-  inner join completeness n on n.provider_name = c.provider_name
+  from completeness n
+  inner join charges c on c.provider_name = n.provider_name
   where c.charge_category = 'Usage'
     and c.cost is not null
     and c.charge_date > n.complete_until - 14

@@ -25,8 +25,8 @@ with lines as (
     d.cost_currency as currency,
     c.complete_until - 31 as known_until,
     d.cost
-  from charges_daily d
-  inner join completeness c on c.provider_name = d.provider_name
+  from completeness c
+  inner join charges_daily d on d.provider_name = c.provider_name
   where d.charge_category = 'Usage' and (d.charge_class is distinct from 'Correction') and d.charge_date <= c.complete_until and d.cost is not null
 ), forecasts_made as (
   select *

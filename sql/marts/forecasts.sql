@@ -31,8 +31,8 @@ with daily as (
     c.complete_until,
     c.all_complete_until as all_until,
     d.cost
-  from charges_daily d
-  inner join completeness c on c.provider_name = d.provider_name
+  from completeness c
+  inner join charges_daily d on d.provider_name = c.provider_name
   where d.charge_category = 'Usage' and (d.charge_class is distinct from 'Correction') and d.charge_date <= c.complete_until and d.cost is not null
 ), levels as (
   select * from (values ('service'), ('account'), ('node'), ('total')) v(level)
@@ -48,8 +48,8 @@ with daily as (
     case when l.level in ('service', 'account') then d.complete_until else d.all_until end as complete_until,
     d.all_until,
     d.cost
-  from daily d
-  cross join levels l
+  from levels l
+  cross join daily d
   where l.level in ('service', 'account') or d.charge_date <= d.all_until
 ), forecast_rows as (
   select *
@@ -173,8 +173,8 @@ with daily as (
       else cast(date_trunc('quarter', r.forecast_date) + interval '3 months' as date) - 1
     end as last_day,
     r.*
-  from reconciled r
-  cross join periods p
+  from periods p
+  cross join reconciled r
   where p.period <> 'day' or r.actual is null and r.forecast_date <= r.complete_until + 31
 ), final as (
   select

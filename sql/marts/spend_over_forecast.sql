@@ -26,8 +26,8 @@ with daily as (
     cast(date_trunc('month', c.newest_until) as date) as month_start,
     cast(date_trunc('month', c.newest_until) as date) - 1 as known_until,
     d.cost
-  from charges_daily d
-  inner join (select *, max(complete_until) over () as newest_until from completeness) c on c.provider_name = d.provider_name
+  from (select *, max(complete_until) over () as newest_until from completeness) c
+  inner join charges_daily d on d.provider_name = c.provider_name
   where d.charge_category = 'Usage' and (d.charge_class is distinct from 'Correction') and d.charge_date <= c.complete_until and d.cost is not null
 ), judged as (
   select *
@@ -51,8 +51,8 @@ with daily as (
     j.time_series_timestamp as charge_date,
     sum(j.time_series_data) as actual,
     sum(coalesce(j.expected_value, j.time_series_data)) as expected
-  from judged j
-  cross join levels l
+  from levels l
+  cross join judged j
   where l.level = 'node' or j.is_anomaly and j.direction = 'up'
   group by
     l.level,
@@ -62,8 +62,15 @@ with daily as (
     j.currency,
     j.time_series_timestamp
 ), before_month as (
-  select f.node_id, f.currency, f.forecast_timestamp as charge_date, f.forecast_mean as expected
-  from forecast(
+  select
+    f.node_id,
+    f.provider_name,
+    coalesce(f.service_name, '') as service_name,
+    f.currency,
+    max(f.forecast_status) as forecast_status,
+    sum(case when f.forecast_timestamp <= c.complete_until then f.forecast_mean end) as expected
+  from completeness c
+  inner join forecast(
     (
       select node_id, provider_name, service_name, currency, charge_date, cost, known_until
       from daily
@@ -72,16 +79,35 @@ with daily as (
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
     as_of_col => 'known_until', missing => 'zero', horizon => 31, decimals => 9,
     planned => (select * from ref.planned_changes), holidays => (select * from days_off)
-  ) f
-  inner join completeness c on c.provider_name = f.provider_name
-  where f.forecast_timestamp <= c.complete_until
-), month_days as (
-  select node_id, currency, cast(null as numeric) as actual, expected, cast(null as date) as newest_until
-  from before_month
-  union all
-  select node_id, currency, cost as actual, cast(null as numeric) as expected, newest_until
+  ) f on f.provider_name = c.provider_name
+  group by f.node_id, f.provider_name, coalesce(f.service_name, ''), f.currency
+), this_month as (
+  select
+    node_id,
+    provider_name,
+    coalesce(service_name, '') as service_name,
+    currency,
+    sum(cost) as actual,
+    max(newest_until) as charge_date
   from daily
   where charge_date >= month_start
+  group by node_id, provider_name, coalesce(service_name, ''), currency
+), month_to_date as (
+  -- What was too new to be forecast was neither expected nor not; what was not there at all comes on top.
+  select
+    coalesce(t.node_id, b.node_id) as node_id,
+    coalesce(t.currency, b.currency) as currency,
+    max(t.charge_date) as charge_date,
+    sum(coalesce(t.actual, 0)) as actual,
+    sum(coalesce(b.expected, 0)) as expected
+  from this_month t
+  full join before_month b
+    on b.node_id = t.node_id
+    and b.provider_name = t.provider_name
+    and b.service_name = t.service_name
+    and b.currency = t.currency
+  where b.forecast_status is null or b.forecast_status <> 'short_history'
+  group by coalesce(t.node_id, b.node_id), coalesce(t.currency, b.currency)
 ), compared as (
   select * from of_days
   union all
@@ -92,11 +118,10 @@ with daily as (
     cast(null as text) as provider_name,
     cast(null as text) as service_name,
     currency,
-    max(newest_until) as charge_date,
-    sum(actual) as actual,
-    sum(expected) as expected
-  from month_days
-  group by node_id, currency
+    charge_date,
+    actual,
+    expected
+  from month_to_date
 ), final as (
   select
     c.level,

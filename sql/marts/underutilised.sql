@@ -50,8 +50,8 @@ with measured as (
     r.measured_until,
     c.cost_currency as currency,
     sum(c.cost) as cost
-  from charges c
-  inner join resources r on r.resource_id = c.resource_id
+  from resources r
+  inner join charges c on c.resource_id = r.resource_id
   where c.charge_category = 'Usage'
     and c.cost is not null
     and c.charge_date > r.measured_until - 7

@@ -41,8 +41,8 @@ with measured as (
   inner join places p on strpos(concat('/', p.node_path, '/'), concat('/', q.node_id, '/')) > 0
 ), daily as (
   select b.at_node as node_id, d.charge_date, d.cost_currency as currency, sum(d.cost) as cost
-  from charges_daily d
-  inner join below b on b.node_id = d.node_id and b.node_path = d.node_path and b.currency = d.cost_currency
+  from below b
+  inner join charges_daily d on d.node_id = b.node_id and d.node_path = b.node_path and d.cost_currency = b.currency
   where d.charge_category not in ('Credit', 'Tax') and d.cost is not null
   group by b.at_node, d.charge_date, d.cost_currency
 ), costs as (

@@ -12,8 +12,8 @@ use ratehouse::session::{Answer, Session};
 const FORECASTS: &str = "
     select d.charge_date as day, d.cost_currency, sum(d.cost) as actual,
       null as forecast, null as lower_80, null as upper_80, null as lower_95, null as upper_95
-    from charges_daily d
-    inner join completeness c on c.provider_name = d.provider_name
+    from completeness c
+    inner join charges_daily d on d.provider_name = c.provider_name
     where d.charge_category = 'Usage' and d.charge_class is distinct from 'Correction' and d.cost is not null
       and d.charge_date <= c.all_complete_until and d.charge_date > c.all_complete_until - 90
     group by d.charge_date, d.cost_currency
@@ -26,8 +26,8 @@ const FORECASTS: &str = "
 const ANOMALIES: &str = "
     with daily as (
       select d.node_id, d.provider_name, d.service_name, d.cost_currency, d.charge_date, c.complete_until, sum(d.cost) as cost
-      from charges_daily d
-      inner join completeness c on c.provider_name = d.provider_name
+      from completeness c
+      inner join charges_daily d on d.provider_name = c.provider_name
       where d.charge_category = 'Usage' and d.charge_class is distinct from 'Correction' and d.cost is not null
         and d.charge_date <= c.complete_until
       group by d.node_id, d.provider_name, d.service_name, d.cost_currency, d.charge_date, c.complete_until
