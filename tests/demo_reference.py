@@ -72,7 +72,7 @@ def focus(path, provider_column):
 def native(**given):
     """A row of a native export: the demo's cards for these months price on the billed cost alone."""
     row = dict(effective=given["billed"], list=None, quantity=None, unit=None, service_category=None, service=None, pricing_category=None, tags={},
-               is_root_commitment=False)
+               is_root_commitment=False, is_view=False)
     row.update(given)
     return row
 
@@ -84,13 +84,19 @@ def cur(path):
                      category=row["lineItem/LineItemType"], billed=number(row["lineItem/UnblendedCost"]), currency=row["lineItem/CurrencyCode"])
 
 
-def azure(path):
+def azure(path, is_amortised=False):
+    """Purchases of commitments come to nothing by themselves; what commitments cover costs what the amortised export says, and no other row of that counts."""
     for row in read(path):
+        is_bought, is_covered = row["ChargeType"] == "Purchase" and bool(row["ReservationId"]), row["PricingModel"] in ("Reservation", "SavingsPlan")
+        if is_amortised and not is_covered:
+            continue
+        cost = number(row["Cost"])
         start = datetime.strptime(row["Date"], "%m/%d/%Y").replace(tzinfo=timezone.utc)
         period = datetime.strptime(row["BillingPeriodStartDate"], "%m/%d/%Y").strftime("%Y-%m")
         yield native(provider="Microsoft", billing_account=row["BillingAccountId"], account=row["SubscriptionId"], period=period, start=start,
-                     end=start + timedelta(days=1), category=row["ChargeType"], billed=number(row["Cost"]), currency=row["BillingCurrency"],
-                     is_root_commitment=bool(row["ReservationId"]) and row["ChargeType"] == "Purchase")
+                     end=start + timedelta(days=1), category=row["ChargeType"], billed=Decimal(0) if is_amortised else cost,
+                     effective=Decimal(0) if is_bought else cost, currency=row["BillingCurrency"], is_root_commitment=is_bought,
+                     is_view=is_amortised)
 
 
 def oci(path):
@@ -106,6 +112,7 @@ def usage(data):
     yield from focus(f"{data}/focus/synthetic_focus_1_4_cost_and_usage.csv", "ServiceProviderName")
     yield from cur(f"{data}/aws/cur_legacy_sample.csv")
     yield from azure(f"{data}/azure/EA_ActualCost_Small.csv")
+    yield from azure(f"{data}/azure/EA_AmortizedCost_Small.csv", is_amortised=True)
     yield from oci(f"{data}/oci/oci_cost_report_sample.csv")
 
 
@@ -324,7 +331,7 @@ def compute(data):
     provider, unallocated, own = defaultdict(lambda: [0, Decimal(0)]), defaultdict(Decimal), defaultdict(Decimal)
     for row in rows:
         sums = provider[row["period"], row["provider"], row["billing_account"]]
-        sums[0] += 1
+        sums[0] += not row.get("is_view")
         sums[1] += row["billed"]
     for row, part, path in kept:
         if path is None:

@@ -187,24 +187,6 @@ async fn numbered_parts_of_a_folder_are_one_delivery() {
 }
 
 #[tokio::test]
-async fn a_source_of_reference_is_kept_and_never_priced() {
-    let fixture = Fixture::empty();
-    fixture.nodes("cust,dist,customer").await;
-    fixture.card("direct", "dist", "cust", "pass_through", "").await;
-    fixture.copy("accounts", "provider_name,billing_account_id,node_id\nMicrosoft,8611537,cust\n").await;
-    let azure = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/azure");
-    for name in ["EA_AmortizedCost_Small.csv", "EA_ActualCost_Small.csv"] {
-        fixture.land_path(&azure.join(name)).await.expect("the sample lands");
-    }
-    let admin = fixture.admin();
-    let slices = "select source, role, rows from ops.slices order by source";
-    assert_eq!(rows(&admin, slices).await, ["azure_ea_actual|priced|11", "azure_ea_amortized|reference|28"]);
-    // Both views are in usage, one is charged.
-    assert_eq!(rows(&admin, "select count(*) from usage").await, ["39"]);
-    assert_eq!(rows(&admin, "select count(distinct source_row), max(delivery_id) from charges").await, ["11|2"]);
-}
-
-#[tokio::test]
 async fn a_change_of_terms_marks_the_slices_it_reaches_and_refresh_rates_those() {
     let fixture = Fixture::chain_with_usage().await;
     let admin = fixture.admin();

@@ -24,7 +24,7 @@ UNIT = D("1e-18")
 NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,6})?\Z")
 
 DECISIONS = {
-    "azure/EA_ActualCost_Small.csv": "effective cost = cost: what a commitment costs a day is only in the amortised export",
+    "azure/EA_ActualCost_Small.csv": "effective cost = cost, 0 for what buys a commitment: what that costs a day is only in the amortised export",
     "azure/EA_AmortizedCost_Small.csv": "same header as the actual export; known by its file name; usage covered by a commitment has billed cost 0",
     "azure/ea_export_cad_sample.csv": "name says neither actual nor amortised: taken as actual (no row contradicts); PayGPrice is taken as the list price in CAD",
     "azure/Enterprise.csv": "made-up row: its date is three months before its billing period; landed as it is (a finding, not a rejection)",
@@ -211,9 +211,10 @@ def azure_ea(row, is_amortized):
         raise Rejected(None)
     block = BLOCKS.get((low["unitofmeasure"] or "").lower(), D(1))
     listed = retail if retail else price
+    is_bought = kind in ("Purchase", "Refund") and (model in ("Reservation", "SavingsPlan") or low.get("benefitid") or low.get("reservationid"))
     out = dict.fromkeys(map(snake, FOCUS_NUMBERS))
     out.update(
-        billed_cost=D(0) if is_amortized and is_committed else cost, effective_cost=cost,
+        billed_cost=D(0) if is_amortized and is_committed else cost, effective_cost=D(0) if is_bought and not is_amortized else cost,
         contracted_cost=times(price, quantity), contracted_unit_price=price,
         list_cost=times(listed, quantity), list_unit_price=listed,
         pricing_quantity=quantity, consumed_quantity=times(quantity, block) if kind == "Usage" else None)
@@ -236,15 +237,17 @@ def azure_mca(row, is_amortized):
     is_priceless = kind in ("Tax", "RoundingAdjustment")
     unit, listed = times(price, rate), times(n("paygprice") or price, rate)
     block = BLOCKS.get((g("unitofmeasure") or "").lower(), D(1))
+    is_bought = kind in ("Purchase", "Refund") and (g("pricingmodel") in ("Reservation", "SavingsPlan") or g("benefitid") or g("reservationid"))
+    effective = D(0) if is_bought and not is_amortized else cost
     out = dict.fromkeys(map(snake, FOCUS_NUMBERS))
     out.update(
-        billed_cost=D(0) if is_amortized and is_committed else cost, effective_cost=cost,
+        billed_cost=D(0) if is_amortized and is_committed else cost, effective_cost=effective,
         contracted_cost=cost if is_priceless else times(unit, quantity), contracted_unit_price=None if is_priceless else unit,
         list_cost=cost if is_priceless else n("paygcostinbillingcurrency") or times(listed, quantity),
         list_unit_price=None if is_priceless else listed, pricing_quantity=None if is_priceless else quantity,
         consumed_quantity=times(quantity, block) if kind == "Usage" else None)
     if rate != 1 or g("pricingcurrency") == g("billingcurrency"):
-        out["pricing_currency_effective_cost"] = (cost / rate).quantize(UNIT, rounding=decimal.ROUND_HALF_EVEN)
+        out["pricing_currency_effective_cost"] = (effective / rate).quantize(UNIT, rounding=decimal.ROUND_HALF_EVEN)
     out["period"] = month_of(moment(g("billingperiodstartdate") or g("date"), "billing_period_start", True))
     return [out]
 

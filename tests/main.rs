@@ -1,6 +1,7 @@
 //! All integration tests, in one binary.
 
 mod alerts;
+mod amortised;
 mod collection;
 mod commitments;
 mod conservation;

@@ -23,8 +23,9 @@
 -- same header: it is known by its name or its manifest's type, and a row that only the amortised
 -- view can have is rejected here, so that the two are never mistaken for one another.
 -- Quantity counts units of UnitOfMeasure (10K = 10,000 requests): price x quantity is the cost, and
--- the consumed quantity is quantity x block size. Effective cost is the cost: what commitments
--- cost each day is only in the amortised export. Billing period and Date are the last day inside.
+-- the consumed quantity is quantity x block size. Effective cost is the cost, and nothing for what
+-- buys a commitment and for usage that one covers: what commitments cost each day is only in the
+-- amortised export, whose lines take the place of covered usage here. Billing period and Date are the last day inside.
 
 with lines as (
     select
@@ -32,6 +33,8 @@ with lines as (
         "PricingModel" as pricing_model,
         "ChargeType" in ('UnusedReservation', 'UnusedSavingsPlan') as is_unused,
         "PricingModel" in ('Reservation', 'SavingsPlan') and "ChargeType" in ('Usage', 'UnusedReservation', 'UnusedSavingsPlan') as is_committed,
+        "ChargeType" in ('Purchase', 'Refund')
+        and ("PricingModel" in ('Reservation', 'SavingsPlan') or coalesce("benefitId", "ReservationId") is not null) as is_commitment_bought,
         coalesce("benefitId", "ReservationId") as commitment_id,
         coalesce("benefitName", "ReservationName") as commitment_name,
         number("CostInBillingCurrency") as cost,
@@ -93,7 +96,7 @@ charges as (
         case when charge_type = 'Usage' then coalesce(lookup('azure_units', unit_of_measure, 'DistinctUnits'), unit_of_measure) end as consumed_unit,
         case when charge_type in ('Tax', 'RoundingAdjustment') then cost else coalesce(product(unit_price, quantity), cost) end as contracted_cost,
         case when charge_type in ('Tax', 'RoundingAdjustment') then null else unit_price end as contracted_unit_price,
-        cost as effective_cost,
+        case when is_commitment_bought then number('0') else cost end as effective_cost,
         'Microsoft' as invoice_issuer_name,
         case
             when charge_type in ('Tax', 'RoundingAdjustment') then cost

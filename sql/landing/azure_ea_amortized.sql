@@ -1,7 +1,7 @@
 -- source: azure_ea_amortized
 -- title: Azure Enterprise Agreement, amortized cost
 -- provider: Microsoft
--- role: reference
+-- role: amortised
 -- detect: AccountName, BillingAccountId, BillingPeriodStartDate, Date, MeterId, CostInBillingCurrency, PartNumber
 -- file name: *amorti?ed*
 -- required: BillingPeriodEndDate, BillingCurrency, ChargeType, PricingModel, Quantity, SubscriptionId, UnitOfMeasure, UnitPrice
@@ -22,7 +22,8 @@
 --
 -- Grain: one row per row of the export (a resource and meter a day). The second view of the cost
 -- that the actual export bills: never added to it. Cost is the effective cost; usage covered by a
--- commitment, and what a commitment did not use, is billed elsewhere (billed cost 0).
+-- commitment, and what a commitment did not use, is billed elsewhere (billed cost 0): these rows are
+-- priced with the actual export's, in place of its covered usage. All others are in that too.
 -- Quantity counts units of UnitOfMeasure, as in the actual export.
 
 with lines as (

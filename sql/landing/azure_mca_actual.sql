@@ -23,7 +23,7 @@
 -- Prices are in the pricing currency: times the exchange rate they are in the billing currency, as the
 -- costs are. Quantity counts units of UnitOfMeasure, as in the Enterprise Agreement's exports.
 -- The amortised export has the same header: it is known by its name or its manifest's type, and a row that
--- only the amortised view can have is rejected here. Effective cost is the cost, as in azure_ea_actual.
+-- only the amortised view can have is rejected here. Effective cost is as in azure_ea_actual.
 -- Headers of the Customer Agreement before 2023 have no PricingModel: a row with a reservation's id is its usage.
 
 with lines as (
@@ -34,6 +34,8 @@ with lines as (
         "ChargeType" in ('Usage', 'UnusedReservation', 'UnusedSavingsPlan')
         and ("PricingModel" in ('Reservation', 'SavingsPlan') or ("PricingModel" is null and "ReservationId" is not null)) as is_committed,
         "PricingModel" = 'SavingsPlan' or "ChargeType" = 'UnusedSavingsPlan' as is_savings_plan,
+        "ChargeType" in ('Purchase', 'Refund')
+        and ("PricingModel" in ('Reservation', 'SavingsPlan') or coalesce("benefitId", "ReservationId") is not null) as is_commitment_bought,
         coalesce("benefitId", "ReservationId") as commitment_id,
         coalesce("benefitName", "ReservationName") as commitment_name,
         number("CostInBillingCurrency") as cost,
@@ -78,6 +80,7 @@ with lines as (
 prices as (
     select
         *,
+        case when is_commitment_bought then number('0') else cost end as effective_cost,
         product(price, exchange_rate) as unit_price,
         product(coalesce(retail_price, price), exchange_rate) as list_price,
         charge_type in ('Tax', 'RoundingAdjustment') as is_priceless
@@ -113,7 +116,7 @@ charges as (
         case when charge_type = 'Usage' then coalesce(lookup('azure_units', unit_of_measure, 'DistinctUnits'), unit_of_measure) end as consumed_unit,
         case when is_priceless then cost else coalesce(product(unit_price, quantity), cost) end as contracted_cost,
         case when is_priceless then null else unit_price end as contracted_unit_price,
-        cost as effective_cost,
+        effective_cost,
         invoice_id,
         coalesce(partner_name, 'Microsoft') as invoice_issuer_name,
         case when is_priceless then cost else coalesce(nullif(retail_cost, number('0')), product(list_price, quantity), cost) end as list_cost,
@@ -126,7 +129,7 @@ charges as (
             else 'Standard'
         end as pricing_category,
         pricing_currency,
-        case when exchange_rate <> number('1') or pricing_currency = billing_currency then ratio(cost, exchange_rate) end as pricing_currency_effective_cost,
+        case when exchange_rate <> number('1') or pricing_currency = billing_currency then ratio(effective_cost, exchange_rate) end as pricing_currency_effective_cost,
         case when is_priceless then null else quantity end as pricing_quantity,
         case when is_priceless then null else unit_of_measure end as pricing_unit,
         coalesce(lookup('azure_regions', resource_location, 'RegionId'), resource_location) as region_id,

@@ -1,7 +1,7 @@
 -- source: azure_mca_amortized
 -- title: Azure Customer Agreement and CSP partner, amortized cost
 -- provider: Microsoft
--- role: reference
+-- role: amortised
 -- detect: Date, MeterId, CostInBillingCurrency, CostInUsd, ChargeType, BillingCurrency, ServicePeriodStartDate
 -- file name: *amorti?ed*
 -- required: Quantity, SubscriptionId, UnitOfMeasure, EffectivePrice
@@ -24,7 +24,8 @@
 -- Prices are in the pricing currency: times the exchange rate they are in the billing currency, as the
 -- costs are. Quantity counts units of UnitOfMeasure, as in the Enterprise Agreement's exports.
 -- The second view of the cost that the actual export bills: never added to it. Cost is the effective
--- cost; usage covered by a commitment, and what a commitment did not use, is billed elsewhere (billed cost 0).
+-- cost; usage covered by a commitment, and what a commitment did not use, is billed elsewhere (billed cost 0):
+-- these rows are priced with the actual export's, in place of its covered usage. All others are in that too.
 -- Headers of the Customer Agreement before 2023 have no PricingModel: a row with a reservation's id is its usage.
 
 with lines as (

@@ -4,7 +4,7 @@
 -- roles: admin, finance, auditor, billing_job; the root only
 -- comment: What stands between a billing period and its invoices; a period can be closed when no row names it and none is without a period.
 -- column billing_period: first day of the billing period that is blocked; null: every period is, as the one that the rows belong to cannot be read
--- column blocker: missing_slice, not_rated, stale_slice, rejected_rows, unrated, missing_fx, rollup_mismatch, unreconciled, open_period, invoice_difference, missing_invoice or credit_passed_and_granted
+-- column blocker: missing_slice, missing_view, not_rated, stale_slice, rejected_rows, unrated, missing_fx, rollup_mismatch, unreconciled, open_period, invoice_difference, missing_invoice or credit_passed_and_granted
 -- column scope: what is affected: a slice, an edge, a node, a credit, or a provider's period or invoice
 -- column currency: currency of expected and actual
 -- column expected: the amount that should be, where the blocker is a difference or an unpriced cost
@@ -14,10 +14,14 @@
 -- column remedy: what to do
 with slices as (
   select
-    slice_id, provider_name, billing_account_id, cast(billing_period || '-01' as date) as billing_period, delivery_id, rows, billed_cost,
-    rated_snapshot, stale_since, stale_reason
+    slice_id, source, provider_name, billing_account_id, cast(billing_period || '-01' as date) as billing_period, delivery_id, rows,
+    billed_cost, rated_snapshot, stale_since, stale_reason
   from ops.slices
   where role = 'priced'
+), amortised as (
+  select provider_name, billing_account_id, cast(billing_period || '-01' as date) as billing_period, rows
+  from ops.slices
+  where role = 'amortised'
 ), periods as (
   select distinct
     billing_period,
@@ -54,6 +58,52 @@ with slices as (
     and slices.provider_name = expected_accounts.provider_name
     and slices.billing_account_id = expected_accounts.billing_account_id
   where slices.slice_id is null
+), uncosted as (
+  -- usage that a commitment covered, in a view that does not say what it costs; only Azure has two views of one cost, so no other
+  -- provider's usage is read
+  select billing_period, provider_name, billing_account_id, delivery_id, count(*) as usage_rows
+  from usage
+  where provider_name = 'Microsoft' and charge_category = 'Usage' and pricing_category = 'Committed' and effective_cost = 0
+  group by billing_period, provider_name, billing_account_id, delivery_id
+), missing_views as (
+  select
+    slices.billing_period,
+    'missing_view' as blocker,
+    slices.provider_name || ' ' || slices.billing_account_id as scope,
+    cast(null as varchar) as currency,
+    cast(null as decimal(38, 18)) as expected,
+    cast(null as decimal(38, 18)) as actual,
+    uncosted.usage_rows,
+    'commitments covered usage, and only the amortised view says what that costs' as detail,
+    'land the amortised view of this account and period too, then call refresh()' as remedy
+  from slices
+  inner join uncosted
+    on uncosted.billing_period = slices.billing_period
+    and uncosted.provider_name = slices.provider_name
+    and uncosted.billing_account_id = slices.billing_account_id
+    and uncosted.delivery_id = slices.delivery_id
+  left join amortised
+    on amortised.billing_period = slices.billing_period
+    and amortised.provider_name = slices.provider_name
+    and amortised.billing_account_id = slices.billing_account_id
+  where slices.source like '%actual' and amortised.rows is null
+  union all
+  select
+    amortised.billing_period,
+    'missing_view' as blocker,
+    amortised.provider_name || ' ' || amortised.billing_account_id as scope,
+    cast(null as varchar) as currency,
+    cast(null as decimal(38, 18)) as expected,
+    cast(null as decimal(38, 18)) as actual,
+    amortised.rows as usage_rows,
+    'only the amortised view is here: nothing is priced without the actual view, which has what the provider bills' as detail,
+    'land the actual view of this account and period too' as remedy
+  from amortised
+  left join slices
+    on slices.billing_period = amortised.billing_period
+    and slices.provider_name = amortised.provider_name
+    and slices.billing_account_id = amortised.billing_account_id
+  where slices.slice_id is null
 ), stale_slices as (
   select
     billing_period,
@@ -84,7 +134,7 @@ with slices as (
     || case when billing_period is null or provider_name is null or billing_account_id is null then ''
       else ', or a newer delivery of this account and period' end as remedy
   from ops.rejected_rows
-  where state = 'open' and role in ('priced', 'statement')
+  where state = 'open' and role in ('priced', 'amortised', 'statement')
   group by delivery_id, name, billing_period, provider_name, billing_account_id
 ), unrated_edges as (
   select
@@ -231,6 +281,7 @@ with slices as (
   where charges.origin = 'usage' and charges.charge_category = 'Credit' and charges.outcome = 'billed' and charges.node_id <> current_node()
 ), final as (
   select * from missing_slices
+  union all select * from missing_views
   union all select * from stale_slices
   union all select * from rejected
   union all select * from unrated

@@ -3,28 +3,41 @@
 -- owner: ops
 -- roles: admin, finance, auditor, billing_job; the root only
 -- comment: The conservation laws as rows: expected and actual add up, or the difference has a name.
--- column check: landed, priced, rolled_up, passed_on, invoice_lines, invoiced or provider_invoice
+-- column check: landed, priced, amortised, rolled_up, passed_on, invoice_lines, invoiced or provider_invoice
 -- column billing_period: first day of the billing period
 -- column scope: the slice, node or invoice that is checked; of a provider's invoice its issuer, account and number
 -- column currency: currency of the amounts; null where the scope has only one
 -- column expected: the amount that should be
 -- column actual: the amount that is
 -- column difference: actual less expected
--- column status: ok; rounding (less than one minor unit of the currency on a document); draft_outdated (charges changed since the draft); to_correct (charges changed since issue by what proposed_adjustments comes to); adjusted (by what was credited, or is billed with a later period); broken; of a provider's invoice also open, not_landed, not_invoiced or differs (see ops.invoice_reconciliation)
+-- column status: ok; rounding (less than one minor unit of the currency on a document); draft_outdated (charges changed since the draft); to_correct (charges changed since issue by what proposed_adjustments comes to); adjusted (by what was credited, or is billed with a later period); stale (the slice is to be rated anew); broken; of a provider's invoice also open, not_landed, not_invoiced or differs (see ops.invoice_reconciliation)
 -- law 1: what a delivery said of a slice is what usage holds; law 2: and what its charges cost the root; law 3 is checked by allocate(), which returns
 -- parts that add up; law 4: what a node pays is what it sells on and what it keeps; law 5: lines add up to the invoice, invoices to the charges
+-- amortised is law 2 of the effective cost where there are two views of one cost: of lines of commitments it is what the amortised view
+-- says, of others what the actual view says; the other lines of the amortised view are for reference
 with slices as (
-  select provider_name, billing_account_id, cast(billing_period || '-01' as date) as billing_period, delivery_id, billed_cost
+  select
+    provider_name, billing_account_id, cast(billing_period || '-01' as date) as billing_period, delivery_id, billed_cost, effective_cost,
+    stale_since
   from ops.slices
   -- what sellers bill by themselves no provider bills
   where role = 'priced' and source <> 'ratehouse'
+), views as (
+  -- what commitments cost is all that the provider does not bill there
+  select
+    provider_name, billing_account_id, cast(billing_period || '-01' as date) as billing_period, effective_cost - billed_cost as amount
+  from ops.slices
+  where role = 'amortised'
 ), landed_usage as (
   -- another view of the same cost (amortised beside actual) is another delivery
   select billing_period, provider_name, billing_account_id, delivery_id, coalesce(sum(billed_cost), 0) as amount
   from usage
   group by billing_period, provider_name, billing_account_id, delivery_id
 ), monthly as (
-  select billing_period, provider_name, billing_account_id, coalesce(sum(cost), 0) as amount
+  select
+    billing_period, provider_name, billing_account_id,
+    coalesce(sum(cost), 0) as amount,
+    coalesce(sum(effective_cost), 0) as effective
   from charges_monthly
   where origin = 'usage'
   group by billing_period, provider_name, billing_account_id
@@ -60,6 +73,24 @@ with slices as (
     coalesce(monthly.amount, 0) as actual,
     'broken' as otherwise
   from slices
+  left join monthly
+    on monthly.billing_period = slices.billing_period
+    and monthly.provider_name = slices.provider_name
+    and monthly.billing_account_id = slices.billing_account_id
+), amortised as (
+  select
+    'amortised' as "check",
+    slices.billing_period,
+    slices.provider_name || ' ' || slices.billing_account_id as scope,
+    cast(null as varchar) as currency,
+    slices.effective_cost + views.amount as expected,
+    coalesce(monthly.effective, 0) as actual,
+    case when slices.stale_since is null then 'broken' else 'stale' end as otherwise
+  from slices
+  inner join views
+    on views.billing_period = slices.billing_period
+    and views.provider_name = slices.provider_name
+    and views.billing_account_id = slices.billing_account_id
   left join monthly
     on monthly.billing_period = slices.billing_period
     and monthly.provider_name = slices.provider_name
@@ -209,6 +240,7 @@ with slices as (
 ), checks as (
   select * from landed
   union all select * from priced
+  union all select * from amortised
   union all select * from rolled_up
   union all select * from passed_on
   union all select * from document_lines

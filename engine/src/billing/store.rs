@@ -278,7 +278,7 @@ pub(super) fn pin_slices(
 ) -> Result<(), BillingError> {
     commit.unpin(reference)?;
     let slices = commit.tx.rows(
-        "select slice_id from slice where billing_period = ?1 and role = 'priced' order by slice_id",
+        "select slice_id from slice where billing_period = ?1 and role in ('priced', 'amortised') order by slice_id",
         &[period.to_string().into()],
     )?;
     for slice in slices {

@@ -47,7 +47,7 @@ create table slice (
   provider_name text not null,
   billing_account_id text not null,
   billing_period text not null,
-  role text not null,                -- priced | reference
+  role text not null,                -- priced | amortised | reference
   begin_snapshot bigint not null,
   unique (source, provider_name, billing_account_id, billing_period)
 );
@@ -86,7 +86,7 @@ create table delivery (
   state text not null,               -- landed | empty | stale
   landed_at text not null,
   snapshot_id bigint not null,       -- the snapshot that wrote it
-  role text not null                 -- priced | reference
+  role text not null                 -- priced | amortised | reference
 );
 create index delivery_by_size on delivery (bytes);
 create index delivery_by_content on delivery (content_hash);

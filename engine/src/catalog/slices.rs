@@ -24,7 +24,7 @@ pub struct SliceRow {
     pub slice_id: i64,
     /// Its name.
     pub key: SliceKey,
-    /// `priced`, or `reference` for another view of cost that is priced elsewhere.
+    /// `priced`; `amortised` for what the commitments of a priced one cost; `reference` for another view of cost that is priced elsewhere.
     pub role: String,
     /// The snapshot whose reference data its charges show; none before the first rating.
     pub rated_snapshot: Option<SnapshotId>,
@@ -84,10 +84,10 @@ impl SliceRow {
         tx.row(&sql, &parameters)?.as_ref().map(slice).transpose()
     }
 
-    /// Another source that already prices this provider, account and period.
-    pub fn rival(tx: &dyn Tx, key: &SliceKey) -> Result<Option<Self>, CatalogError> {
+    /// Another source's slice of this provider, account and period that has a role and holds a delivery.
+    pub fn beside(tx: &dyn Tx, key: &SliceKey, role: &str) -> Result<Option<Self>, CatalogError> {
         let sql = format!(
-            "select {COLUMNS} from {SLICES} where source <> ?1 and provider_name = ?2 and billing_account_id = ?3 and billing_period = ?4 and role = 'priced' \
+            "select {COLUMNS} from {SLICES} where source <> ?1 and provider_name = ?2 and billing_account_id = ?3 and billing_period = ?4 and role = ?5 \
              and exists (select 1 from delivery_slice d where d.slice_id = s.slice_id and d.end_snapshot is null)"
         );
         let parameters = [
@@ -95,6 +95,7 @@ impl SliceRow {
             key.provider_name.as_str().into(),
             key.billing_account_id.as_str().into(),
             key.billing_period.as_str().into(),
+            role.into(),
         ];
         tx.row(&sql, &parameters)?.as_ref().map(slice).transpose()
     }

@@ -12,8 +12,22 @@ use super::instant::InstantFormat;
 pub enum SourceRole {
     /// Its rows are charged. Per provider, account and period there is exactly one.
     Priced,
-    /// Shown beside the priced rows, never charged (amortised beside actual).
+    /// What commitments cost day by day, beside a priced source that bills them. Its rows of covered and unused commitments
+    /// take the place of that one's covered usage; its others repeat that one's and are never charged.
+    Amortised,
+    /// Shown beside the priced rows, never charged.
     Reference,
+}
+
+impl SourceRole {
+    /// Its name in mappings and in the catalog.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Priced => "priced",
+            Self::Amortised => "amortised",
+            Self::Reference => "reference",
+        }
+    }
 }
 
 /// A tag column family: `resourceTags/user:` becomes tag keys without the prefix.
@@ -203,11 +217,10 @@ fn name_of(value: &str) -> Result<String, String> {
 }
 
 fn role_of(value: &str) -> Result<SourceRole, String> {
-    match value {
-        "priced" => Ok(SourceRole::Priced),
-        "reference" => Ok(SourceRole::Reference),
-        _ => Err(format!("role is `priced` or `reference`, not `{value}`")),
-    }
+    [SourceRole::Priced, SourceRole::Amortised, SourceRole::Reference]
+        .into_iter()
+        .find(|role| role.name() == value)
+        .ok_or_else(|| format!("role is `priced`, `amortised` or `reference`, not `{value}`"))
 }
 
 fn version_of(value: &str) -> Option<(u8, u8)> {

@@ -161,7 +161,11 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
                 "The provider's billing account; the seller's node for what it bills by itself.",
             ),
             text("billing_period", "The provider's billing period."),
-            text("role", "priced, or reference for another view of cost that is priced elsewhere."),
+            text(
+                "role",
+                "priced; amortised: its lines of covered and unused commitments are priced in the priced slice of the account and period, \
+                 in place of that one's covered usage, and its others are for reference; reference for another view of cost that is priced elsewhere.",
+            ),
             int(
                 "delivery_id",
                 "The delivery that it holds; null for what no provider sends, as are the figures of it.",
@@ -191,7 +195,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
             text("name", "Its file."),
             text(
                 "role",
-                "priced; statement for what the provider says of its periods and invoices; reference for what blocks nothing.",
+                "priced; amortised; statement for what the provider says of its periods and invoices; reference for what blocks nothing.",
             ),
             text("provider_name", "Its provider if that could be read."),
             text("billing_account_id", "Its billing account if that could be read."),

@@ -91,9 +91,9 @@ impl Intake {
         Ok(usage)
     }
 
-    /// The periods of the slices seen so far.
-    pub(super) fn periods(&self) -> impl Iterator<Item = i32> + '_ {
-        self.names.iter().map(|name| name.billing_period)
+    /// The slices seen so far.
+    pub(super) fn names(&self) -> &[SliceName] {
+        &self.names
     }
 
     /// Finds each row's slice and adds its costs to it.

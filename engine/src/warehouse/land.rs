@@ -1,5 +1,6 @@
 //! Landing: provider files in, slices replaced, charges priced, in one commit a delivery.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
@@ -17,7 +18,7 @@ use crate::catalog::{CatalogError, Change, DeliveryRow, SliceRow};
 use crate::error::Error;
 use crate::lake::{DataFile, LakeTable, schema};
 use crate::landing::{Delivery, LandedRows, SourceCatalog, SourceRole, discover};
-use crate::rating::BandTotals;
+use crate::rating::{BandTotals, SliceName};
 
 /// Batches that wait between intake and rating.
 const WAITING_BATCHES: usize = 4;
@@ -127,7 +128,7 @@ impl Warehouse {
         }
     }
 
-    /// Takes rows in and rates them in the same pass where no band has to be counted first.
+    /// Takes rows in and rates them in the same pass where no band has to be counted first and no amortised view has to be read.
     async fn take_in(
         &self,
         rows: &mut LandedRows,
@@ -139,6 +140,11 @@ impl Warehouse {
         let snapshot = self.core.catalog.head()?;
         let book = self.core.book(snapshot)?;
         let priced = role == SourceRole::Priced;
+        let views: BTreeSet<SliceName> = self.core.amortised_slices()?.into_values().collect();
+        let must_wait = |intake: &Intake| {
+            let mut names = intake.names().iter();
+            names.any(|name| book.needs_counting(name.billing_period) || views.contains(name))
+        };
         let mut rating = None;
         let mut feed: Option<mpsc::Sender<Result<RecordBatch, DataFusionError>>> = None;
         let mut is_first = true;
@@ -170,8 +176,7 @@ impl Warehouse {
             progress(Progress { bytes_total, rows: taken_rows });
             if is_first {
                 is_first = false;
-                let must_count = intake.periods().any(|period| book.needs_counting(period));
-                if priced && !must_count {
+                if priced && !must_wait(&intake) {
                     let (sender, receiver) = mpsc::channel(WAITING_BATCHES);
                     feed = Some(sender);
                     rating = Some(self.rate_receiver(receiver, Arc::clone(&book)));
@@ -196,10 +201,10 @@ impl Warehouse {
             return Err(error);
         }
         let rated = rated.transpose()?;
-        let needs_count = intake.periods().any(|period| book.needs_counting(period));
+        let had_to_wait = must_wait(&intake);
         let taken = intake.finish().await?;
         let rated = match rated {
-            Some(rated) if !needs_count => Some(rated),
+            Some(rated) if !had_to_wait => Some(rated),
             Some(early) => {
                 self.discard(early.files.paths()).await;
                 Some(self.rate_taken(&taken, book).await?)

@@ -60,15 +60,20 @@ impl Landing<'_> {
         let mut stale = 0;
         for (number, (name, sums)) in self.taken.slices.iter().enumerate() {
             let key = self.key(name)?;
-            if self.facts.role == SourceRole::Priced
-                && let Some(rival) = SliceRow::rival(commit.tx, &key)?
+            let role = self.facts.role;
+            if role != SourceRole::Reference
+                && let Some(rival) = SliceRow::beside(commit.tx, &key, role.name())?
             {
                 return Err(Error::Refused(format!(
-                    "{} {} {} is priced by source {} already: two views of one cost are never added. Nothing was landed",
-                    key.provider_name, key.billing_account_id, key.billing_period, rival.key.source
+                    "{} {} {} is {} by source {} already: two views of one cost are never added. Nothing was landed",
+                    key.provider_name,
+                    key.billing_account_id,
+                    key.billing_period,
+                    role.name(),
+                    rival.key.source
                 )));
             }
-            let slice_id = commit.ensure_slice(&key, self.role())?;
+            let slice_id = commit.ensure_slice(&key, role.name())?;
             let current = DeliveryRow::current_sequence(commit.tx, slice_id)?;
             if current.is_some_and(|current| current > self.facts.sequence) {
                 stale += 1;
@@ -81,6 +86,11 @@ impl Landing<'_> {
             }
             if let Some(rated) = self.rated {
                 rated.commit_slice(commit, name, slice_id)?;
+            }
+            if role == SourceRole::Amortised
+                && let Some(priced) = SliceRow::beside(commit.tx, &key, SourceRole::Priced.name())?
+            {
+                commit.set_stale(priced.slice_id, "the amortised view of its cost changed")?;
             }
             let part = DeliverySlice {
                 slice_id,
@@ -108,13 +118,6 @@ impl Landing<'_> {
         Ok((stale == 0).then_some(replaced))
     }
 
-    fn role(&self) -> &'static str {
-        match self.facts.role {
-            SourceRole::Priced => "priced",
-            SourceRole::Reference => "reference",
-        }
-    }
-
     fn key(&self, name: &SliceName) -> Result<SliceKey, Error> {
         let period =
             BillingPeriod::of_day(name.billing_period).ok_or(CatalogError::Malformed { what: "billing period" })?;
@@ -129,10 +132,10 @@ impl Landing<'_> {
     /// Law 2: what the slice's usage costs is what its charges cost the root.
     fn check_sums(&self, name: &SliceName, billed: arrow::datatypes::i256) -> Result<(), Error> {
         let Some(rated) = self.rated else { return Ok(()) };
-        let number = rated.number_of(name).ok_or_else(|| {
+        let charged = rated.billed(name).ok_or_else(|| {
             Error::Conservation(format!("{} {} was not rated", name.provider_name, name.billing_account_id))
         })?;
-        if rated.billed(number) == billed {
+        if charged == billed {
             return Ok(());
         }
         Err(Error::Conservation(format!(
@@ -140,7 +143,7 @@ impl Landing<'_> {
             name.provider_name,
             name.billing_account_id,
             money_text(billed),
-            money_text(rated.billed(number))
+            money_text(charged)
         )))
     }
 
@@ -170,7 +173,7 @@ impl Landing<'_> {
             state: state.to_owned(),
             landed_at: commit.at.clone(),
             snapshot_id: commit.snapshot,
-            role: self.role().to_owned(),
+            role: self.facts.role.name().to_owned(),
         };
         let rejected: Vec<RejectRow> = self.taken.rejected.iter().map(|row| quarantined(row, &commit.at)).collect();
         let findings: Vec<FindingRow> = self

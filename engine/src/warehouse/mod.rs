@@ -3,6 +3,7 @@
 mod account_names;
 mod adjust;
 mod agreement;
+mod amortised;
 mod close;
 mod commitments;
 mod credits;

@@ -7,8 +7,8 @@ use arrow::datatypes::i256;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::ident;
 
+use super::amortised::{Views, check_view};
 use super::slice_files::{RATED, ROLL_UPS_SHARE, RatedFiles, SliceFiles, money_text};
 use super::{Core, Warehouse};
 use crate::catalog::{CatalogError, Commit, KUBERNETES_ALLOCATIONS, RefTable, SliceKey, SliceRow, SnapshotId, Value};
@@ -21,7 +21,7 @@ use crate::rating::{
 };
 
 /// The columns of usage that rating reads.
-const USAGE_COLUMNS: [&str; 32] = [
+pub(super) const USAGE_COLUMNS: [&str; 32] = [
     "billed_cost",
     "billing_account_id",
     "billing_currency",
@@ -64,6 +64,8 @@ pub(super) struct RatedSlices {
     pub(super) owners: Vec<String>,
     /// What each slice adds to band counters.
     pub(super) counters: Vec<(SliceName, BandTotals)>,
+    /// The amortised views whose lines are among them.
+    views: Views,
 }
 
 impl Core {
@@ -90,22 +92,22 @@ impl Core {
         RatedSlices::finish(&run, outcome, files).await
     }
 
-    /// Rates the usage in files, counting first what prices depend on in sum.
+    /// Rates the usage in files and in their amortised views, counting first what prices depend on in sum.
     pub(super) async fn rate_files(
         &self,
         usage: FileList,
         book: Arc<RateBook>,
         own_slices: &[i64],
     ) -> Result<RatedSlices, Error> {
+        let usage = self.with_views(&usage, book.snapshot())?;
         let mut counters = Vec::new();
         let mut totals = BandTotals::default();
-        if usage.iter().any(|file| book.needs_counting(file.billing_period)) {
+        if usage.periods().any(|period| book.needs_counting(period)) {
             let others = self.totals_of_others(own_slices)?;
             // A share of a pool is priced by totals that may depend on another pool's, further up: once more for each of those.
             for _ in 0..=MAX_POSITIONS {
                 let run = RatingRun::new(Arc::clone(&book), totals);
-                let counted =
-                    count(self.usage_stream(Arc::clone(&usage)).await?, &run, &self.rating_options()?).await?;
+                let counted = count(self.usage_stream(&usage).await?, &run, &self.rating_options()?).await?;
                 totals = others.clone();
                 for (_, own) in &counted.slices {
                     totals.merge(own)?;
@@ -116,16 +118,10 @@ impl Core {
                 }
             }
         }
-        let mut rated = self.rate_stream(self.usage_stream(usage).await?, book, totals).await?;
+        let mut rated = self.rate_stream(self.usage_stream(&usage).await?, book, totals).await?;
         rated.counters = counters;
+        rated.views = usage.views();
         Ok(rated)
-    }
-
-    /// The columns of usage that rating reads, from files.
-    async fn usage_stream(&self, files: FileList) -> Result<SendableRecordBatchStream, Error> {
-        let columns = USAGE_COLUMNS.iter().map(|name| ident(*name)).collect::<Vec<_>>();
-        let frame = self.private.read_table(self.scan(LakeTable::Usage, files))?.select(columns)?;
-        Ok(frame.execute_stream().await?)
     }
 
     /// What slices other than these add to band counters.
@@ -148,7 +144,8 @@ impl RatedSlices {
     pub(super) async fn finish(run: &RatingRun, outcome: RatingOutcome, files: Arc<SliceFiles>) -> Result<Self, Error> {
         let files = files.finish(run.places()).await?;
         let book = Arc::clone(run.book());
-        let rated = Self { book, outcome, files, owners: run.places().owners(), counters: Vec::new() };
+        let owners = run.places().owners();
+        let rated = Self { book, outcome, files, owners, counters: Vec::new(), views: Views::new() };
         rated.check()?;
         Ok(rated)
     }
@@ -175,17 +172,22 @@ impl RatedSlices {
     }
 
     /// The number of a slice in this rating.
-    pub(super) fn number_of(&self, name: &SliceName) -> Option<usize> {
+    fn number_of(&self, name: &SliceName) -> Option<usize> {
         self.outcome.slices.iter().position(|(known, _)| known == name)
     }
 
-    /// What the root pays for a slice.
-    pub(super) fn billed(&self, number: usize) -> i256 {
-        self.outcome.slices.get(number).map_or(i256::ZERO, |(_, outcome)| outcome.billed())
+    /// What the root pays for a slice; none if it was not rated.
+    pub(super) fn billed(&self, name: &SliceName) -> Option<i256> {
+        match self.number_of(name) {
+            Some(number) => self.outcome.slices.get(number).map(|(_, outcome)| outcome.billed()),
+            // The amortised view may have taken the place of all that it has.
+            None => self.views.contains_key(name).then_some(i256::ZERO),
+        }
     }
 
     /// Puts one slice's charges in place of those it had.
     pub(super) fn commit_slice(&self, commit: &Commit<'_>, name: &SliceName, slice_id: i64) -> Result<(), Error> {
+        check_view(commit, name, &self.views)?;
         for table in RATED {
             commit.end_files(slice_id, table.id())?;
         }

@@ -116,7 +116,7 @@ pub(super) fn register(session: &Session, caller: &'static str, filled: &[(&'sta
             "ops.slices",
             relation(
                 "source billing_period provider_name billing_account_id role stale_reason",
-                "billed_cost",
+                "billed_cost effective_cost",
                 "",
                 "slice_id delivery_id rows rated_snapshot stale_since",
             ),
@@ -253,7 +253,7 @@ pub(super) fn filled(schema: &SchemaRef, values: &[(&str, ArrayRef)]) -> RecordB
 pub(super) fn slice(billed: &'static str, stale_since: Option<i64>) -> RecordBatch {
     let schema = relation(
         "source billing_period provider_name billing_account_id role stale_reason",
-        "billed_cost",
+        "billed_cost effective_cost",
         "",
         "slice_id delivery_id rows rated_snapshot stale_since",
     );
