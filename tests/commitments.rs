@@ -447,21 +447,10 @@ async fn charge_policies_reach_the_invoice() {
         of("a-core", "Credit", "-8"),
         of("a-core", "Tax", "7"),
         covered("a-core"),
+        // A refund.
+        Line { class: "Correction", ..of("a-north", "Usage", "-40") },
     ];
-    let mut text = crate::fixture::focus(&lines);
-    // A refund of 40: a correction.
-    let refund = crate::fixture::focus(&[of("a-north", "Usage", "-40")]);
-    text.push_str(refund.lines().nth(1).expect("a line"));
-    let text: String = text
-        .lines()
-        .enumerate()
-        .map(|(at, line)| match at {
-            0 => format!("{line},ChargeClass\n"),
-            8 => format!("{line},Correction\n"),
-            _ => format!("{line},\n"),
-        })
-        .collect();
-    fixture.land_path(&fixture.file("october.csv", &text)).await.expect("lands");
+    fixture.land("october.csv", &lines).await;
     run(&admin, "call close_period('2025-10')").await;
     // North: 100 x 1.1 + 60 x 1.1 - 30 x 0.5; its refund of -40 x 1.1 is shown, its tax stripped.
     // South: 90 x 1.2 - 8 + 7.

@@ -2,17 +2,6 @@
 
 use crate::fixture::{Fixture, Line, focus, rows};
 
-/// A usage line with its class.
-type Classed<'a> = (Line<'a>, &'a str);
-
-/// Lines as a FOCUS file with `ChargeClass`.
-fn classed(lines: &[Classed<'_>]) -> String {
-    let plain: Vec<Line<'_>> = lines.iter().map(|(line, _)| *line).collect();
-    let text = focus(&plain);
-    let classes = std::iter::once("ChargeClass").chain(lines.iter().map(|(_, class)| *class));
-    text.lines().zip(classes).map(|(line, class)| format!("{line},{class}\n")).collect()
-}
-
 /// An hour of May, as FOCUS' own example has it.
 fn may<'a>(account: &'a str, resource: &'a str, [quantity, billed, list]: [&'a str; 3]) -> Line<'a> {
     Line {
@@ -27,13 +16,13 @@ fn may<'a>(account: &'a str, resource: &'a str, [quantity, billed, list]: [&'a s
 }
 
 /// The same hour, corrected in June.
-fn corrected<'a>(account: &'a str, resource: &'a str, amounts: [&'a str; 3]) -> Classed<'a> {
-    (Line { period: "2025-06", ..may(account, resource, amounts) }, "Correction")
+fn corrected<'a>(account: &'a str, resource: &'a str, amounts: [&'a str; 3]) -> Line<'a> {
+    Line { period: "2025-06", class: "Correction", ..may(account, resource, amounts) }
 }
 
-fn june<'a>(account: &'a str, resource: &'a str, amounts: [&'a str; 3]) -> Classed<'a> {
+fn june<'a>(account: &'a str, resource: &'a str, amounts: [&'a str; 3]) -> Line<'a> {
     let (from, to) = ("2025-06-02T00:00:00Z", "2025-06-02T01:00:00Z");
-    (Line { period: "2025-06", from, to, ..may(account, resource, amounts) }, "")
+    Line { period: "2025-06", from, to, ..may(account, resource, amounts) }
 }
 
 /// The chain with terms that change on 1 June: north sells to acme at + 50 % and then at + 100 %; to bolt the first 100 hours at 1 and
@@ -56,7 +45,7 @@ async fn changing_terms() -> Fixture {
 }
 
 /// Acme's 200 hours of R-111 were those of R-222, and bolt used 20 hours less.
-fn delta() -> Vec<Classed<'static>> {
+fn delta() -> Vec<Line<'static>> {
     vec![
         corrected("a-acme", "R-111", ["-200", "-300", "-400"]),
         corrected("a-acme", "R-222", ["200", "300", "400"]),
@@ -64,7 +53,7 @@ fn delta() -> Vec<Classed<'static>> {
     ]
 }
 
-fn ledger() -> Vec<Classed<'static>> {
+fn ledger() -> Vec<Line<'static>> {
     vec![
         corrected("a-acme", "R-111", ["-1000", "-1500", "-2000"]),
         corrected("a-acme", "R-111", ["800", "1200", "1600"]),
@@ -80,7 +69,7 @@ async fn both_styles_come_to_the_same_at_every_tier_by_the_terms_of_the_original
         let fixture = changing_terms().await;
         // June's own usage is priced by June's terms.
         let own = [june("a-acme", "R-333", ["10", "100", "120"]), june("a-bolt", "R-5", ["10", "15", "20"])];
-        let path = fixture.file("june.csv", &classed(&[corrections, own.to_vec()].concat()));
+        let path = fixture.file("june.csv", &focus(&[corrections, own.to_vec()].concat()));
         fixture.land_path(&path).await.expect("it lands");
         let by_resource = |money: &str| {
             format!(
