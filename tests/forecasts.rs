@@ -359,11 +359,13 @@ async fn forecasts_add_up_know_plans_and_are_the_callers_own() {
     assert_eq!(rows(&portal, "select count(*) from ref.planned_changes").await, ["0"]);
 
     for (row, wrong) in [
-        ("north,p,acme,twice,2,2025-11-01", "change_type must be one of percent, amount, set"),
-        ("north,p,nobody,percent,2,2025-11-01", "nobody"),
-        ("north,p,acme,percent,-101,2025-11-01", "more than 100 % less"),
+        ("north,p,acme,twice,2,2025-11-01,,", "change_type must be one of percent, amount, set"),
+        ("north,p,nobody,percent,2,2025-11-01,,", "nobody"),
+        ("north,p,acme,percent,-101,2025-11-01,,", "more than 100 % less"),
+        ("north,p,acme,percent,10,2025-11-01,2025-11-02,daily", "recurrence must be one of weekly, monthly"),
+        ("north,p,acme,percent,10,2025-11-01,,weekly", "what comes again must have an end"),
     ] {
-        let header = "owner_node_id,plan_id,node_id,change_type,value,valid_from";
+        let header = "owner_node_id,plan_id,node_id,change_type,value,valid_from,valid_to,recurrence";
         let error = copy(&fixture.admin(), "planned_changes", &format!("{header}\n{row}\n")).await.expect_err(row);
         assert!(
             error.message.contains(wrong) || error.detail.as_deref().is_some_and(|d| d.contains(wrong)),
