@@ -14,6 +14,7 @@ prints the seconds and the largest memory of each process, beside those of a que
 each, and asks the views as the root: anomalies once, once more, and again after a new day of usage has landed.
 """
 import argparse
+import calendar
 import collections
 import csv
 import datetime
@@ -213,21 +214,25 @@ def views(binary, directory, series):
     os.makedirs(directory, exist_ok=True)
     run(None, [sys.executable, os.path.join(PEER, "make_month.py"), "1000", data, "parquet"])
     warehouse(binary, data, place)
-    services, month = int(series) // 250, datetime.date(2025, 5, 1)
-    for number in range(MONTHS):
-        after = (month + datetime.timedelta(days=32)).replace(day=1)
-        days, path = (after - month).days, os.path.join(directory, f"{month}.parquet")
-        is_last = number == MONTHS - 1
-        usage(path, services, month, days - is_last)
-        run(f"land {month:%Y-%m}", [binary, "land", place, path], 250 * services * (days - is_last))
-        if is_last:
-            break
-        month = after
-    ask_views = lambda names: [run(name, [binary, "sql", place, "-c", VIEWS[name]]) for name in names]
-    print(*(answer for _, answer in ask_views(VIEWS)), sep="")
-    usage(path, services, month, days)
-    run("land one day more", [binary, "land", place, path], 250 * services * days)
-    print(*(answer for _, answer in ask_views(["anomalies"])), sep="")
+    services = int(series) // 250
+
+    def land_month(step, month, missing=0):
+        days = calendar.monthrange(month.year, month.month)[1] - missing
+        path = os.path.join(directory, f"{month}.parquet")
+        usage(path, services, month, days)
+        run(step, [binary, "land", place, path], 250 * services * days)
+
+    def ask_views(names):
+        for name in names:
+            print(run(name, [binary, "sql", place, "-c", VIEWS[name]])[1])
+
+    months = [datetime.date(2025 + (4 + number) // 12, (4 + number) % 12 + 1, 1) for number in range(MONTHS)]
+    for month in months[:-1]:
+        land_month(f"land {month:%Y-%m}", month)
+    land_month("land the last month but for a day", months[-1], missing=1)
+    ask_views(VIEWS)
+    land_month("land that day, too", months[-1])
+    ask_views(["anomalies"])
 
 
 def main():

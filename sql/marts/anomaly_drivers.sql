@@ -42,7 +42,7 @@ with recent as (
     and c.cost_currency = r.currency
     and c.charge_date >= r.anomaly_start - 28
     and c.charge_date <= r.anomaly_end
-  where c.charge_category = 'Usage' and (c.charge_class is distinct from 'Correction') and c.cost is not null
+  where c.charge_category = 'Usage' and c.charge_class is distinct from 'Correction' and c.cost is not null
   group by r.node_id, r.provider_name, r.service_name, r.currency, r.anomaly_start, r.anomaly_end, r.direction, c.sku_id, c.resource_id
 ), compared as (
   select

@@ -48,7 +48,7 @@ with budgets as (
     d.charge_category,
     d.cost_currency as currency,
     d.charge_category <> 'Usage' or d.charge_date <= n.complete_until as is_complete,
-    (d.charge_class is distinct from 'Correction') as is_regular,
+    d.charge_class is distinct from 'Correction' as is_regular,
     n.complete_until,
     sum(d.cost) as cost
   from completeness n
@@ -63,7 +63,7 @@ with budgets as (
     coalesce(d.service_name, ''),
     d.charge_category,
     d.cost_currency,
-    (d.charge_class is distinct from 'Correction'),
+    d.charge_class is distinct from 'Correction',
     n.complete_until
 ), places as (
   -- What a node will spend is counted where the node stood last.

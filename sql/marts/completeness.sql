@@ -9,7 +9,7 @@
 with newest as (
   select provider_name, least(max(charge_date), current_date - 3) as complete_until
   from charges_daily
-  where charge_category = 'Usage' and (charge_class is distinct from 'Correction')
+  where charge_category = 'Usage' and charge_class is distinct from 'Correction'
   group by provider_name
 ), known as (
   -- Sellers' own charges are booked on single days: what is not there is not late.

@@ -27,7 +27,7 @@ with lines as (
     d.cost
   from completeness c
   inner join charges_daily d on d.provider_name = c.provider_name
-  where d.charge_category = 'Usage' and (d.charge_class is distinct from 'Correction') and d.charge_date <= c.complete_until and d.cost is not null
+  where d.charge_category = 'Usage' and d.charge_class is distinct from 'Correction' and d.charge_date <= c.complete_until and d.cost is not null
 ), forecasts_made as (
   select *
   from forecast(

@@ -28,7 +28,7 @@ with daily as (
     d.cost
   from (select *, max(complete_until) over () as newest_until from completeness) c
   inner join charges_daily d on d.provider_name = c.provider_name
-  where d.charge_category = 'Usage' and (d.charge_class is distinct from 'Correction') and d.charge_date <= c.complete_until and d.cost is not null
+  where d.charge_category = 'Usage' and d.charge_class is distinct from 'Correction' and d.charge_date <= c.complete_until and d.cost is not null
 ), judged as (
   select *
   from detect_anomalies(

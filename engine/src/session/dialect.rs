@@ -319,7 +319,8 @@ fn row_exists(row: &Expr, subquery: &Query) -> Option<Expr> {
     query_of(&text).map(|subquery| Expr::Exists { subquery, negated: false })
 }
 
-fn query_of(text: &str) -> Option<Box<Query>> {
+/// The query that a text of ours is; none if it is no query.
+pub(super) fn query_of(text: &str) -> Option<Box<Query>> {
     match super::grammar::parse(text).ok()?.pop()? {
         Ast::Query(query) => Some(query),
         _ => None,

@@ -8,8 +8,11 @@ use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, 
 use datafusion::datasource::ViewTable;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
+use datafusion::sql::parser::Statement as EngineStatement;
+use datafusion::sql::sqlparser::ast::Statement as Ast;
 
 use super::catalog_relations::CATALOG_RELATIONS;
+use super::dialect;
 use super::lake_source::{LakeSource, Shape};
 use super::moment::Shared;
 use super::row_source::{RowKind, RowSource};
@@ -165,7 +168,11 @@ impl Relations {
             self.state.get().and_then(Weak::upgrade).ok_or_else(|| {
                 DataFusionError::Internal("a view was asked for before the session was ready".to_owned())
             })?;
-        let plan = Box::pin(state.0.create_logical_plan(view.sql)).await?;
+        // Read as any statement is, so that a text means here what it means to whoever runs it.
+        let query = dialect::query_of(view.sql)
+            .ok_or_else(|| DataFusionError::Internal(format!("the text of {schema}.{name} is no query")))?;
+        let statement = EngineStatement::Statement(Box::new(Ast::Query(query)));
+        let plan = Box::pin(state.0.statement_to_plan(statement)).await?;
         let plan = views::with_comments(plan, view)?;
         let table: Arc<dyn TableProvider> = Arc::new(ViewTable::new(plan, None));
         self.views.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&table));
