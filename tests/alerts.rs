@@ -1,15 +1,18 @@
 //! Alerts: what is new is told once, whatever receivers do; what people answer is learned.
 
+#[path = "alerts/tickets.rs"]
+mod tickets;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{Days, NaiveDate, TimeDelta};
 use ratehouse::alerts::{Alerter, Round};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::collection::clock::ManualClock;
 use crate::collection::server::{Reply, Server};
-use crate::fixture::{Fixture, copy, refused, rows, run};
+use crate::fixture::{Fixture, Line, copy, refused, rows, run};
 use crate::forecasts::{DAYS, Daily, budgets, land};
 
 /// What acme costs its distributor: 100 a day, 300 on the 15th, and something on the last day but one.
@@ -20,6 +23,8 @@ fn acme(day_before_last: &str) -> Daily {
     Daily { account: "a-acme", costs }
 }
 
+const SERVICENOW: (&str, &str) = ("kind", "servicenow");
+
 struct House {
     fixture: Fixture,
     clock: Arc<ManualClock>,
@@ -29,8 +34,13 @@ struct House {
 impl House {
     /// A day of acme's costs north 110 up to 17 October 2025, and 330 on the 15th. It is an evening in January.
     async fn new() -> Self {
+        let house = Self::without_usage().await;
+        land(&house.fixture, &[acme("100")]).await;
+        house
+    }
+
+    async fn without_usage() -> Self {
         let fixture = Fixture::chain().await;
-        land(&fixture, &[acme("100")]).await;
         let clock = Arc::new(ManualClock::at("2026-01-10T20:00:00Z"));
         let alerter = Alerter::new(&fixture.warehouse).with_clock(Arc::<ManualClock>::clone(&clock));
         Self { fixture, clock, alerter: alerter.with_answer_max(Duration::from_millis(300)) }
@@ -239,6 +249,101 @@ async fn tickets_have_the_fields_of_their_systems() {
     assert_eq!((&fields["project"]["key"], &fields["issuetype"]["name"]), (&"FIN".into(), &"Bug".into()));
     assert_eq!(fields["summary"], title);
     assert_eq!((&fields["description"]["type"], &fields["description"]["version"]), (&"doc".into(), &1.into()));
+}
+
+/// A day's use of a resource.
+struct Used {
+    account: &'static str,
+    day: NaiveDate,
+    resource: String,
+    tags: &'static str,
+    cost: u64,
+}
+
+async fn land_used(fixture: &Fixture, used: &[Used]) {
+    let instant = |day: NaiveDate| format!("{day}T00:00:00Z");
+    let texts: Vec<[String; 4]> = used
+        .iter()
+        .map(|Used { day, cost, .. }| {
+            [day.format("%Y-%m").to_string(), instant(*day), instant(*day + Days::new(1)), cost.to_string()]
+        })
+        .collect();
+    let lines: Vec<Line<'_>> = texts
+        .iter()
+        .zip(used)
+        .map(|([period, from, to, cost], Used { account, resource, tags, .. })| Line {
+            period,
+            from,
+            to,
+            resource,
+            tags,
+            ..Line::usage(account, cost)
+        })
+        .collect();
+    fixture.land("used.csv", &lines).await;
+}
+
+#[tokio::test]
+async fn a_budget_and_a_day_of_new_resources_are_told_with_what_is_behind_them() {
+    let house = House::without_usage().await;
+    let first = NaiveDate::from_ymd_opt(2025, 9, 1).expect("a day");
+    let (bob, ada) = (r#"{"Owner": "bob"}"#, r#"{"owner": "ada"}"#);
+    let line = |n: u64, resource: String, tags: &'static str, cost: u64| Used {
+        account: "a-acme",
+        day: first + Days::new(n),
+        resource,
+        tags,
+        cost,
+    };
+    // From 1 September to 10 October: 100 a day for base, a new resource a day for 1, and on the last day nine more for 10 to 18.
+    let mut used: Vec<Used> =
+        (0..40).flat_map(|n| [line(n, "base".to_owned(), bob, 100), line(n, format!("r{n}"), "", 1)]).collect();
+    used.extend((0..9).map(|n| line(39, format!("burst{n}"), if n == 7 { ada } else { "" }, 10 + n)));
+    // What north uses itself is not in acme's budget.
+    used.extend((0..40).map(|n| Used { account: "a-north", ..line(n, "router".to_owned(), "", 5000) }));
+    land_used(&house.fixture, &used).await;
+    budgets(&house.fixture, &["north,acme,acme,month,1000,actual,notify,USD,2025-10-01"]).await;
+    let server = Server::start(|_, _| Reply::new(201, "{}")).await;
+    house.target("budget", &server.url("/budget"), &[("rule", "budget_status")]).await;
+    house.target("new", &server.url("/new"), &[("rule", "deployment_velocity")]).await;
+    house.target("now", &server.url("/api/now/table/incident"), &[("rule", "deployment_velocity"), SERVICENOW]).await;
+    assert_eq!(house.round().await.sent, 3);
+    let asked = server.asked();
+    let of = |target: &str| json(&asked.iter().find(|asked| asked.target == target).expect("it was asked").body);
+    let behind = |resource: &str, owner: Option<&str>, cost: &str| {
+        let service = "Machines";
+        json!({ "service_name": service, "resource_id": resource, "owner": owner, "cost": cost })
+    };
+
+    // Everything costs north a tenth more. Ten days of October: 10 x (100 + 1), and 10 to 18 make 126: 1.1 x 1136.
+    let budget = &of("/budget")["alerts"][0]["facts"];
+    assert_eq!(
+        (&budget["amount"], &budget["actual"], &budget["status"]),
+        (&"1000".into(), &"1249.6".into(), &"over".into())
+    );
+    assert_eq!(budget["owner"], "bob");
+    let most = [
+        behind("base", Some("bob"), "1100"),
+        behind("burst8", None, "19.8"),
+        behind("burst7", Some("ada"), "18.7"),
+        behind("burst6", None, "17.6"),
+        behind("burst5", None, "16.5"),
+    ];
+    assert_eq!(budget["drivers"], Json::from(most.to_vec()));
+
+    // Nine and r39; base is not new. One a day is usual.
+    let new = &of("/new")["alerts"][0]["facts"];
+    assert_eq!(
+        (&new["charge_date"], &new["new_resources"], &new["usual"]),
+        (&"2025-10-10".into(), &"10".into(), &"1".into())
+    );
+    assert_eq!(new["owner"], "ada");
+    let dearest = [&most[1..], &[behind("burst4", None, "15.4")]].concat();
+    assert_eq!(new["drivers"], Json::from(dearest));
+    let incident = of("/api/now/table/incident");
+    let description = incident["description"].as_str().expect("a text");
+    assert!(description.contains("usual: 1\n") && description.contains("owner: ada\n"), "{description}");
+    assert!(description.contains("driven by Machines, burst7, ada: 18.7"), "{description}");
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@ mod folders;
 mod paged;
 #[path = "collection/partner.rs"]
 mod partner;
+#[path = "collection/runs.rs"]
+mod runs;
 #[path = "collection/server.rs"]
 pub(crate) mod server;
 #[path = "collection/sources.rs"]

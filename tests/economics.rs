@@ -129,12 +129,12 @@ async fn a_day_with_many_new_resources_is_unusual() {
     let portal = fixture.session("portal@acme");
     let count = "select count(*), min(charge_date), max(charge_date) from deployment_velocity";
     assert_eq!(rows(&portal, count).await, ["31|2025-09-10|2025-10-10"]);
-    // On 15 September 15 resources are known of 14 days; on 10 October 28 of the 28 days before.
+    // One is new each day after the first, 1 September: of Monday the 29th three Mondays are known, of Tuesday the 30th four Tuesdays.
     let some = "select charge_date, new_resources, usual, is_unusual from deployment_velocity \
-                where charge_date in (date '2025-09-14', date '2025-09-15', date '2025-10-09', date '2025-10-10') order by 1";
+                where charge_date in (date '2025-09-29', date '2025-09-30', date '2025-10-09', date '2025-10-10') order by 1";
     assert_eq!(
         rows(&portal, some).await,
-        ["2025-09-14|1|0.5|null", "2025-09-15|1|0.54|false", "2025-10-09|1|1|false", "2025-10-10|10|1|true"]
+        ["2025-09-29|1|1|null", "2025-09-30|1|1|false", "2025-10-09|1|1|false", "2025-10-10|10|1|true"]
     );
 }
 

@@ -86,6 +86,22 @@ async fn spend_above_what_was_expected_is_named() {
     let portal = fixture.session("portal@acme");
     let over = "select level, period, charge_date, actual, severity from spend_over_forecast where level = 'node' order by 1, 2, 3";
     assert_eq!(rows(&portal, over).await, ["node|day|2025-10-16|214.5|critical", "node|day|2025-10-17|189.75|warning"]);
+    // Who sells to acme's seller sees it of north, too, of which acme is a part: 130 and 115 as dist bills them.
+    let above = "select level, node_id, charge_date, actual, severity from spend_over_forecast
+                 where level = 'subtree' and period = 'day' order by 2, 3";
+    assert_eq!(
+        rows(&fixture.session("finance@north"), above).await,
+        ["subtree|north|2025-10-16|143|critical", "subtree|north|2025-10-17|126.5|warning"]
+    );
+    assert_eq!(
+        rows(&fixture.session("finance"), above).await,
+        [
+            "subtree|dist|2025-10-16|130|critical",
+            "subtree|dist|2025-10-17|115|warning",
+            "subtree|north|2025-10-16|130|critical",
+            "subtree|north|2025-10-17|115|warning",
+        ]
+    );
 }
 
 /// 100 a day, and 160 from a day on.
@@ -339,6 +355,14 @@ async fn forecasts_add_up_know_plans_and_are_the_callers_own() {
     let own = "select node_id, sum(forecast_value) from forecasts where period = 'day' and level = 'node' group by 1";
     assert_eq!(rows(&portal, own).await, ["acme|5115"]);
 
+    // Of dist's view acme is a part of north: 31 x (100 + 10). Its own subtree is the total.
+    let below = "select node_id, sum(forecast_value), sum(upper_80) from forecasts where period = 'day' and level = 'subtree' group by 1";
+    assert_eq!(rows(&fixture.session("finance"), below).await, ["north|3410|3410"]);
+    assert!(rows(&north, below).await.is_empty());
+    let subtrees = "select * from subtrees order by 1, 2";
+    assert_eq!(rows(&north, subtrees).await, ["north|acme", "north|north"]);
+    assert!(rows(&portal, subtrees).await.is_empty());
+
     // A month ago nothing else would have been forecast: 31 x 110.
     let accuracy = "select node_id, forecast_from, forecast_to, forecast, actual, error_pct, mean_absolute_error, within_80, within_95 \
                     from forecast_accuracy order by 1";
@@ -384,6 +408,46 @@ pub(crate) async fn budgets(fixture: &Fixture, budgets: &[&str]) {
         let [owner, budget, ..] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
         run(&fixture.admin(), &format!("call submit('budget', '{owner}/{budget}', 'agreed')")).await;
     }
+}
+
+#[tokio::test]
+async fn days_that_are_not_complete_are_not_known() {
+    let fixture = Fixture::chain().await;
+    let today = chrono::Utc::now().date_naive();
+    let texts: Vec<[String; 3]> = (1..=90)
+        .map(|ago| {
+            let day = today - Days::new(ago);
+            [day.format("%Y-%m").to_string(), format!("{day}T00:00:00Z"), format!("{}T00:00:00Z", day + Days::new(1))]
+        })
+        .collect();
+    let lines: Vec<Line<'_>> =
+        texts.iter().map(|[period, from, to]| Line { period, from, to, ..Line::usage("a-acme", "100") }).collect();
+    fixture.land("history.csv", &lines).await;
+    let portal = fixture.session("portal@acme");
+    let known = async |ids: &str, more: &str| {
+        let sql = format!(
+            "select distinct current_date - last_known_timestamp, current_date - forecast_timestamp, forecast_value from forecast(
+               charges_daily, 1, data_col => 'cost', timestamp_col => 'charge_date', id_cols => array[{ids}]{more})"
+        );
+        rows(&portal, &sql).await
+    };
+    // Three days after they ended; who does not say of which provider has all there is.
+    assert_eq!(known("'provider_name'", "").await, ["3|2|165"]);
+    assert_eq!(known("'node_id'", "").await, ["1|0|165"]);
+    let yesterday = format!(", as_of => date '{}'", today - Days::new(2));
+    assert_eq!(known("'provider_name'", &yesterday).await, ["2|1|165"]);
+}
+
+#[tokio::test]
+async fn how_good_a_forecast_was_is_beside_how_good_last_week_would_have_been() {
+    let fixture = Fixture::chain().await;
+    // 100 and 110 week by week: days are 10 from those a week before.
+    let costs = (0..DAYS).map(|number| if number / 7 % 2 == 0 { "100" } else { "110" }.to_owned()).collect();
+    land(&fixture, &[Daily { account: "a-acme", costs }]).await;
+    let north = fixture.session("finance@north");
+    let accuracy =
+        "select mean_absolute_error > 0, abs(mase - mean_absolute_error / 11) < 0.002 from forecast_accuracy";
+    assert_eq!(rows(&north, accuracy).await, ["true|true"]);
 }
 
 #[tokio::test]

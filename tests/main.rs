@@ -20,6 +20,7 @@ mod interference;
 mod invoices;
 mod landing;
 mod landing_samples;
+mod metrics;
 mod opencost;
 mod own_charges;
 mod own_sources;

@@ -18,24 +18,17 @@
 -- column impact: actual less expected
 -- column impact_pct: impact as a part of expected, in percent; null where nothing was expected
 -- column complete_until: the last day that was judged
-with daily as (
-  select
-    d.charge_date,
-    d.node_id,
-    d.provider_name,
-    d.service_name,
-    d.cost_currency as currency,
-    c.complete_until,
-    d.cost
-  from completeness c
-  inner join charges_daily d on d.provider_name = c.provider_name
-  where d.charge_category = 'Usage' and d.charge_class is distinct from 'Correction' and d.charge_date <= c.complete_until and d.cost is not null
-), judged as (
+with judged as (
   select *
   from detect_anomalies(
-    (select node_id, provider_name, service_name, currency, charge_date, cost, complete_until from daily),
+    (
+      select node_id, provider_name, service_name, cost_currency as currency, charge_date, cost
+      from charges_daily
+      where charge_category = 'Usage' and charge_class is distinct from 'Correction' and cost is not null
+    ),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
-    as_of_col => 'complete_until', missing => 'zero', only_anomalies => true, decimals => 9,
+    as_of => (select provider_name, complete_until from completeness),
+    missing => 'zero', only_anomalies => true, decimals => 9,
     planned => (select * from ref.planned_changes),
     holidays => (select * from days_off)
   )

@@ -1,5 +1,5 @@
 -- object: public.effective_thresholds
--- grain: one row per node that has charges and rule
+-- grain: one row per node that has charges, or others below it that have, and rule
 -- owner: marts
 -- roles: admin, finance, sales_ops, engineering, executive, auditor, billing_job, portal
 -- comment: From where on views show what is unusual or wasted, node by node: the caller's threshold at the node or at the nearest one above it, else what is usual.
@@ -9,10 +9,18 @@
 -- column warning_pct: part of what was expected, in percent, above which spend is shown; of the usual rate above which deployment_velocity is; of its capacity below which a resource is; anomalies of a smaller part of what was expected are not
 -- column critical_pct: part of what was expected, in percent, above which it is critical
 -- column min_impact: anomalies, and seats that are not used, of less money are not shown
-with places as (
+with stood as (
   select node_id, last_value(node_path order by charge_date, node_path) as node_path
   from charges_daily
   group by node_id
+), places as (
+  select node_id, node_path
+  from stood
+  union all
+  select subtree_id as node_id, max(left(node_path, strpos(concat('/', node_path, '/'), concat('/', subtree_id, '/')) + length(subtree_id) - 1)) as node_path
+  from (select s.subtree_id, t.node_path from subtrees s inner join stood t on t.node_id = s.node_id) b
+  where subtree_id not in (select node_id from stood)
+  group by subtree_id
 ), rules as (
   select * from (
     values ('spend_over_forecast'), ('anomalies'), ('deployment_velocity'), ('underutilised'), ('licence_waste')

@@ -13,77 +13,40 @@
 -- column actual: what these days cost, rounded to the currency
 -- column error_pct: forecast less actual as a part of actual, in percent; null where nothing was billed
 -- column mean_absolute_error: mean distance of a day from its forecast, rounded to the currency
+-- column mase: that distance as a part of how far days before the forecast were from those a week earlier: below 1 it is nearer than the same weekday of the week before would have been; null where these never differed
 -- column within_80: part of the days within the interval of 80 %, in percent
 -- column within_95: part of the days within the interval of 95 %, in percent
 -- column forecast_status: empty, or why the forecast was weak or missing
-with lines as (
-  select
-    d.charge_date,
-    d.node_id,
-    d.provider_name,
-    coalesce(d.service_name, '') as service_name,
-    d.cost_currency as currency,
-    c.complete_until - 31 as known_until,
-    d.cost
-  from completeness c
-  inner join charges_daily d on d.provider_name = c.provider_name
-  where d.charge_category = 'Usage' and d.charge_class is distinct from 'Correction' and d.charge_date <= c.complete_until and d.cost is not null
-), forecasts_made as (
+with made as (
   select *
   from forecast(
     (
-      select node_id, provider_name, service_name, currency, charge_date, cost, known_until
-      from lines
-      where charge_date <= known_until
+      select node_id, provider_name, coalesce(service_name, '') as service_name, cost_currency as currency, charge_date, cost
+      from charges_daily
+      where charge_category = 'Usage' and charge_class is distinct from 'Correction' and cost is not null
     ),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
-    as_of_col => 'known_until', missing => 'zero', horizon => 31, confidence_level => array[0.8, 0.95], decimals => 9,
+    as_of => (select provider_name, complete_until - 31 as complete_until from completeness),
+    missing => 'zero', horizon => 31, confidence_level => array[0.8, 0.95], wide => true, backtest => true, decimals => 9,
     planned => (select * from ref.planned_changes), holidays => (select * from days_off)
   )
-), days as (
-  select
-    node_id,
-    provider_name,
-    service_name,
-    currency,
-    forecast_timestamp as forecast_date,
-    max(forecast_mean) as mean,
-    max(forecast_value) as middle,
-    max(case when confidence_level = 0.8 then prediction_interval_lower_bound end) as lower_80,
-    max(case when confidence_level = 0.8 then prediction_interval_upper_bound end) as upper_80,
-    max(case when confidence_level = 0.95 then prediction_interval_lower_bound end) as lower_95,
-    max(case when confidence_level = 0.95 then prediction_interval_upper_bound end) as upper_95,
-    max(forecast_status) as forecast_status
-  from forecasts_made
-  group by node_id, provider_name, service_name, currency, forecast_timestamp
-), daily as (
-  select node_id, provider_name, service_name, currency, charge_date, sum(cost) as cost
-  from lines
-  where charge_date > known_until
-  group by node_id, provider_name, service_name, currency, charge_date
 ), compared as (
-  select
-    days.*,
-    coalesce(daily.cost, 0) as actual
-  from days
-  left join daily
-    on daily.node_id = days.node_id
-    and daily.provider_name = days.provider_name
-    and daily.service_name = days.service_name
-    and daily.currency = days.currency
-    and daily.charge_date = days.forecast_date
+  select *, coalesce(actual_value, 0) as actual
+  from made
+  where forecast_status <> 'no_history' and forecast_timestamp <= last_known_timestamp + 31
 ), final as (
   select
     node_id,
     provider_name,
     nullif(service_name, '') as service_name,
     currency,
-    min(forecast_date) as forecast_from,
-    max(forecast_date) as forecast_to,
-    round_money(sum(mean), currency) as forecast,
+    min(forecast_timestamp) as forecast_from,
+    max(forecast_timestamp) as forecast_to,
+    round_money(sum(forecast_mean), currency) as forecast,
     round_money(sum(actual), currency) as actual,
-    case when sum(actual) <> 0 then round(100 * (sum(mean) - sum(actual)) / abs(sum(actual)), 1) end as error_pct,
-    round_money(avg(abs(middle - actual)), currency) as mean_absolute_error,
+    case when sum(actual) <> 0 then round(100 * (sum(forecast_mean) - sum(actual)) / abs(sum(actual)), 1) end as error_pct,
+    round_money(avg(abs(forecast_value - actual)), currency) as mean_absolute_error,
+    round(avg(abs(forecast_value - actual)) / nullif(max(seasonal_naive_error), 0), 3) as mase,
     round(100 * avg(case when actual between lower_80 and upper_80 then 1.0 else 0.0 end), 1) as within_80,
     round(100 * avg(case when actual between lower_95 and upper_95 then 1.0 else 0.0 end), 1) as within_95,
     max(forecast_status) as forecast_status

@@ -2,7 +2,7 @@
 -- grain: one row per node, SKU and currency of which seats were not used for thirty days
 -- owner: marts
 -- roles: admin, finance, engineering, auditor
--- comment: Seats that are paid for and were not used for thirty days. Seats are those of the newest billing period that has ended, of licences and of the providers' purchases; how many are used is in ref.drivers: rows of driver seats_in_use, with the SKU as resource_id, that cover thirty days.
+-- comment: Seats that are paid for and were not used for thirty days. Seats are those of the newest billing period that has ended, of licences and of the providers' purchases; how many are used is in metrics: rows of driver seats_in_use, with the SKU as resource_id, that cover thirty days.
 -- column node_id: who has the seats
 -- column sku_id: the product's SKU
 -- column product: what is licensed
@@ -21,7 +21,7 @@ with measured as (
     valid_from,
     valid_to,
     max(valid_to) over (partition by node_id, resource_id) as measured_until
-  from ref.drivers
+  from metrics
   where driver = 'seats_in_use' and resource_id is not null
 ), used as (
   select node_id, sku_id, measured_until, max(quantity) as seats_used

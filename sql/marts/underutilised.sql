@@ -2,7 +2,7 @@
 -- grain: one row per resource of which less was used than the threshold on each of the last seven days that are measured
 -- owner: marts
 -- roles: admin, finance, engineering, auditor
--- comment: Resources that are paid for and hardly used, by the measurements in ref.drivers whose names end in _pct: how much of a resource's capacity was used, in percent (cpu_pct, memory_pct ...). A resource is shown if the average of every one of them was below the threshold on every one of seven days; effective_thresholds says from where on, 10 percent where nobody says otherwise.
+-- comment: Resources that are paid for and hardly used, by the drivers in metrics whose names end in _pct: how much of a resource's capacity was used, in percent (cpu_pct, memory_pct ...). A resource is shown if the average of every one of them was below the threshold on every one of seven days; effective_thresholds says from where on, 10 percent where nobody says otherwise.
 -- column node_id: whose resource it is
 -- column provider_name: the provider
 -- column service_name: the service
@@ -22,7 +22,7 @@ with measured as (
     quantity,
     cast(valid_from as date) as measured_on,
     max(cast(valid_from as date)) over (partition by resource_id) as measured_until
-  from ref.drivers
+  from metrics
   where right(driver, 4) = '_pct' and resource_id is not null
 ), days as (
   select resource_id, driver, measured_on, measured_until, avg(quantity) as used_pct

@@ -2,7 +2,7 @@
 -- grain: one row per month, driver, node and currency
 -- owner: marts
 -- roles: admin, finance, engineering, auditor
--- comment: What one unit of the caller's own drivers (orders, users, requests: rows of ref.drivers) costs at each node: what the node and those below it pay, but for credits and tax. A driver's row counts for the month in which it begins.
+-- comment: What one unit of the caller's own drivers (orders, users, requests: rows of metrics) costs at each node: what the node and those below it pay, but for credits and tax. A driver's row counts for the month in which it begins.
 -- column month: first day of the month
 -- column driver: the driver
 -- column node_id: whose quantity it is
@@ -21,7 +21,7 @@ with measured as (
     cast(valid_from as date) as first_day,
     quantity,
     valid_to <= valid_from + interval '1 day' as is_daily
-  from ref.drivers
+  from metrics
   where owner_node_id = current_node()
 ), quantities as (
   select

@@ -3,8 +3,8 @@
 -- owner: ops
 -- roles: admin, finance, auditor; the root
 -- comment: How the operation is, against the limits that are usual: what was collected, tagged, invoiced and earned.
--- column metric: collection_success, tag_compliance, invoice_delivery or margin_against_target
--- column billing_period: the period it is about: the newest one that has ended and has charges; null for collection_success, which is about now
+-- column metric: collection_success, tag_compliance, invoice_delivery or margin_against_target. Collections of enabled sources are a success if they ended without an error and refused nothing, also where nothing was new; one that pauses is counted when it has ended, and each attempt after a failure counts. A source that was never looked at, or was due before yesterday and was not looked at, counts as one in vain
+-- column billing_period: the period it is about: the newest one that has ended and has charges; null for collection_success, which is about the last 30 days
 -- column currency: currency of a margin; null for others
 -- column value_pct: the part that is as it should be, in percent; of a margin its distance to the target, in points
 -- column healthy: from where on it is healthy
@@ -16,13 +16,28 @@ with ended as (
   select max(billing_period) as billing_period
   from charges_monthly
   where billing_period + interval '1 month' <= current_date
+), runs as (
+  select source, count(*) as ended, count(case when outcome = 'done' then 1 end) as good
+  from ops.collection_runs
+  where outcome <> 'paused' and cast(began_at as date) > current_date - 30
+  group by source
+), by_source as (
+  select
+    f.source,
+    coalesce(r.good, 0) as good,
+    coalesce(r.ended, 0) + case when f.state = 'never' or cast(f.next_due as date) < current_date - 1 then 1 else 0 end as counted
+  from ops.freshness f
+  left join runs r on r.source = f.source
+  where f.item is null and f.provider_name is null and f.state <> 'disabled'
+), behind as (
+  select count(case when state = 'late' then 1 end) as late, count(case when state = 'missing' then 1 end) as missing
+  from ops.freshness
 ), collected as (
   select
-    count(*) as counted,
-    count(case when state = 'fresh' then 1 end) as good,
-    string_agg(distinct case when state <> 'fresh' then state end, ', ' order by case when state <> 'fresh' then state end) as others
-  from ops.freshness
-  where state in ('fresh', 'late', 'missing', 'refused', 'failing', 'never')
+    coalesce(sum(counted), 0) as counted,
+    sum(good) as good,
+    string_agg(case when good < counted then concat(source, ' (', counted - good, ' of ', counted, ')') end, ', ' order by source) as in_vain
+  from by_source
 ), tagged as (
   select sum(t.charges) as counted, sum(t.compliant_charges) as good
   from tag_compliance t
@@ -62,12 +77,20 @@ with ended as (
     'collection_success' as metric,
     cast(null as date) as billing_period,
     cast(null as text) as currency,
-    100 * cast(good as decimal(38, 9)) / nullif(counted, 0) as value_pct,
+    100 * cast(c.good as decimal(38, 9)) / nullif(c.counted, 0) as value_pct,
     99.5 as healthy,
     99 as critical,
-    counted,
-    case when good < counted then concat('ops.freshness has rows that are ', others) end as detail
-  from collected
+    c.counted,
+    nullif(
+      concat_ws(
+        '; ',
+        case when c.in_vain is not null then concat('runs in vain: ', c.in_vain, ', see ops.collection_runs') end,
+        case when b.late + b.missing > 0 then concat(b.late, ' late and ', b.missing, ' missing, see ops.freshness') end
+      ),
+      ''
+    ) as detail
+  from collected c
+  cross join behind b
   union all
   select
     'tag_compliance' as metric,

@@ -49,6 +49,25 @@ async fn a_folder_is_polled_and_what_is_new_lands_once() {
 }
 
 #[tokio::test]
+async fn data_sets_are_collected_like_usage() {
+    let house = House::new().await;
+    let folder = folder(&house, "metrics");
+    house.source("metrics", "folder", &folder, &[]).await;
+    let header = "driver,node_id,quantity,valid_from,valid_to\n";
+    house.fixture.file("metrics/a.csv", &format!("{header}orders,acme,7,2025-10-01,2025-10-02\n"));
+    house.fixture.file(
+        "metrics/b.csv",
+        &format!("{header}orders,acme,9,2025-10-02,2025-10-03\norders,acme,x,2025-10-03,2025-10-04\n"),
+    );
+    let report = house.done("metrics").await;
+    assert_eq!((report.landed.len(), report.refused.len()), (2, 0), "{report:?}");
+    let held = "select driver, node_id, quantity from metrics order by valid_from";
+    assert_eq!(rows(&house.fixture.session("finance"), held).await, ["orders|acme|7", "orders|acme|9"]);
+    assert_eq!(rows(&house.fixture.admin(), "select count(*) from ops.rejected_rows").await, ["1"]);
+    assert_eq!(house.done("metrics").await.unchanged, 2);
+}
+
+#[tokio::test]
 async fn what_is_due_is_collected_and_nothing_else() {
     let house = House::new().await;
     house.source("hourly", "folder", &folder(&house, "hourly"), &[("cadence", "1 hour")]).await;

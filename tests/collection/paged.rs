@@ -11,10 +11,10 @@ use super::House;
 use super::server::{Reply, Server};
 use crate::fixture::{Line, focus, rows};
 
-const CSV: (&str, &str) = ("options", r#"{"format": "csv", "next": "link_header"}"#);
+pub(super) const CSV: (&str, &str) = ("options", r#"{"format": "csv", "next": "link_header"}"#);
 
 /// A page of one line, and the one after it.
-fn page(account: &str, cost: &str, next: Option<&str>) -> Reply {
+pub(super) fn page(account: &str, cost: &str, next: Option<&str>) -> Reply {
     let reply = Reply::ok(focus(&[Line::usage(account, cost)]));
     match next {
         Some(next) => reply.with("Link", &format!("<{next}>; rel=\"next\"")),

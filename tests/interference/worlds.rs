@@ -81,6 +81,7 @@ async fn base(own: &str) -> Fixture {
     announce(&fixture, "north,told,acme,percent,20,2025-10-20\nacme,own,,amount,1,2025-11-02\n").await;
     limit(&fixture, "dist,all,,100\nnorth,acme,acme,50\nacme,own,,70\n").await;
     watch(&fixture, "acme", 1).await;
+    count(&fixture, "acme,orders,acme,,7,2025-10-01,2025-10-02\n").await;
     for role in ["admin", "finance"] {
         fixture.user(&format!("{role}@north"), "north", role).await;
     }
@@ -219,6 +220,14 @@ async fn measure(fixture: &Fixture, rule: &str) {
     let allocation = "name,window.start,window.end,cpuCoreHours,ramByteHours,properties.cluster,properties.providerID,properties.namespace\n\
                       SECRET,2025-10-01,2025-10-31,1,1,SECRET,SECRET,SECRET\n";
     let path = fixture.file("allocation.csv", allocation);
+    fixture.land_path(&path).await.expect("it lands");
+    count(fixture, &format!("{owner},SECRET,acme,SECRET,99,2025-10-01,2025-10-02\n")).await;
+}
+
+/// Metrics that land.
+async fn count(fixture: &Fixture, metrics: &str) {
+    let header = "owner_node_id,driver,node_id,resource_id,quantity,valid_from,valid_to\n";
+    let path = fixture.file("metrics.csv", &format!("{header}{metrics}"));
     fixture.land_path(&path).await.expect("it lands");
 }
 

@@ -24,6 +24,7 @@ const MATRIX: &str = "
     allocations                   any     r r r - r r r r r
     completeness                  any     r r r - r r r r r
     days_off                      any     r r r - r r r r r
+    subtrees                      any     r r r - r r r r r
     effective_thresholds          any     r r r - r r r r r
     forecasts                     any     r r r - r r r r r
     anomalies                     any     r r r - r r r r r
@@ -31,6 +32,7 @@ const MATRIX: &str = "
     spend_over_forecast           any     r r r - r r r r r
     budget_status                 any     r r r - r r r r r
     client_profit                 seller  r r r - - r r r -
+    metrics                       any     r r - - r - r - -
     unit_economics                any     r r - - r - r - -
     deployment_velocity           any     r r r - r - r r r
     anomaly_drivers               any     r r r - r - r r r
@@ -67,6 +69,7 @@ const MATRIX: &str = "
     ops.provider_invoices         root    r r - - - - r r -
     ops.contract_commitments      root    r r - - - - r r -
     ops.kubernetes_allocations    root    r r - - - - r r -
+    ops.metrics                   any     r r - - r - r - -
     ops.invoice_reconciliation    root    r r - - - - r r -
     ops.provider_credits          root    r r - - - - r r -
     ops.edges_monthly             root    r r r - - r r r -
@@ -79,6 +82,7 @@ const MATRIX: &str = "
     ops.approvals                 any     r r r - - - r - -
     ops.snapshots                 root    r - - - - - r - -
     ops.changes                   root    r - - - - - r - -
+    ops.collection_runs           root    r r - - - - r r -
     ops.freshness                 root    r r - - - - r r -
     ref.nodes                     any     w r r r r r r r r
     ref.accounts                  any     w r r - r - r r -

@@ -5,17 +5,19 @@
 //!
 //! - A round reads as the owner's finance role would: an alert holds nothing that this login could not ask for.
 //! - An alert has a key of what it is about. It is raised once, and once more if a warning becomes critical.
-//! - A delivery that fails is tried again with growing pauses; one that may have arrived is repeated with the same
-//!   `Idempotency-Key`, so that the receiver can tell.
+//! - A delivery that fails is tried again with growing pauses, with those that it went with and under the same key: a webhook can
+//!   tell by the `Idempotency-Key`; a ticket is looked for before it is made a second time.
 //! - The outbox is working state of the catalog; what people answer (`call acknowledge`, `call expect`) is audited.
 //! - No secret is written anywhere, and none is sent where a redirect points.
 
 mod deliver;
+mod drivers;
 mod hours;
 mod payload;
 mod raise;
 mod schedule;
 mod target;
+mod ticket;
 
 use std::fs::File;
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::Target;
 use super::target::Kind;
+use super::{Target, ticket};
 use crate::catalog::AlertRow;
 
 /// Longest title of a ticket: Jira's limit is 255 characters, ServiceNow's 160.
@@ -11,16 +11,16 @@ const TITLE_MAX: usize = 160;
 /// Longest description of a ticket, in characters: Jira's limit is 32,767.
 const DESCRIPTION_MAX: usize = 30_000;
 
-/// The body of a delivery of one alert, or of several in a digest.
-pub(super) fn payload(target: &Target, alerts: &[AlertRow]) -> Json {
+/// The body of a delivery of one alert, or of several in a digest, that has a key.
+pub(super) fn payload(target: &Target, key: &str, alerts: &[AlertRow]) -> Json {
     match target.kind {
         Kind::Webhook => json!({ "alerts": alerts.iter().map(whole).collect::<Vec<_>>() }),
-        Kind::Servicenow => servicenow(target, alerts),
-        Kind::Jira => jira(target, alerts),
+        Kind::Servicenow => servicenow(target, key, alerts),
+        Kind::Jira => jira(target, key, alerts),
     }
 }
 
-/// What a delivery is known by: the same for every attempt of the same alerts.
+/// What a delivery is known by from its first attempt on: alerts go to a target once, and once more as critical.
 pub(super) fn key(target: &Target, alerts: &[AlertRow]) -> String {
     use sha2::{Digest, Sha256};
     let mut hasher = Sha256::new();
@@ -55,7 +55,7 @@ fn title(alerts: &[AlertRow]) -> String {
     whole.chars().take(TITLE_MAX).collect()
 }
 
-/// One fact a line; what drove an anomaly is a line each.
+/// One fact a line; what is behind an alert is a line each.
 fn lines(alert: &AlertRow) -> Vec<String> {
     let text = |value: &Json| match value {
         Json::String(text) => text.clone(),
@@ -68,8 +68,10 @@ fn lines(alert: &AlertRow) -> Vec<String> {
             Json::Null => {}
             Json::Array(drivers) => lines.extend(drivers.iter().map(|driver| {
                 let part = |name: &str| driver.get(name).map(text).filter(|text| !text.is_empty());
-                let parts: Vec<String> = ["sku_id", "resource_id", "owner"].into_iter().filter_map(part).collect();
-                format!("driven by {}: {}", parts.join(", "), part("impact").unwrap_or_default())
+                let names = ["service_name", "sku_id", "resource_id", "owner"];
+                let parts: Vec<String> = names.into_iter().filter_map(part).collect();
+                let amount = part("impact").or_else(|| part("cost")).unwrap_or_default();
+                format!("driven by {}: {amount}", parts.join(", "))
             })),
             value => lines.push(format!("{name}: {}", text(&value))),
         }
@@ -94,8 +96,8 @@ fn described(alerts: &[AlertRow]) -> Vec<String> {
 }
 
 /// A row of the Table API: <https://www.servicenow.com/docs/bundle/latest/page/integrate/inbound-rest/concept/c_TableAPI.html>.
-/// `correlation_id` is for the receiver's own duplicate check.
-fn servicenow(target: &Target, alerts: &[AlertRow]) -> Json {
+/// By `correlation_id` it is found again.
+fn servicenow(target: &Target, key: &str, alerts: &[AlertRow]) -> Json {
     let is_critical = alerts.iter().any(AlertRow::is_critical);
     let urgency = if is_critical { "1" } else { "2" };
     let mut row = target.options.fields.clone();
@@ -104,7 +106,7 @@ fn servicenow(target: &Target, alerts: &[AlertRow]) -> Json {
         ("description", described(alerts).join("\n")),
         ("urgency", urgency.to_owned()),
         ("impact", urgency.to_owned()),
-        ("correlation_id", key(target, alerts)),
+        ("correlation_id", key.to_owned()),
         ("correlation_display", "Ratehouse".to_owned()),
     ] {
         row.insert(name.to_owned(), Json::String(value));
@@ -113,8 +115,8 @@ fn servicenow(target: &Target, alerts: &[AlertRow]) -> Json {
 }
 
 /// An issue: <https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues/#api-rest-api-3-issue-post>; its description
-/// is an Atlassian document, a paragraph a line. The label tells a repeated one.
-fn jira(target: &Target, alerts: &[AlertRow]) -> Json {
+/// is an Atlassian document, a paragraph a line. By its label it is found again.
+fn jira(target: &Target, key: &str, alerts: &[AlertRow]) -> Json {
     let paragraph = |line: String| json!({ "type": "paragraph", "content": [{ "type": "text", "text": line }] });
     let content: Vec<Json> = described(alerts).into_iter().map(paragraph).collect();
     json!({
@@ -123,7 +125,7 @@ fn jira(target: &Target, alerts: &[AlertRow]) -> Json {
             "issuetype": { "name": target.options.issue_type.as_deref().unwrap_or("Task") },
             "summary": title(alerts),
             "description": { "type": "doc", "version": 1, "content": content },
-            "labels": ["ratehouse", format!("ratehouse-{}", &key(target, alerts)[..16])],
+            "labels": ["ratehouse", ticket::label(key)],
         }
     })
 }

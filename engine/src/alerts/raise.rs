@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use serde_json::{Map, Value as Json};
 
 use super::hours::next_at;
-use super::{Alerter, Target};
+use super::{Alerter, Target, drivers};
 use crate::catalog::{AlertDelivery, AlertLook, AlertRow, SnapshotId};
 use crate::collect::instant_text;
 use crate::error::Error;
@@ -41,7 +41,7 @@ pub(super) const RULES: [Rule; 6] = [
               severity,
               level, period, node_id, provider_name, service_name, currency, charge_date, actual, expected, ratio_pct
               from spend_over_forecast
-              where charge_date > (select max(complete_until) from completeness) - 7",
+              where level <> 'subtree' and charge_date > (select max(complete_until) from completeness) - 7",
         summary: spend,
     },
     Rule {
@@ -84,28 +84,12 @@ pub(super) const RULES: [Rule; 6] = [
     },
 ];
 
-/// What moved with anomalies, the strongest first.
-const DRIVERS: &str = "with moved as (
-      select d.*, abs(d.impact) as size
-      from anomaly_drivers d
-      inner join completeness c on c.provider_name = d.provider_name
-      where d.anomaly_end > c.complete_until - 7
-    )
-    select node_id, provider_name, service_name, currency, anomaly_start, anomaly_end, sku_id, resource_id, owner,
-      round_money(impact, currency) as impact
-    from moved
-    order by size desc, sku_id, resource_id";
-/// As many of them are told.
-const DRIVERS_MAX: usize = 5;
-/// Rules that have drivers.
-const DRIVEN: [&str; 2] = ["anomalies", "spend_over_forecast"];
-
 /// The facts of a row, to be put into words.
-struct Facts<'a>(&'a Map<String, Json>);
+pub(super) struct Facts<'a>(pub(super) &'a Map<String, Json>);
 
-impl Facts<'_> {
+impl<'a> Facts<'a> {
     /// A fact as text; one that is missing is empty.
-    fn text(&self, name: &str) -> &str {
+    pub(super) fn text(&self, name: &str) -> &'a str {
         self.0.get(name).and_then(Json::as_str).unwrap_or_default()
     }
 
@@ -159,12 +143,12 @@ fn seats(facts: &Facts<'_>) -> String {
 }
 
 /// A row of a rule.
-struct Found {
-    rule: &'static str,
+pub(super) struct Found {
+    pub(super) rule: &'static str,
     key: String,
     severity: String,
     summary: String,
-    facts: Map<String, Json>,
+    pub(super) facts: Map<String, Json>,
 }
 
 impl Alerter {
@@ -231,45 +215,12 @@ async fn found(session: &Session) -> Result<Vec<Found>, Error> {
             all.push(Found { rule: rule.name, key, severity, summary, facts });
         }
     }
-    if all.iter().any(|found| DRIVEN.contains(&found.rule)) {
-        let drivers = rows(session, DRIVERS).await?;
-        for found in all.iter_mut().filter(|found| DRIVEN.contains(&found.rule)) {
-            let of_found = drivers.iter().filter(|driver| drives(driver, found)).take(DRIVERS_MAX);
-            let shown: Vec<Json> = of_found
-                .map(|driver| {
-                    let part = |name: &str| (name.to_owned(), driver.get(name).cloned().unwrap_or(Json::Null));
-                    ["sku_id", "resource_id", "owner", "impact"].into_iter().map(part).collect::<Map<_, _>>().into()
-                })
-                .collect();
-            let owner = shown.iter().filter_map(|driver| driver.get("owner")).find(|owner| !owner.is_null());
-            found.facts.insert("owner".to_owned(), owner.cloned().unwrap_or(Json::Null));
-            found.facts.insert("drivers".to_owned(), Json::Array(shown));
-        }
-    }
+    drivers::add(session, &mut all).await?;
     Ok(all)
 }
 
-/// Whether what moved with an anomaly moved with what is told, too.
-fn drives(driver: &Map<String, Json>, found: &Found) -> bool {
-    let facts = Facts(&found.facts);
-    let driver = Facts(driver);
-    let is_anomaly = found.rule == RULES[0].name;
-    // Spend of a node is that of all its services.
-    let is_of = |name: &str| {
-        driver.text(name) == facts.text(name) || (!is_anomaly && name != "node_id" && facts.text(name).is_empty())
-    };
-    let [start, end] = ["anomaly_start", "anomaly_end"].map(|name| driver.text(name));
-    let is_then = match facts.text("period") {
-        "" => start == facts.text("anomaly_start"),
-        // Days are written in one form, so that they compare as texts.
-        "day" => (start..=end).contains(&facts.text("charge_date")),
-        _ => end.get(..7) >= facts.text("charge_date").get(..7),
-    };
-    ["node_id", "provider_name", "service_name", "currency"].into_iter().all(is_of) && is_then
-}
-
 /// The rows of a query as JSON; numbers as texts, so that no digit is lost on the way.
-async fn rows(session: &Session, sql: &str) -> Result<Vec<Map<String, Json>>, Error> {
+pub(super) async fn rows(session: &Session, sql: &str) -> Result<Vec<Map<String, Json>>, Error> {
     let Answer::Rows { stream, .. } = session.sql(sql).await? else { return Ok(Vec::new()) };
     let batches: Vec<RecordBatch> = stream.try_collect().await?;
     let mut rows = Vec::new();

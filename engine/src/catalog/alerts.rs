@@ -113,7 +113,12 @@ pub struct AlertDelivery {
     severity: String,
     /// How often it was tried.
     pub attempts: i64,
+    /// What its receiver knows it by, and with it those that went together; none before the first attempt.
+    pub delivery_key: Option<String>,
 }
+
+/// A delivery in SQL.
+const THIS: &str = "owner_node_id = ?1 and target_id = ?2 and alert_no = ?3 and severity = ?4";
 
 impl AlertDelivery {
     /// Puts an alert into a target's queue, to be sent from an instant on.
@@ -126,7 +131,7 @@ impl AlertDelivery {
             from.into(),
             Value::Null,
         ];
-        tx.execute("insert into alert_delivery values (?1, ?2, ?3, ?4, 'waiting', 0, ?5, ?6)", &values).map(drop)
+        tx.execute("insert into alert_delivery values (?1, ?2, ?3, ?4, 'waiting', 0, ?5, ?6, null)", &values).map(drop)
     }
 
     /// What is to be sent to a target by an instant, with its alert as it is now, in the order in which it was raised. A warning that
@@ -137,10 +142,10 @@ impl AlertDelivery {
         now: &str,
         most: usize,
     ) -> Result<Vec<(Self, AlertRow)>, CatalogError> {
-        let sql = "select a.owner_node_id, a.alert_no, a.rule, a.severity, a.summary, a.facts, a.raised_at, d.attempts from alert_delivery d \
+        let sql = "select a.owner_node_id, a.alert_no, a.rule, a.severity, a.summary, a.facts, a.raised_at, d.attempts, d.delivery_key from alert_delivery d \
                    join alert a on a.owner_node_id = d.owner_node_id and a.alert_no = d.alert_no and a.severity = d.severity \
                    where d.owner_node_id = ?1 and d.target_id = ?2 and d.state = 'waiting' and d.not_before <= ?3 \
-                   order by d.not_before, d.alert_no limit ?4";
+                   order by d.not_before, d.delivery_key, d.alert_no limit ?4";
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let delivery = |row: &Row| {
             let alert = alert(row)?;
@@ -150,10 +155,23 @@ impl AlertDelivery {
                 alert_no: alert.alert_no,
                 severity: alert.severity.clone(),
                 attempts: row.int(7)?,
+                delivery_key: row.opt_text(8)?.map(str::to_owned),
             };
             Ok((delivery, alert))
         };
         tx.rows(sql, &[owner.into(), target.into(), now.into(), most.into()])?.iter().map(delivery).collect()
+    }
+
+    /// Writes down the key that it is sent under, before it is sent: so an attempt is known even if the process ends in it.
+    pub fn begin(&self, tx: &dyn Tx, key: &str) -> Result<(), CatalogError> {
+        let values: [Value; 5] = [
+            self.owner_node_id.as_str().into(),
+            self.target_id.as_str().into(),
+            self.alert_no.into(),
+            self.severity.as_str().into(),
+            key.into(),
+        ];
+        tx.execute(&format!("update alert_delivery set delivery_key = ?5 where {THIS}"), &values).map(drop)
     }
 
     /// Writes down what became of it: `sent`, `failed`, or `waiting` until an instant.
@@ -174,9 +192,10 @@ impl AlertDelivery {
             at.into(),
             error.map(str::to_owned).into(),
         ];
-        let sql = "update alert_delivery set state = ?5, attempts = ?6, not_before = ?7, last_error = ?8 \
-                   where owner_node_id = ?1 and target_id = ?2 and alert_no = ?3 and severity = ?4";
-        tx.execute(sql, &values).map(drop)
+        let sql = format!(
+            "update alert_delivery set state = ?5, attempts = ?6, not_before = ?7, last_error = ?8 where {THIS}"
+        );
+        tx.execute(&sql, &values).map(drop)
     }
 }
 

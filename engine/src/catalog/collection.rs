@@ -20,6 +20,19 @@ pub struct SourceState {
     pub last_error: Option<String>,
 }
 
+/// A collection of a source and how it went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionRun {
+    /// When it began.
+    pub began_at: String,
+    /// When it ended.
+    pub ended_at: String,
+    /// `done`, `refused`, `paused` or `failed`.
+    pub outcome: String,
+    /// Why it was not done.
+    pub detail: Option<String>,
+}
+
 /// What is known of one file, group of parts or manifest of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CollectedItem {
@@ -122,6 +135,21 @@ impl SourceState {
         ];
         tx.execute("insert into collection_source values (?1, ?2, ?3, ?4, ?5, ?6)", &values)?;
         Ok(())
+    }
+}
+
+impl CollectionRun {
+    /// Writes it down, and forgets those of all sources that began before an instant.
+    pub fn keep(&self, tx: &dyn Tx, source: &str, forget_before: &str) -> Result<(), CatalogError> {
+        tx.execute("delete from collection_log where began_at < ?1", &[forget_before.into()])?;
+        let values: [Value; 5] = [
+            source.into(),
+            self.began_at.as_str().into(),
+            self.ended_at.as_str().into(),
+            self.outcome.as_str().into(),
+            self.detail.clone().into(),
+        ];
+        tx.execute("insert into collection_log values (?1, ?2, ?3, ?4, ?5)", &values).map(drop)
     }
 }
 

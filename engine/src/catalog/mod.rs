@@ -28,15 +28,15 @@ use std::sync::Arc;
 
 pub use alerts::{AlertDelivery, AlertLook, AlertRow};
 pub use audit::{Audit, audit};
-pub use collection::{Allowance, CollectedItem, CollectedSlice, QueuedRequest, SourceState};
+pub use collection::{Allowance, CollectedItem, CollectedSlice, CollectionRun, QueuedRequest, SourceState};
 pub use credentials::verifier_of_login;
 pub use deliveries::{DeliveryRow, DeliverySlice, FindingRow};
 pub use error::CatalogError;
 pub use files::{LiveFile, NewFile};
 pub use garbage::{Orphans, is_listed};
 pub use provider_tables::{
-    CONTRACT_COMMITMENTS, KUBERNETES_ALLOCATIONS, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES, ProviderTable,
-    UnitCounts,
+    CONTRACT_COMMITMENTS, KUBERNETES_ALLOCATIONS, METRICS, OWNER, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES,
+    ProviderTable, UnitCounts,
 };
 pub use quarantine::RejectRow;
 pub use reference::{RefColumn, RefRow, RefTable, RefType};
@@ -44,7 +44,7 @@ pub use slices::{SliceKey, SliceRow};
 pub use tx::{Row, Tx, Value};
 
 /// The version of the catalog's tables; a catalog of another version is refused.
-pub const SCHEMA_VERSION: &str = "9";
+pub const SCHEMA_VERSION: &str = "10";
 const FILE_NAME: &str = "catalog.sqlite";
 
 /// A snapshot's number.

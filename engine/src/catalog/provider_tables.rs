@@ -1,9 +1,9 @@
-//! What a provider says beside cost and usage: its billing periods, its invoices and what was committed (FOCUS 1.4), and what
-//! OpenCost measured of a cluster.
+//! What a provider says beside cost and usage: its billing periods, its invoices and what was committed (FOCUS 1.4), what
+//! OpenCost measured of a cluster, and metrics of businesses and applications.
 //!
 //! A table's columns are those of the FOCUS data set in snake_case and then where a row came from. A row lives until a newer
-//! delivery says something else of the same *unit*: a period, an invoice, a commitment, a window of a cluster. What the values mean is the reader's
-//! business; this module keeps them, in the table's column order.
+//! delivery says something else of the same *unit*: a period, an invoice, a commitment, a window of a cluster, a quantity. What the
+//! values mean is the reader's business; this module keeps them, in the table's column order.
 
 use std::collections::BTreeMap;
 
@@ -62,6 +62,10 @@ const BILLING_PERIOD: RefColumn = required("billing_period", "The month in which
 const DELIVERY: RefColumn = origin("delivery_id", "The delivery it came with.");
 const FILE: RefColumn = origin("source_file", "The part file, from 0.");
 const ROW: RefColumn = origin("source_row", "The row of the part file.");
+
+/// Whose a row is, in tables of which owners have rows of their own. A file need not say: what it leaves out is the root's.
+pub const OWNER: RefColumn =
+    required("owner_node_id", "Whose pools and views use it; the root if the file does not say.");
 
 /// FOCUS *Billing Period*.
 pub static PROVIDER_BILLING_PERIODS: ProviderTable = ProviderTable {
@@ -203,6 +207,26 @@ pub static KUBERNETES_ALLOCATIONS: ProviderTable = ProviderTable {
     key: &["cluster", "window_start", "window_end", "node", "name"],
 };
 
+/// Metrics of businesses and applications: how much of something a node used in a time, as rows of `ref.drivers` say it.
+pub static METRICS: ProviderTable = ProviderTable {
+    name: "metric",
+    columns: &[
+        OWNER,
+        required("driver", "What is measured, as in ref.drivers: orders, requests, seats_in_use, cpu_pct ..."),
+        required("node_id", "Whose use it is: the owner or a node below it."),
+        text("resource_id", "The one resource that was used; null: whatever has no quantities of its own."),
+        column("quantity", RefType::Decimal, false, "How much was used from valid_from to valid_to; not negative."),
+        required_instant("valid_from", "Measured from this instant (inclusive), UTC."),
+        required_instant("valid_to", "Measured until this instant (exclusive), UTC."),
+        DELIVERY,
+        FILE,
+        ROW,
+    ],
+    unit: &["owner_node_id", "driver", "node_id", "resource_id", "valid_from", "valid_to"],
+    window: Some(("valid_from", "valid_to")),
+    key: &["owner_node_id", "driver", "node_id", "resource_id", "valid_from", "valid_to"],
+};
+
 /// What became of the units of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnitCounts {
@@ -216,8 +240,8 @@ pub struct UnitCounts {
 
 impl ProviderTable {
     /// All of them.
-    pub fn all() -> [&'static Self; 4] {
-        [&PROVIDER_BILLING_PERIODS, &PROVIDER_INVOICES, &CONTRACT_COMMITMENTS, &KUBERNETES_ALLOCATIONS]
+    pub fn all() -> [&'static Self; 5] {
+        [&PROVIDER_BILLING_PERIODS, &PROVIDER_INVOICES, &CONTRACT_COMMITMENTS, &KUBERNETES_ALLOCATIONS, &METRICS]
     }
 
     /// The columns that the data set itself has.
@@ -273,11 +297,12 @@ impl Commit<'_> {
         sequence: &str,
     ) -> Result<UnitCounts, CatalogError> {
         let ProviderTable { name, columns, unit, .. } = table;
-        let is_unit: String = unit.iter().zip(1..).map(|(column, n)| format!(" and {column} = ?{n}")).collect();
+        let is_unit = is_same(unit);
         let newest = format!(
             "select max(d.sequence) from {name} p join delivery d on d.delivery_id = p.delivery_id where p.end_snapshot is null{is_unit}"
         );
-        let end = format!("update {name} set end_snapshot = ?{} where end_snapshot is null{is_unit}", unit.len() + 1);
+        let end =
+            format!("update {name} as p set end_snapshot = ?{} where end_snapshot is null{is_unit}", unit.len() + 1);
         let marks: String = (1..=columns.len()).map(|n| format!("?{n}, ")).collect();
         let insert = format!("insert into {name} values ({marks}?{}, null)", columns.len() + 1);
         let mut by_unit: BTreeMap<Vec<&Value>, Vec<&Vec<Value>>> = BTreeMap::new();
@@ -317,7 +342,7 @@ impl Commit<'_> {
     ) -> Result<(), CatalogError> {
         let Some((start, end)) = table.window else { return Ok(()) };
         let things: Vec<&str> = table.unit.iter().copied().filter(|column| ![start, end].contains(column)).collect();
-        let is_thing: String = things.iter().zip(1..).map(|(column, n)| format!(" and p.{column} = ?{n}")).collect();
+        let is_thing = is_same(&things);
         let (from, until) = (things.len() + 1, things.len() + 2);
         let held = format!(
             "select p.{start}, p.{end}, max(d.sequence) from {name} p join delivery d on d.delivery_id = p.delivery_id \
@@ -345,11 +370,14 @@ impl Commit<'_> {
             let last = told.iter().map(|window| window.1).max().unwrap_or_default();
             for row in self.tx.rows(&held, &parameters(first, last))? {
                 let (from, until) = (row.text(0)?, row.text(1)?);
-                let overlaps = told.iter().any(|window| window.0 < until && from < window.1);
-                if told.contains(&(from, until)) || !overlaps {
+                // Those of one delivery do not overlap: their ends are in order, too.
+                let overlapping =
+                    told.partition_point(|window| window.1 <= from)..told.partition_point(|window| window.0 < until);
+                let overlapping = told.get(overlapping).unwrap_or_default();
+                if overlapping.is_empty() || overlapping.contains(&(from, until)) {
                     continue;
                 }
-                if !is_covered((from, until), &told) {
+                if !is_covered((from, until), overlapping) {
                     counts.torn += 1;
                 } else if row.opt_text(2)?.is_some_and(|held| held > sequence) {
                     counts.stale += 1;
@@ -384,6 +412,11 @@ impl Commit<'_> {
         self.tx.execute(&sql, &[self.snapshot.into(), delivery_id.into()])?;
         Ok(())
     }
+}
+
+/// Conditions that columns of `p` are the first parameters, or null where these are.
+fn is_same(columns: &[&str]) -> String {
+    columns.iter().zip(1..).map(|(column, n)| format!(" and p.{column} is not distinct from ?{n}")).collect()
 }
 
 /// Whether windows, in their order, leave nothing out between two instants.

@@ -167,7 +167,7 @@ static POOLS: RefTable = RefTable {
         ),
         optional(
             "driver",
-            "For usage: the driver whose quantities are the weights: one of ref.drivers, or, for resources without such, of what OpenCost measured: cpu_core_hours, ram_byte_hours, gpu_hours, allocation_cost, cpu_core_request_hours, ram_byte_request_hours.",
+            "For usage: the driver whose quantities are the weights: one of the view metrics, or, for resources without such, of what OpenCost measured: cpu_core_hours, ram_byte_hours, gpu_hours, allocation_cost, cpu_core_request_hours, ram_byte_request_hours.",
         ),
         optional(
             "fallback_node_id",
@@ -226,7 +226,7 @@ static DRIVERS: RefTable = RefTable {
         column("valid_to", RefType::Instant, false, "Measured until this instant (exclusive)."),
     ],
     key: &["owner_node_id", "driver", "node_id", "resource_id", "valid_from"],
-    comment: "How much of something a node used in a time: the weights of pools of method usage, what unit_economics divides by, and what shows that something is hardly used.",
+    comment: "How much of something a node used in a time: the weights of pools of method usage, what unit_economics divides by, and what shows that something is hardly used. What lands in ops.metrics counts beside it, but where a row here overlaps it.",
 };
 
 static DRIVER_RULES: RefTable = RefTable {

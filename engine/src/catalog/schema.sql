@@ -315,6 +315,16 @@ create table collection_source (
   last_error text
 );
 
+-- How collections went, for a month.
+create table collection_log (
+  source_name text not null,
+  began_at text not null,
+  ended_at text not null,
+  outcome text not null,             -- done | refused | paused | failed
+  detail text                        -- why it was none of the first
+);
+create index collection_log_by_time on collection_log (began_at);
+
 create table collection_item (
   source_name text not null,
   item text not null,                -- path or URL of a file, a group of parts or a manifest
@@ -387,6 +397,7 @@ create table alert_delivery (
   attempts bigint not null,
   not_before text not null,          -- of what waits; otherwise when it was settled
   last_error text,
+  delivery_key text,                 -- what the receiver knows it and those that went with it by; null before the first attempt
   primary key (owner_node_id, target_id, alert_no, severity)
 );
 

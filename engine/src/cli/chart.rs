@@ -24,19 +24,17 @@ const FORECASTS: &str = "
 
 /// The last 90 complete days of all usage, with the sum of what was expected of services, and the days of `anomalies`.
 const ANOMALIES: &str = "
-    with daily as (
-      select d.node_id, d.provider_name, d.service_name, d.cost_currency, d.charge_date, c.complete_until, sum(d.cost) as cost
-      from completeness c
-      inner join charges_daily d on d.provider_name = c.provider_name
-      where d.charge_category = 'Usage' and d.charge_class is distinct from 'Correction' and d.cost is not null
-        and d.charge_date <= c.complete_until
-      group by d.node_id, d.provider_name, d.service_name, d.cost_currency, d.charge_date, c.complete_until
-    ), judged as (
+    with judged as (
       select time_series_timestamp as day, cost_currency, sum(time_series_data) as actual,
         sum(coalesce(baseline_value, time_series_data)) as expected
       from detect_anomalies(
-        (select * from daily), data_col => 'cost', timestamp_col => 'charge_date',
-        id_cols => array['node_id', 'provider_name', 'service_name', 'cost_currency'], as_of_col => 'complete_until', missing => 'zero',
+        (
+          select node_id, provider_name, service_name, cost_currency, charge_date, cost
+          from charges_daily
+          where charge_category = 'Usage' and charge_class is distinct from 'Correction' and cost is not null
+        ),
+        data_col => 'cost', timestamp_col => 'charge_date',
+        id_cols => array['node_id', 'provider_name', 'service_name', 'cost_currency'], missing => 'zero', decimals => 9,
         target_last_n_points => 90, planned => (select * from ref.planned_changes), holidays => (select * from days_off)
       )
       group by time_series_timestamp, cost_currency

@@ -96,11 +96,8 @@ impl Collector {
         sources: &SourceCatalog,
         files: DeliveryFiles,
     ) -> Result<Verdict, CollectError> {
-        let delivery = match files.open(sources, source.landing_source.as_deref()).await {
-            Ok(delivery) => delivery,
-            Err(error) => return verdict_of(error),
-        };
-        match self.warehouse.land_delivery(delivery, "system", &|_| {}).await {
+        let named = source.landing_source.as_deref();
+        match self.warehouse.land_files(files, (sources, named), "system", &|_| {}).await {
             Ok(landed) => Ok(Verdict::Landed(landed)),
             Err(Error::Landing(error)) => verdict_of(error),
             Err(error @ (Error::Refused(_) | Error::Conservation(_))) => Ok(Verdict::Refused(error.to_string())),

@@ -53,12 +53,14 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::catalog::SourceState;
+use crate::catalog::{CollectionRun, SourceState};
 use crate::error::Error;
 use crate::warehouse::{Warehouse, lock_file};
 
 /// A failed source is tried again after a minute, then two, four, ..., and at most this.
 const RETRY_MAX: TimeDelta = TimeDelta::hours(1);
+/// How long it is known how a collection went; the scorecard looks at 30 days.
+const RUNS_KEPT: TimeDelta = TimeDelta::days(31);
 /// What collection keeps on disk, in the warehouse's directory.
 const FOLDER: &str = "collected";
 
@@ -181,7 +183,14 @@ impl Collector {
         if let Err(error) = &result {
             state.last_error = Some(error.to_string());
         }
-        catalog.remember(|tx| state.keep(tx, &source.name))?;
-        Ok(Collected { source: source.name.clone(), outcome: result.into() })
+        let outcome = Outcome::from(result);
+        let (word, detail) = outcome.in_words();
+        let (began_at, ended_at) = (clock::text(began), clock::text(now));
+        let run = CollectionRun { began_at, ended_at, outcome: word.to_owned(), detail };
+        catalog.remember(|tx| {
+            state.keep(tx, &source.name)?;
+            run.keep(tx, &source.name, &clock::text(began - RUNS_KEPT))
+        })?;
+        Ok(Collected { source: source.name.clone(), outcome })
     }
 }

@@ -36,6 +36,20 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// The word and the reason that `ops.collection_runs` has for it.
+    pub(super) fn in_words(&self) -> (&'static str, Option<String>) {
+        match self {
+            Self::Done(Report { refused, .. }) => match refused.first() {
+                None => ("done", None),
+                Some(reason) => ("refused", Some(reason.clone())),
+            },
+            Self::Paused { reason } => ("paused", Some(reason.clone())),
+            Self::Failed { error } => ("failed", Some(error.clone())),
+        }
+    }
+}
+
 /// A source and how its collection went.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Collected {

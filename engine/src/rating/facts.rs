@@ -8,6 +8,7 @@ use ratehouse_udfs::money::Convention;
 
 use super::commitments::CommitmentRow;
 use super::measured::Measured;
+use super::metrics::Metrics;
 use super::span::Span;
 
 /// What a place in the tree is; decides whether its sales are invoiced.
@@ -601,6 +602,8 @@ pub struct RefFacts {
     pub pool_shares: Vec<ShareRow>,
     /// `ref.drivers`.
     pub drivers: Vec<DriverRow>,
+    /// What landed of the drivers of pools.
+    pub metrics: Metrics,
     /// `ref.driver_rules`.
     pub driver_rules: Vec<DriverRuleRow>,
     /// What OpenCost measured; no reference rows, and left empty where nothing needs them.

@@ -26,6 +26,7 @@ mod lanes;
 mod lookup;
 mod measured;
 mod method;
+mod metrics;
 mod operator;
 mod outcome;
 mod own;
@@ -77,6 +78,7 @@ pub(crate) use lookup::{AppliedRule, EdgeTerms, Question};
 pub use measured::{
     Measured, MeasuredUse, StateOfMeasurements, needs_measurements, read_measurements, state_of_measurements,
 };
+pub use metrics::Metrics;
 pub use operator::{PricedUsage, RateExec};
 pub use outcome::{Origin, Outcome, Reason};
 pub use own::{
@@ -91,7 +93,7 @@ pub use run::RatingRun;
 pub(crate) use simulation::{Columns as SimulationColumns, EdgeMonth, Fold, Looks, Simulation, Source};
 pub use span::Span;
 pub(crate) use span::month_around;
-pub use staleness::{RefChange, SliceFacts, affected, affected_by_measurements};
+pub use staleness::{RefChange, SliceFacts, affected, affected_by_measurements, affected_by_metrics};
 pub use tags::TagKeys;
 pub use tally::SliceOutcome;
 pub(crate) use trace::{Cause, Traced};

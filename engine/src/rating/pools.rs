@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use ratehouse_udfs::decimal::ONE;
 
-use super::facts::{PoolMethod, PoolRow, RefFacts};
+use super::facts::{DriverRow, PoolMethod, PoolRow, RefFacts};
 use super::measured::{is_measured, quantities_of};
 use super::quantities::{Quantities, Quantity, Use, Whose};
 use super::span::{Span, holds_at};
@@ -67,13 +67,19 @@ impl Pools {
     pub(crate) fn compile(facts: &RefFacts, tree: &Tree) -> Self {
         let mut own = Self::default();
         let mut drivers: HashMap<(NodeIndex, &str), usize> = HashMap::new();
-        for row in &facts.drivers {
-            let (Some(owner), Some(node)) = (tree.node(&row.owner_node_id), tree.node(&row.node_id)) else { continue };
-            let at = *drivers.entry((owner, &row.driver)).or_insert_with(|| {
+        let by_hand = facts.drivers.iter().map(|row| {
+            let DriverRow { owner_node_id, driver, node_id, resource_id, quantity, valid } = row;
+            ((owner_node_id, driver, node_id, resource_id), (*valid, *quantity))
+        });
+        let landed = facts.metrics.counted(&facts.drivers);
+        let landed = landed.map(|((owner, driver, node, resource), window)| ((owner, driver, node, resource), window));
+        for ((owner, driver, node, resource), (time, quantity)) in by_hand.chain(landed) {
+            let (Some(owner), Some(node)) = (tree.node(owner), tree.node(node)) else { continue };
+            let at = *drivers.entry((owner, driver)).or_insert_with(|| {
                 own.quantities.push(Quantities::default());
                 own.quantities.len() - 1
             });
-            own.quantities[at].add(row.resource_id.clone(), row.valid, (Whose::Named(node), row.quantity));
+            own.quantities[at].add(resource.clone(), time, (Whose::Named(node), quantity));
         }
         for row in &facts.pools {
             let (Some(owner), Some(driver)) = (tree.node(&row.owner_node_id), row.driver.as_deref()) else { continue };

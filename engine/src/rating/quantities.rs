@@ -16,7 +16,7 @@ use super::tree::NodeIndex;
 /// Whose a quantity of a driver is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Whose {
-    /// A node that `ref.drivers` names: it counts while that is below the owner.
+    /// A node that `ref.drivers` or a metric names: it counts while that is below the owner.
     Named(NodeIndex),
     /// A node by a rule of `ref.driver_rules`: nobody's while that is not below the owner.
     Ruled(NodeIndex),

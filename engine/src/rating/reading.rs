@@ -12,6 +12,7 @@ use super::facts::{
     CreditRow, DriverRow, DriverRuleRow, FxRow, LicenceRow, NodeKind, NodeRow, PolicyRow, PoolMethod, PoolRow,
     RefFacts, RuleRow, ShareRow, TagPolicyRow, TimeEntryRow, TrueUpRow, VersionRow, VirtualTagRow,
 };
+use super::metrics::Metrics;
 use super::span::{Span, parse_instant};
 use crate::catalog::{CatalogError, RefRow, RefTable, SnapshotId, Tx, Value};
 use crate::period::BillingPeriod;
@@ -22,11 +23,13 @@ impl RefFacts {
     /// # Errors
     /// [`RatingError::Reference`] names the row and column that hold what they cannot mean.
     pub fn read(tx: &dyn Tx, snapshot: SnapshotId) -> Result<Self, RatingError> {
+        let pools = read_table(tx, snapshot, "pools", pool)?;
         Ok(Self {
             nodes: read_table(tx, snapshot, "nodes", node)?,
             accounts: read_table(tx, snapshot, "accounts", account)?,
             attribution_rules: read_table(tx, snapshot, "attribution_rules", attribution)?,
-            pools: read_table(tx, snapshot, "pools", pool)?,
+            metrics: Metrics::read(tx, snapshot, &pools)?,
+            pools,
             pool_shares: read_table(tx, snapshot, "pool_shares", share)?,
             drivers: read_table(tx, snapshot, "drivers", driver)?,
             driver_rules: read_table(tx, snapshot, "driver_rules", driver_rule)?,

@@ -5,6 +5,7 @@
 //! not everything: time, account, node or currency must meet.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use chrono::{Months, NaiveDate};
 use hashbrown::HashSet;
@@ -97,6 +98,25 @@ pub fn affected_by_measurements(facts: &RefFacts, slices: &[SliceFacts], time: S
     let reach = Reach::Nodes(owners, time);
     let reached = slices.iter().filter(|slice| is_reached(&reach, slice, window(&slice.key.billing_period), facts));
     reached.map(|slice| (slice.slice_id, "OpenCost measurements landed".to_owned())).collect()
+}
+
+/// The slices that metrics reach: those of nodes with pools by drivers of which metrics landed, each with the time of these.
+pub fn affected_by_metrics(
+    facts: &RefFacts,
+    slices: &[SliceFacts],
+    landed: &BTreeMap<[&str; 2], Span>,
+) -> Vec<(i64, String)> {
+    let by_usage = facts.pools.iter().filter(|pool| pool.method == PoolMethod::Usage);
+    let drivers: HashSet<[&str; 2]> =
+        by_usage.filter_map(|pool| Some([pool.owner_node_id.as_str(), pool.driver.as_deref()?])).collect();
+    let used = landed.iter().filter(|(named, _)| drivers.contains(*named));
+    let reaches: Vec<Reach<'_>> =
+        used.map(|([owner, _], time)| Reach::Nodes(HashSet::from_iter([Cow::Borrowed(*owner)]), *time)).collect();
+    let reached = slices.iter().filter(|slice| {
+        let window = window(&slice.key.billing_period);
+        reaches.iter().any(|reach| is_reached(reach, slice, window, facts))
+    });
+    reached.map(|slice| (slice.slice_id, "metrics landed".to_owned())).collect()
 }
 
 /// The rows of a change with the time in which each makes a difference.
@@ -221,7 +241,11 @@ fn reach<'a>(cells: &Cells<'_>, span: Span, facts: &'a RefFacts) -> Result<Vec<R
         "tag_policies" => one(reading::tag_policy(cells)?.owner_node_id, span),
         "pools" => one(reading::pool(cells)?.owner_node_id, span),
         "pool_shares" => one(reading::share(cells)?.owner_node_id, span),
-        "drivers" => one(reading::driver(cells)?.owner_node_id, span),
+        "drivers" => {
+            let row = reading::driver(cells)?;
+            let span = facts.metrics.reached_by(&row, span);
+            one(row.owner_node_id, span)
+        }
         "driver_rules" => {
             let until = span.until.saturating_add(WINDOW_DAYS_MAX * DAY_US);
             one(reading::driver_rule(cells)?.owner_node_id, Span { until, ..span })
@@ -334,13 +358,14 @@ fn owners_of_pools<'a>(facts: &'a RefFacts, nodes: &HashSet<Cow<'_, str>>) -> im
     let is_one = |node: &str| nodes.contains(node);
     let shares = facts.pool_shares.iter().filter(|row| is_one(&row.node_id)).map(|row| row.owner_node_id.as_str());
     let drivers = facts.drivers.iter().filter(|row| is_one(&row.node_id)).map(|row| row.owner_node_id.as_str());
+    let landed = facts.metrics.owners_and_nodes().filter(|(_, node)| is_one(node)).map(|(owner, _)| owner);
     let ruled = facts.driver_rules.iter().filter(|row| is_one(&row.node_id)).map(|row| row.owner_node_id.as_str());
     let parents: HashSet<&str> =
         facts.nodes.iter().filter(|row| is_one(&row.node_id)).filter_map(|row| row.parent_id.as_deref()).collect();
     // Pools that are even may be split among all children.
     let even = facts.pools.iter().filter(|pool| pool.method == PoolMethod::Even);
     let even = even.map(|pool| pool.owner_node_id.as_str()).filter(|owner| parents.contains(owner));
-    shares.chain(drivers).chain(ruled).chain(even).collect::<HashSet<_>>().into_iter()
+    shares.chain(drivers).chain(landed).chain(ruled).chain(even).collect::<HashSet<_>>().into_iter()
 }
 
 /// Edges on which a version prices, and those of every version that inherits from it.

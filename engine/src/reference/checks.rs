@@ -330,7 +330,7 @@ fn pools(state: &State, tree: &Tree) -> Result<(), SessionError> {
         row.one_of("idle", &["keep", "spread"])?;
         is_below(tree, row, "fallback_node_id")?;
         match (row.need("method") == "usage", row.text("driver")) {
-            (true, None) => return Err(row.refuse("a pool by usage needs a driver of ref.drivers")),
+            (true, None) => return Err(row.refuse("a pool by usage needs a driver of the view metrics")),
             (false, Some(_)) => return Err(row.refuse("only a pool by usage has a driver")),
             _ => {}
         }

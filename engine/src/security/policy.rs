@@ -150,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 96] = [
+pub const RELATIONS: [Relation; 100] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -160,6 +160,7 @@ pub const RELATIONS: [Relation; 96] = [
     shown("public", "allocations", Reach::Any, SUMS),
     shown("public", "completeness", Reach::Any, SUMS),
     shown("public", "days_off", Reach::Any, SUMS),
+    shown("public", "subtrees", Reach::Any, SUMS),
     shown("public", "effective_thresholds", Reach::Any, SUMS),
     shown("public", "forecasts", Reach::Any, SUMS),
     shown("public", "anomalies", Reach::Any, SUMS),
@@ -167,6 +168,7 @@ pub const RELATIONS: [Relation; 96] = [
     shown("public", "spend_over_forecast", Reach::Any, SUMS),
     shown("public", "budget_status", Reach::Any, SUMS),
     shown("public", "client_profit", Reach::Seller, MARGINS),
+    shown("public", "metrics", Reach::Any, SHARING),
     shown("public", "unit_economics", Reach::Any, SHARING),
     shown("public", "deployment_velocity", Reach::Any, LINES),
     shown("public", "anomaly_drivers", Reach::Any, LINES),
@@ -203,6 +205,8 @@ pub const RELATIONS: [Relation; 96] = [
     shown("ops", "provider_invoices", Reach::Root, OPERATIONS),
     shown("ops", "contract_commitments", Reach::Root, OPERATIONS),
     shown("ops", "kubernetes_allocations", Reach::Root, OPERATIONS),
+    // Whoever reads ref.drivers reads what landed of the like.
+    shown("ops", "metrics", Reach::Any, SHARING),
     shown("ops", "invoice_reconciliation", Reach::Root, OPERATIONS),
     shown("ops", "provider_credits", Reach::Root, OPERATIONS),
     // The root's margins are made of it: whoever has them has it.
@@ -216,6 +220,7 @@ pub const RELATIONS: [Relation; 96] = [
     shown("ops", "approvals", Reach::Any, CARDS),
     shown("ops", "snapshots", Reach::Root, AUDIT),
     shown("ops", "changes", Reach::Root, AUDIT),
+    shown("ops", "collection_runs", Reach::Root, OPERATIONS),
     shown("ops", "freshness", Reach::Root, OPERATIONS),
     kept("nodes", Reach::Any, EVERYONE, Roles::of(&[Admin])),
     kept(

@@ -1,10 +1,10 @@
 //! The relations that queries of the catalog give: documents and operations.
 
-use super::row_source::{CatalogRelation, Parties};
+use super::row_source::{CatalogRelation, Parties, Whose};
 use crate::billing::lines::{self, LineFields};
 use crate::catalog::{
-    CONTRACT_COMMITMENTS, CatalogError, KUBERNETES_ALLOCATIONS, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES, RefColumn,
-    RefType, Tx, Value,
+    CONTRACT_COMMITMENTS, CatalogError, KUBERNETES_ALLOCATIONS, METRICS, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES,
+    RefColumn, RefType, Tx, Value,
 };
 
 const fn column(name: &'static str, kind: RefType, comment: &'static str) -> RefColumn {
@@ -43,8 +43,24 @@ fn freshness_of(tx: &dyn Tx, source: &[Value]) -> Result<Vec<Vec<Value>>, Catalo
     crate::collect::freshness(tx, source, chrono::Utc::now())
 }
 
+/// The columns of `ops.metrics`: those of its table, in the table's order, and whether the row's node is one that counts.
+static METRIC_COLUMNS: [RefColumn; 11] = {
+    let is_known = column(
+        "is_known",
+        RefType::Bool,
+        "Whether the node is there, and its owner or at any time below it: what is not counts for nothing.",
+    );
+    let mut columns = [is_known; 11];
+    let mut at = 0;
+    while at < METRICS.columns.len() {
+        columns[at] = METRICS.columns[at];
+        at += 1;
+    }
+    columns
+};
+
 /// All of them.
-pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
+pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 19] = [
     CatalogRelation {
         schema: "public",
         name: "invoices",
@@ -71,7 +87,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
         ],
         sql: "select invoice_id, number, seller_node_id, buyer_node_id, billing_period, currency, status, subtotal, tax, credits, total, snapshot_id, content_hash, issued_at, due_date, \
               document_type, corrects_number, reason from invoice where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by billing_period, seller_node_id, buyer_node_id, number",
-        parties: Some(Parties { seller: 2, buyer: 3, period: Some(4) }),
+        whose: Whose::Parties(Parties { seller: 2, buyer: 3, period: Some(4) }),
         detail: None,
     },
     CatalogRelation {
@@ -95,7 +111,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
         ],
         sql: "select invoice_id, null, null, null, null, null, null, null, null, currency, seller_node_id, buyer_node_id, billing_period \
               from invoice where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by billing_period, seller_node_id, buyer_node_id, number",
-        parties: Some(Parties { seller: 10, buyer: 11, period: Some(12) }),
+        whose: Whose::Parties(Parties { seller: 10, buyer: 11, period: Some(12) }),
         detail: Some(lines_of),
     },
     CatalogRelation {
@@ -119,7 +135,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
         sql: "select object_id, kind, invoice_number, seller_node_id, buyer_node_id, billing_period, currency, amount, method, status, settled_by, reason \
               from adjustment where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by adjustment_id",
         // Its buyer knows the note, not that there was talk of one.
-        parties: Some(Parties { seller: 3, buyer: 3, period: Some(5) }),
+        whose: Whose::Parties(Parties { seller: 3, buyer: 3, period: Some(5) }),
         detail: None,
     },
     CatalogRelation {
@@ -145,7 +161,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
         ],
         sql: "select delivery_id, source, name, content_hash, sequence, parts, bytes, rows, rejected_rows, lossy_rows, billed_cost, rejected_billed_cost, state, landed_at, snapshot_id \
               from delivery where snapshot_id <= ?1 order by delivery_id",
-        parties: None,
+        whose: Whose::Roots,
         detail: None,
     },
     CatalogRelation {
@@ -183,7 +199,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
               and d.begin_snapshot <= ?1 and (d.end_snapshot is null or d.end_snapshot > ?1) \
               where r.begin_snapshot <= ?1 and (r.end_snapshot is null or r.end_snapshot > ?1) \
               and (d.slice_id is not null or s.source = 'ratehouse') order by s.slice_id",
-        parties: None,
+        whose: Whose::Roots,
         detail: None,
     },
     CatalogRelation {
@@ -212,7 +228,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
         sql: "select r.delivery_id, d.name, d.role, r.provider_name, r.billing_account_id, r.billing_period, r.source_file, r.source_row, r.column_name, r.value_class, r.reason, r.raw, r.billed_cost, \
               case when r.end_snapshot <= ?1 then 'replaced' else 'open' end \
               from rejected_row r join delivery d on d.delivery_id = r.delivery_id where d.snapshot_id <= ?1 order by r.delivery_id, r.source_file, r.source_row",
-        parties: None,
+        whose: Whose::Roots,
         detail: None,
     },
     CatalogRelation {
@@ -229,7 +245,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
         ],
         sql: "select f.delivery_id, f.rule, f.severity, f.rows, f.example, f.description from finding f join delivery d on d.delivery_id = f.delivery_id \
               where d.snapshot_id <= ?1 order by f.delivery_id, f.rule, f.description",
-        parties: None,
+        whose: Whose::Roots,
         detail: None,
     },
     // The columns of these are those of their tables, in the tables' order.
@@ -240,7 +256,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
         columns: PROVIDER_BILLING_PERIODS.columns,
         sql: "select * from provider_billing_period where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) \
               order by delivery_id, source_file, source_row",
-        parties: None,
+        whose: Whose::Roots,
         detail: None,
     },
     CatalogRelation {
@@ -250,7 +266,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
         columns: PROVIDER_INVOICES.columns,
         sql: "select * from provider_invoice where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) \
               order by delivery_id, source_file, source_row",
-        parties: None,
+        whose: Whose::Roots,
         detail: None,
     },
     CatalogRelation {
@@ -260,7 +276,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
         columns: CONTRACT_COMMITMENTS.columns,
         sql: "select * from contract_commitment where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) \
               order by delivery_id, source_file, source_row",
-        parties: None,
+        whose: Whose::Roots,
         detail: None,
     },
     CatalogRelation {
@@ -270,7 +286,23 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
         columns: KUBERNETES_ALLOCATIONS.columns,
         sql: "select * from kubernetes_allocation where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) \
               order by delivery_id, source_file, source_row",
-        parties: None,
+        whose: Whose::Roots,
+        detail: None,
+    },
+    CatalogRelation {
+        schema: "ops",
+        name: "metrics",
+        comment: "One row per metric that landed: how much of something a node used in a time. The view metrics has those that count, with ref.drivers.",
+        columns: &METRIC_COLUMNS,
+        sql: "with recursive below (owner_node_id, node_id) as (\
+              select node_id, node_id from ref_nodes where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) \
+              union select b.owner_node_id, n.node_id from below b join ref_nodes n on n.parent_id = b.node_id \
+              where n.begin_snapshot <= ?1 and (n.end_snapshot is null or n.end_snapshot > ?1)) \
+              select m.owner_node_id, m.driver, m.node_id, m.resource_id, m.quantity, m.valid_from, m.valid_to, m.delivery_id, m.source_file, m.source_row, \
+              b.node_id is not null from metric m left join below b on b.owner_node_id = m.owner_node_id and b.node_id = m.node_id \
+              where m.begin_snapshot <= ?1 and (m.end_snapshot is null or m.end_snapshot > ?1) \
+              order by m.delivery_id, m.source_file, m.source_row",
+        whose: Whose::Owner(0),
         detail: None,
     },
     CatalogRelation {
@@ -289,7 +321,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
         ],
         sql: "select file_id, case table_id when 1 then 'usage' when 2 then 'charges' when 3 then 'charges_daily' when 4 then 'charges_monthly' when 5 then 'edges_monthly' else 'charges_by_terms' end, path, rows, bytes, slice_id, child, begin_snapshot \
               from data_file where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by file_id",
-        parties: None,
+        whose: Whose::Roots,
         detail: None,
     },
     CatalogRelation {
@@ -307,7 +339,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
             text("hash", "Its hash."),
         ],
         sql: "select snapshot_id, at, actor, kind, note, changes_hash, prev_hash, hash from snapshot where snapshot_id <= ?1 order by snapshot_id",
-        parties: None,
+        whose: Whose::Roots,
         detail: None,
     },
     CatalogRelation {
@@ -335,7 +367,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
               from alert a left join approval p on p.kind = 'alert' and p.object_id = a.owner_node_id || '/' || a.alert_no and p.snapshot_id <= ?1 \
               and not exists (select 1 from approval l where l.kind = 'alert' and l.object_id = p.object_id and l.snapshot_id > p.snapshot_id and l.snapshot_id <= ?1) \
               order by a.owner_node_id, a.alert_no",
-        parties: Some(Parties { seller: 1, buyer: 1, period: None }),
+        whose: Whose::Parties(Parties { seller: 1, buyer: 1, period: None }),
         detail: None,
     },
     CatalogRelation {
@@ -351,10 +383,14 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
             int("attempts", "How often it was tried."),
             instant("at", "From when on what waits is sent; when the rest was settled."),
             text("last_error", "Why it did not arrive."),
+            text(
+                "delivery_key",
+                "What the receiver knows it by: the Idempotency-Key, ServiceNow's correlation_id, the end of a label of Jira's issue. Null before it was tried; the same for those that went together.",
+            ),
         ],
-        sql: "select owner_node_id, target_id, owner_node_id || '/' || alert_no, severity, state, attempts, not_before, last_error \
+        sql: "select owner_node_id, target_id, owner_node_id || '/' || alert_no, severity, state, attempts, not_before, last_error, delivery_key \
               from alert_delivery where ?1 >= 0 order by owner_node_id, target_id, alert_no, severity",
-        parties: None,
+        whose: Whose::Roots,
         detail: None,
     },
     CatalogRelation {
@@ -378,7 +414,25 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
               left join ref_rate_cards c on a.kind = 'rate_card_version' and c.card_id = substr(a.object_id, 1, instr(a.object_id || '/', '/') - 1) and c.end_snapshot is null \
               left join ref_credits g on a.kind = 'credit' and g.credit_id = a.object_id and g.end_snapshot is null \
               where a.snapshot_id <= ?1 order by a.snapshot_id",
-        parties: Some(Parties { seller: 8, buyer: 8, period: None }),
+        whose: Whose::Parties(Parties { seller: 8, buyer: 8, period: None }),
+        detail: None,
+    },
+    CatalogRelation {
+        schema: "ops",
+        name: "collection_runs",
+        comment: "One row per collection of a source in the last 31 days, and how it went.",
+        columns: &[
+            text("source", "The source, of ref.sources."),
+            instant("began_at", "When it began."),
+            instant("ended_at", "When it ended."),
+            text(
+                "outcome",
+                "done (also where nothing was new), refused (a delivery was), paused (a later one goes on from there) or failed.",
+            ),
+            text("detail", "Why it was not done; of several deliveries that were refused, about the first."),
+        ],
+        sql: "select source_name, began_at, ended_at, outcome, detail from collection_log where ?1 >= 0 order by began_at, source_name",
+        whose: Whose::Roots,
         detail: None,
     },
     CatalogRelation {
@@ -410,7 +464,7 @@ pub(crate) static CATALOG_RELATIONS: [CatalogRelation; 17] = [
         ],
         sql: "select name, kind, location, landing_source, cadence, expected_lag, credential, credential_issued_at, enabled, requests_per_hour, page_size, options \
               from ref_sources where begin_snapshot <= ?1 and (end_snapshot is null or end_snapshot > ?1) order by name",
-        parties: None,
+        whose: Whose::Roots,
         detail: Some(freshness_of),
     },
 ];

@@ -6,7 +6,8 @@
 //! - `x at time zone z` is `timezone(z, x)`, `date(x)` is `x::date`, `localtimestamp` is `now()::timestamp`, `date_trunc` may have a time
 //!   zone, and a collation that compares bytes changes nothing;
 //! - `age` is of timestamps; `sign`, `div`, `every`, `variance` are spelled out; `x similar to 'pattern'` and `substring(x from 'pattern')` are regular expressions;
-//! - the name of a relation that is an argument of `forecast` or `detect_anomalies` is the query of all its rows;
+//! - the name of a relation that is an argument of `forecast` or `detect_anomalies` is the query of all its rows, and series of providers
+//!   are known until the providers' usage is complete;
 //! - `from generate_series(1, 3) g` names its column `g`, and `select generate_series(1, 3)` gives rows;
 //! - a number in `rollup (1, 2)`, `cube` and `grouping sets` is the column at that place, as it is in a plain `group by`.
 
@@ -14,9 +15,10 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Fetch, Function,
-    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval, LimitClause,
-    ObjectName, Query, Select, SelectItem, Statement as Ast, Subscript, TableAlias, TableAliasColumnDef, TableFactor,
-    TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
+    Interval, LimitClause, ObjectName, Query, Select, SelectItem, Statement as Ast, Subscript, TableAlias,
+    TableAliasColumnDef, TableFactor, TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut,
+    VisitorMut,
 };
 
 use crate::pg_catalog::PgCatalog;
@@ -66,6 +68,7 @@ impl VisitorMut for Adapter {
         };
         if self.is_engines && takes_relations(name) {
             arguments.args.iter_mut().for_each(name_to_query);
+            arguments.args.extend(complete_days(&arguments.args));
         }
         if !self.is_engines || !name.to_string().eq_ignore_ascii_case("generate_series") {
             return ControlFlow::Continue(());
@@ -282,6 +285,38 @@ fn name_to_query(argument: &mut FunctionArg) {
     {
         *value = Expr::Subquery(query);
     }
+}
+
+/// Until when the usage of the caller's providers is complete, as the argument `as_of` of a call whose series are of providers and
+/// that does not say it; of series over providers, until when that of all is.
+fn complete_days(arguments: &[FunctionArg]) -> Option<FunctionArg> {
+    const OF_ALL: &str = "union all select null, max(all_complete_until) from public.completeness";
+    let named = |wanted: &str| {
+        arguments.iter().find_map(|argument| match argument {
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. }
+            | FunctionArg::ExprNamed { name: Expr::Identifier(name), arg: FunctionArgExpr::Expr(value), .. }
+                if name.value.eq_ignore_ascii_case(wanted) =>
+            {
+                Some(value)
+            }
+            _ => None,
+        })
+    };
+    let ids = match named("id_cols")? {
+        Expr::Array(array) => array.elem.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let is_provider = |id: &Expr| matches!(id, Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(id), .. }) if id == "provider_name");
+    if named("as_of").is_some() || named("as_of_col").is_some() || !ids.iter().any(is_provider) {
+        return None;
+    }
+    let of_all = if named("grouping_sets").is_some() { OF_ALL } else { "" };
+    let query = query_of(&format!("select provider_name, complete_until from public.completeness {of_all}"))?;
+    Some(FunctionArg::Named {
+        name: Ident::new("as_of"),
+        arg: FunctionArgExpr::Expr(Expr::Subquery(query)),
+        operator: FunctionArgOperator::RightArrow,
+    })
 }
 
 /// The same call of another function: its filter and window stay.

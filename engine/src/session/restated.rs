@@ -124,7 +124,7 @@ impl Restated {
         let mut groups = Groups::new();
         let now = super::write::now();
         // Of a document the buyer may know as well; of what is proposed it does not.
-        let seller_only = Some(Parties { seller: 0, buyer: 0, period: Some(1) });
+        let seller_only = Parties { seller: 0, buyer: 0, period: Some(1) };
         for invoice in self.0.core.catalog.read(|tx| billed(tx, moment.snapshot))? {
             let row: [Value; 2] = [invoice.seller.as_str().into(), invoice.period.as_str().into()];
             if self.0.fixed.is_some() || super::scope_rows::is_party(seller_only, &row, moment, &now) {

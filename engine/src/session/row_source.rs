@@ -41,8 +41,8 @@ pub(crate) struct CatalogRelation {
     pub(crate) columns: &'static [RefColumn],
     /// The catalog's query; `?1` is the snapshot.
     pub(crate) sql: &'static str,
-    /// Which rows are in scope; none is the root's alone.
-    pub(crate) parties: Option<Parties>,
+    /// Which rows are in scope.
+    pub(crate) whose: Whose,
     /// What stands in place of a row that is in scope.
     pub(crate) detail: Option<Detail>,
 }
@@ -50,7 +50,18 @@ pub(crate) struct CatalogRelation {
 /// Makes rows of one.
 pub(crate) type Detail = fn(&dyn Tx, &[Value]) -> Result<Vec<Vec<Value>>, CatalogError>;
 
-/// Positions of the columns that say whose a row is.
+/// Whose the rows of a relation are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Whose {
+    /// The root's alone.
+    Roots,
+    /// Of what two trade with each other.
+    Parties(Parties),
+    /// Of the node in the column at that position, and of those above it.
+    Owner(usize),
+}
+
+/// Positions of the columns that say who trades.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parties {
     /// Who sells.
@@ -64,8 +75,9 @@ pub(crate) struct Parties {
 /// The hidden number of a reference row.
 pub(crate) const ROW_ID: &str = "_row_id";
 
-/// Snapshots are numbered for everybody together: to see them is to see how much the others do. They are the root's.
-const OF_THE_ROOT: &str = "snapshot_id";
+/// Snapshots, deliveries and their rows are numbered for everybody together: to see them is to see how much the others do. They are
+/// the root's.
+const OF_THE_ROOT: [&str; 4] = ["snapshot_id", "delivery_id", "source_file", "source_row"];
 
 /// A catalog relation of one session.
 #[derive(Debug)]
@@ -83,7 +95,8 @@ impl RowSource {
             RowKind::Catalog(relation) => relation.columns,
         };
         let is_root = shared.moment().scope.is_root;
-        let columns = all.iter().enumerate().filter(|(_, column)| is_root || column.name != OF_THE_ROOT).collect();
+        let columns =
+            all.iter().enumerate().filter(|(_, column)| is_root || !OF_THE_ROOT.contains(&column.name)).collect();
         Self { shared, kind, columns }
     }
 
@@ -128,7 +141,7 @@ impl RowSource {
                 let is_all = self.shared.fixed.is_some();
                 let now = super::write::now();
                 let rows = rows.filter(|(_, values)| {
-                    is_all || super::scope_rows::is_party(relation.parties, values, moment, &now)
+                    is_all || super::scope_rows::is_in_scope(relation.whose, values, moment, &now)
                 });
                 let Some(detail) = relation.detail else { return Ok(rows.collect()) };
                 let mut details = Vec::new();

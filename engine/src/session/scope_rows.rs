@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::moment::Moment;
-use super::row_source::Parties;
+use super::row_source::{Parties, Whose};
 use crate::catalog::{CatalogError, RefTable, Tx, Value};
 use crate::period::BillingPeriod;
 
@@ -72,13 +72,27 @@ pub(super) fn is_visible(
     }
 }
 
+/// Whether a row that a query of the catalog gives is the caller's to see.
+pub(super) fn is_in_scope(whose: Whose, values: &[Value], moment: &Moment, now: &str) -> bool {
+    match whose {
+        Whose::Roots => moment.scope.is_root,
+        Whose::Parties(parties) => is_party(parties, values, moment, now),
+        // As reference rows with an owner.
+        Whose::Owner(at) => {
+            let owner = values.get(at).and_then(Value::as_text);
+            let own = moment.scope.node_id.as_str();
+            moment.scope.is_root || owner.is_some_and(|owner| moment.tree.is_within_now(owner, own, now))
+        }
+    }
+}
+
 /// Whether a row between two parties is the caller's to see: its buyer, its seller, and those
 /// above the seller, unless the seller does not disclose its sales.
 ///
 /// A document is of a whole period: who stood above its seller for a part of that only does not
 /// see it, since it holds charges of the other part. Other rows count for who stands above now.
-pub(super) fn is_party(parties: Option<Parties>, values: &[Value], moment: &Moment, now: &str) -> bool {
-    let Some(Parties { seller, buyer, period }) = parties else { return moment.scope.is_root };
+pub(super) fn is_party(parties: Parties, values: &[Value], moment: &Moment, now: &str) -> bool {
+    let Parties { seller, buyer, period } = parties;
     let own = moment.scope.node_id.as_str();
     let text = |at: usize| values.get(at).and_then(Value::as_text).unwrap_or_default();
     let (seller, buyer) = (text(seller), text(buyer));

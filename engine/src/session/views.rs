@@ -24,11 +24,12 @@ pub(crate) struct View {
     pub(crate) sql: &'static str,
 }
 
-const FILES: [&str; 41] = [
+const FILES: [&str; 44] = [
     include_str!("../../../sql/marts/allocations.sql"),
     include_str!("../../../sql/marts/anomalies.sql"),
     include_str!("../../../sql/marts/completeness.sql"),
     include_str!("../../../sql/marts/days_off.sql"),
+    include_str!("../../../sql/marts/subtrees.sql"),
     include_str!("../../../sql/marts/effective_thresholds.sql"),
     include_str!("../../../sql/marts/anomaly_drivers.sql"),
     include_str!("../../../sql/marts/forecasts.sql"),
@@ -36,6 +37,8 @@ const FILES: [&str; 41] = [
     include_str!("../../../sql/marts/spend_over_forecast.sql"),
     include_str!("../../../sql/marts/budget_status.sql"),
     include_str!("../../../sql/marts/client_profit.sql"),
+    include_str!("../../../sql/marts/metrics.sql"),
+    include_str!("../../../sql/marts/metrics.root.sql"),
     include_str!("../../../sql/marts/unit_economics.sql"),
     include_str!("../../../sql/marts/deployment_velocity.sql"),
     include_str!("../../../sql/marts/underutilised.sql"),

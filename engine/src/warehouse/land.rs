@@ -17,7 +17,7 @@ use super::rate_slices::{RatedSlices, name_of};
 use crate::catalog::{CatalogError, Change, DeliveryRow, SliceRow};
 use crate::error::Error;
 use crate::lake::{DataFile, LakeTable, schema};
-use crate::landing::{Delivery, LandedRows, SourceCatalog, SourceRole, discover};
+use crate::landing::{Delivery, DeliveryFiles, LandedRows, SourceCatalog, SourceRole, discover};
 use crate::rating::{BandTotals, SliceName};
 
 /// Batches that wait between intake and rating.
@@ -40,14 +40,24 @@ impl Warehouse {
         let sources = self.landing_sources()?;
         let mut landed = Vec::new();
         for files in discover(inputs, &super::stores::Environment).await? {
-            if let Some((set, delivery)) = files.open_data_set(source).await? {
-                landed.push(self.land_data_set(set, delivery, actor).await?);
-                continue;
-            }
-            let delivery = files.open(&sources, source).await?;
-            landed.push(self.land_delivery(delivery, actor, progress).await?);
+            landed.push(self.land_files(files, (&sources, source), actor, progress).await?);
         }
         Ok(landed)
+    }
+
+    /// Lands the files of one delivery, whatever they are: usage by one of the mappings, or a data set.
+    pub(crate) async fn land_files(
+        &self,
+        files: DeliveryFiles,
+        (sources, named): (&SourceCatalog, Option<&str>),
+        actor: &str,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Landed, Error> {
+        if let Some((set, delivery)) = files.open_data_set(named).await? {
+            return self.land_data_set(set, delivery, actor).await;
+        }
+        let delivery = files.open(sources, named).await?;
+        self.land_delivery(delivery, actor, progress).await
     }
 
     /// The mappings that there are, built in and of this warehouse.
@@ -55,8 +65,8 @@ impl Warehouse {
         Ok(SourceCatalog::with_folder(&self.core.directory().join("sources"))?)
     }
 
-    /// Lands one delivery.
-    pub(crate) async fn land_delivery(
+    /// Lands one delivery of usage.
+    async fn land_delivery(
         &self,
         delivery: Delivery,
         actor: &str,

@@ -1,15 +1,18 @@
 //! Landing what providers say beside cost and usage: one commit a delivery, into tables of the catalog.
 
+use std::collections::BTreeMap;
+
 use arrow::datatypes::i256;
 
 use super::Warehouse;
 use super::landed::Landed;
 use super::listing::{Facts, quarantined};
 use super::slice_files::money_text;
-use crate::catalog::{CatalogError, Change, Commit, DeliveryRow, FindingRow, RejectRow, Value};
+use crate::catalog::{CatalogError, Change, Commit, DeliveryRow, FindingRow, METRICS, RejectRow, Value};
 use crate::error::Error;
 use crate::landing::{DataSet, DataSetRows, Delivery, Noted, RejectedRow};
-use crate::rating::{Span, affected_by_measurements};
+use crate::rating::{Span, affected_by_measurements, affected_by_metrics};
+use crate::security::Tree;
 use crate::session::mark_reached;
 
 /// How often a landing starts over when the same content is landed beside it.
@@ -32,7 +35,7 @@ impl Warehouse {
                 });
             }
             let facts = Facts::of(&delivery);
-            let read = set.read(delivery.clone(), self.core.config.threads).await?;
+            let read = set.read(delivery.clone(), self.core.config.threads, &self.core.root).await?;
             let told = u64::try_from(read.rows.len() + read.rejected.len()).unwrap_or(u64::MAX);
             if told != read.raw.rows {
                 return Err(Error::Conservation(format!("{} rows were read and {told} kept", read.raw.rows)));
@@ -61,6 +64,7 @@ struct Listed {
     delivery_id: i64,
     state: &'static str,
     units: usize,
+    findings: usize,
 }
 
 impl Statement {
@@ -87,7 +91,7 @@ impl Statement {
         }
         if units.torn > 0 {
             return Err(Error::Refused(format!(
-                "of {} windows that are known of its clusters it has a part only: land a file that has all of their time. Nothing was landed",
+                "of {} windows that are known it has a part only: land a file that has all of their time. Nothing was landed",
                 units.torn
             )));
         }
@@ -96,26 +100,75 @@ impl Statement {
             (0, false) => "landed",
             (_, _) => "stale",
         };
-        self.record(commit, delivery_id, state)?;
+        let noted: Vec<Noted> = self.read.noted.iter().cloned().chain(self.of_unknown_nodes(commit)?).collect();
+        self.record(commit, delivery_id, state, &noted)?;
         commit.settle_provider_rejects(table, delivery_id)?;
-        if let Some(time) = self.measured().filter(|_| units.replaced > 0) {
-            mark_reached(commit, |facts, slices| Ok(affected_by_measurements(facts, slices, time)))?;
+        if units.replaced > 0 {
+            self.mark_split_by_it(commit)?;
         }
-        Ok(Listed { delivery_id, state, units: units.replaced })
+        Ok(Listed { delivery_id, state, units: units.replaced, findings: noted.len() })
     }
 
-    /// The time from the first of its windows to the last, where it has such.
-    fn measured(&self) -> Option<Span> {
-        let (start, end) = self.set.table.window?;
-        let instants = |column: &'static str| {
-            let texts = self.read.rows.iter().flat_map(move |row| self.set.table.values_of(row, &[column]));
-            texts.filter_map(|value| chrono::DateTime::parse_from_rfc3339(value.as_text()?).ok())
-        };
-        let (from, until) = (instants(start).min()?, instants(end).max()?);
-        Some(Span { from: from.timestamp_micros(), until: until.timestamp_micros() })
+    /// Whether it is metrics.
+    fn is_metrics(&self) -> bool {
+        self.set.table.name == METRICS.name
     }
 
-    fn record(&self, commit: &Commit<'_>, delivery_id: i64, state: &str) -> Result<(), Error> {
+    /// Texts of a row; columns that are null or of another kind are empty.
+    fn texts<'a, const N: usize>(&self, row: &'a [Value], columns: [&str; N]) -> [&'a str; N] {
+        let values = self.set.table.values_of(row, &columns);
+        std::array::from_fn(|at| values.get(at).and_then(|value| value.as_text()).unwrap_or_default())
+    }
+
+    /// Metrics of nodes that are not there, or not below their owner: nodes and files come in any order.
+    fn of_unknown_nodes(&self, commit: &Commit<'_>) -> Result<Option<Noted>, Error> {
+        if !self.is_metrics() {
+            return Ok(None);
+        }
+        let tree = Tree::read(commit.tx, commit.snapshot)?;
+        let mut known: BTreeMap<[&str; 2], bool> = BTreeMap::new();
+        let mut unknown: Option<Noted> = None;
+        for row in &self.read.rows {
+            let named @ [owner, node] = self.texts(row, ["owner_node_id", "node_id"]);
+            if *known.entry(named).or_insert_with(|| tree.has(node) && tree.is_within(node, owner)) {
+                continue;
+            }
+            let place = self.set.table.values_of(row, &["source_file", "source_row"]);
+            let [Value::Int(file), Value::Int(number)] = place.as_slice() else { continue };
+            let here = (i32::try_from(*file).unwrap_or(i32::MAX), *number);
+            let says =
+                "names a node that is not there or not below its owner: it counts for nothing until there is one";
+            let noted = unknown.get_or_insert_with(|| Noted { says: says.to_owned(), rows: 0, first: here });
+            noted.rows += 1;
+            noted.first = noted.first.min(here);
+        }
+        Ok(unknown)
+    }
+
+    /// Marks what was split by other quantities than these.
+    fn mark_split_by_it(&self, commit: &Commit<'_>) -> Result<(), Error> {
+        if self.is_metrics() {
+            let of_drivers = self.times(|row| self.texts(row, ["owner_node_id", "driver"]));
+            return mark_reached(commit, |facts, slices| Ok(affected_by_metrics(facts, slices, &of_drivers)));
+        }
+        let Some(time) = self.times(|_| ()).remove(&()) else { return Ok(()) };
+        mark_reached(commit, |facts, slices| Ok(affected_by_measurements(facts, slices, time)))
+    }
+
+    /// The time from the first of its windows to the last, where it has such, of each thing that rows are about.
+    fn times<'a, T: Ord>(&'a self, thing: impl Fn(&'a [Value]) -> T) -> BTreeMap<T, Span> {
+        let mut times = BTreeMap::new();
+        let Some((start, end)) = self.set.table.window else { return times };
+        let micros = |text: &str| chrono::DateTime::parse_from_rfc3339(text).map(|instant| instant.timestamp_micros());
+        for row in &self.read.rows {
+            let [Ok(from), Ok(until)] = self.texts(row, [start, end]).map(micros) else { continue };
+            let time = times.entry(thing(row)).or_insert(Span { from, until });
+            *time = Span { from: time.from.min(from), until: time.until.max(until) };
+        }
+        times
+    }
+
+    fn record(&self, commit: &Commit<'_>, delivery_id: i64, state: &str, noted: &[Noted]) -> Result<(), Error> {
         let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         let refused = self.read.rejected.iter().filter_map(|row| row.billed_cost);
         let refused = refused.fold(i256::ZERO, |sum, cost| sum.wrapping_add(i256::from_i128(cost)));
@@ -147,7 +200,7 @@ impl Statement {
             example: format!("{}:{}", note.first.0, note.first.1),
             description: note.says.clone(),
         };
-        let findings: Vec<FindingRow> = self.read.noted.iter().map(finding).collect();
+        let findings: Vec<FindingRow> = noted.iter().map(finding).collect();
         Ok(commit.add_delivery(&delivery, &rejected, &findings)?)
     }
 
@@ -163,7 +216,7 @@ impl Statement {
             rows: u64::try_from(self.read.rows.len()).unwrap_or(u64::MAX),
             rejected_rows: self.read.raw.rejected_rows,
             lossy_rows: self.read.lossy_rows,
-            findings: self.read.noted.len(),
+            findings: listed.findings,
             slices: listed.units,
             snapshot_id,
         }

@@ -11,7 +11,9 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use super::amortised::{Views, check_view};
 use super::slice_files::{RATED, ROLL_UPS_SHARE, RatedFiles, SliceFiles, money_text};
 use super::{Core, Warehouse};
-use crate::catalog::{CatalogError, Commit, KUBERNETES_ALLOCATIONS, RefTable, SliceKey, SliceRow, SnapshotId, Value};
+use crate::catalog::{
+    CatalogError, Commit, KUBERNETES_ALLOCATIONS, METRICS, RefTable, SliceKey, SliceRow, SnapshotId, Value,
+};
 use crate::error::Error;
 use crate::lake::schema::MAX_POSITIONS;
 use crate::lake::{FileList, LakeTable, RATED_SNAPSHOT};
@@ -288,13 +290,13 @@ impl RatedSlices {
     }
 }
 
-/// Whether reference rows that rating reads, or measurements, began or ended after a snapshot.
+/// Whether reference rows that rating reads, measurements or metrics began or ended after a snapshot.
 fn reference_changed_since(commit: &Commit<'_>, snapshot: SnapshotId) -> Result<bool, CatalogError> {
     let is_read =
         |name: &str| !matches!(name, "users" | "approval_rules" | "adjustment_policies" | "sources" | "quotes");
     let names =
         RefTable::all().into_iter().filter(|table| is_read(table.name)).map(|table| format!("ref_{}", table.name));
-    for name in names.chain([KUBERNETES_ALLOCATIONS.name.to_owned()]) {
+    for name in names.chain([KUBERNETES_ALLOCATIONS.name.to_owned(), METRICS.name.to_owned()]) {
         let sql = format!(
             "select 1 from {name} where (begin_snapshot > ?1 and begin_snapshot <= ?2) or (end_snapshot > ?1 and end_snapshot <= ?2) limit 1"
         );

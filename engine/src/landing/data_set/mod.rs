@@ -1,4 +1,4 @@
-//! The small data sets of FOCUS 1.4, billing periods, invoice details and contract commitments, and OpenCost's allocations.
+//! The small data sets of FOCUS 1.4, billing periods, invoice details and contract commitments, OpenCost's allocations, and metrics.
 //!
 //! They are read like any file (formats, parts, manifests, rejected rows) by a mapping that is made
 //! of the columns of their table in the catalog, and end as rows of that table instead of `usage`.
@@ -22,7 +22,7 @@ use super::header_names::HeaderNames;
 use super::instant::{InstantFormat, parse_instant};
 use super::mapping::Mapping;
 use super::number::parse_number;
-use crate::catalog::{RefColumn, RefType, Value};
+use crate::catalog::{OWNER, RefColumn, RefType, Value};
 use model::DATA_SETS;
 pub use model::DataSet;
 
@@ -98,11 +98,16 @@ impl DeliveryFiles {
 }
 
 impl DataSet {
-    /// Reads a delivery of this data set.
+    /// Reads a delivery of this data set. What could have another owner and does not say so is `root`'s.
     ///
     /// # Errors
     /// What refuses it whole, also more rows than such a data set has.
-    pub async fn read(&'static self, delivery: Delivery, threads: usize) -> Result<DataSetRows, LandingError> {
+    pub async fn read(
+        &'static self,
+        delivery: Delivery,
+        threads: usize,
+        root: &str,
+    ) -> Result<DataSetRows, LandingError> {
         let name = delivery.name.clone();
         let mut stream = delivery.read(threads);
         let mut read = DataSetRows {
@@ -127,11 +132,20 @@ impl DataSet {
                 return Err(LandingError::TooManyRows { file: name, source_name: self.name, limit: ROWS_MAX });
             }
         }
+        self.own(&mut read.rows, root);
         self.refuse_twins(&read.rows, &name)?;
         self.refuse_overlaps(&read.rows, &name)?;
         read.noted = odd.into_iter().map(|(says, (rows, first))| Noted { says, rows, first }).collect();
         read.content_hash = stream.content_hash().ok_or_else(|| self.wrong(&name))?;
         Ok(read)
+    }
+
+    /// Gives rows without an owner to the root.
+    fn own(&self, rows: &mut [Vec<Value>], root: &str) {
+        let Some(at) = self.table.columns.iter().position(|column| column.name == OWNER.name) else { return };
+        for owner in rows.iter_mut().filter_map(|row| row.get_mut(at)).filter(|owner| **owner == Value::Null) {
+            *owner = root.into();
+        }
     }
 
     /// Two rows about the same thing: which of them holds cannot be known.

@@ -3,15 +3,15 @@
 use std::fmt::Write as _;
 
 use crate::catalog::{
-    CONTRACT_COMMITMENTS, KUBERNETES_ALLOCATIONS, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES, ProviderTable,
-    RefColumn, RefType,
+    CONTRACT_COMMITMENTS, KUBERNETES_ALLOCATIONS, METRICS, OWNER, PROVIDER_BILLING_PERIODS, PROVIDER_INVOICES,
+    ProviderTable, RefColumn, RefType,
 };
 use crate::landing::checks::Check;
 use crate::landing::error::LandingError;
 use crate::landing::header_names::HeaderNames;
 use crate::landing::source::Source;
 
-/// A data set of FOCUS besides cost and usage, or OpenCost's.
+/// A data set of FOCUS besides cost and usage, OpenCost's, or metrics.
 #[derive(Debug)]
 pub struct DataSet {
     /// Name of the source, such as `focus_invoice_detail`.
@@ -80,7 +80,32 @@ const OPENCOST_JUDGED: &str = r#"
             then 'names no providerID: it counts for no resource'
     end as finding,"#;
 
-pub(super) static DATA_SETS: [DataSet; 4] = [
+/// The columns of metrics are called as in `ref.drivers`.
+const NAMED_METRICS: &[(&str, &str)] = &[
+    ("owner_node_id", "owner_node_id"),
+    ("driver", "driver"),
+    ("node_id", "node_id"),
+    ("resource_id", "resource_id"),
+    ("quantity", "quantity"),
+    ("valid_from", "valid_from"),
+    ("valid_to", "valid_to"),
+];
+
+/// What a row of `ref.drivers` cannot be either, and windows of more than a year: a change of a quantity makes all months stale that
+/// it is about.
+const METRICS_JUDGED: &str = r#"
+    case
+        when try_cast("valid_from" as timestamp) is null or try_cast("valid_to" as timestamp) is null
+            then 'valid_from and valid_to must be times such as 2026-10-01T00:00:00Z'
+        when try_cast("valid_to" as timestamp) <= try_cast("valid_from" as timestamp) then 'valid_to must be after valid_from'
+        when try_cast("valid_to" as timestamp) > try_cast("valid_from" as timestamp) + interval '366 days'
+            then 'the window is longer than 366 days'
+        when number("quantity") < 0 or number("quantity") > 1000000000000 then 'quantity must be from 0 to 1000000000000'
+        when not regexp_like("driver", '^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$')
+            then 'driver must be 1 to 64 letters, digits, `.`, `_` or `-` and begin with a letter or digit'
+    end as reject_reason,"#;
+
+pub(super) static DATA_SETS: [DataSet; 5] = [
     DataSet {
         name: "focus_billing_period",
         role: "statement",
@@ -162,6 +187,18 @@ pub(super) static DATA_SETS: [DataSet; 4] = [
         judged: OPENCOST_JUDGED,
         listed: &[],
     },
+    DataSet {
+        name: "metrics",
+        role: "statement",
+        table: &METRICS,
+        title: "Metrics",
+        named: NAMED_METRICS,
+        detect: &["driver", "node_id", "quantity", "valid_from", "valid_to"],
+        place: "'0' as billed_cost, '0' as effective_cost, cast(null as varchar) as billing_account_id, '' as billing_currency, 'Usage' as charge_category, \
+                \"driver\" as provider_name, \"valid_from\" as charge_period_start, \"valid_to\" as charge_period_end",
+        judged: METRICS_JUDGED,
+        listed: &[],
+    },
 ];
 
 impl DataSet {
@@ -171,7 +208,7 @@ impl DataSet {
     }
 
     fn needed(&self) -> impl Iterator<Item = &'static RefColumn> {
-        self.table.said().filter(|column| !column.nullable)
+        self.table.said().filter(|column| is_needed(column))
     }
 
     pub(super) fn missing(&self, header: &HeaderNames) -> Vec<String> {
@@ -210,7 +247,7 @@ impl DataSet {
         let mut checks = Vec::new();
         for column in self.table.said() {
             let Ok(Some(at)) = header.find(&self.name_of(column.name), &[]) else { continue };
-            if !column.nullable {
+            if is_needed(column) {
                 checks.push((at, Check::Present));
                 checks.extend(self.values_of(column).map(|values| (at, Check::OneOf(values))));
             }
@@ -232,6 +269,11 @@ impl DataSet {
     pub(super) fn values_of(&self, column: &RefColumn) -> Option<&'static [&'static str]> {
         self.listed.iter().find(|(name, _)| *name == column.name).map(|(_, values)| *values)
     }
+}
+
+/// Whether a row without a value in the column cannot be kept.
+fn is_needed(column: &RefColumn) -> bool {
+    !column.nullable && column.name != OWNER.name
 }
 
 /// `invoice_detail_id` is `InvoiceDetailId`.

@@ -39,6 +39,26 @@ pub(super) enum Missing {
     Zero,
 }
 
+/// A stretch of time that has a forecast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Period {
+    Day,
+    Month,
+    Quarter,
+}
+
+impl Period {
+    const ALL: [Self; 3] = [Self::Day, Self::Month, Self::Quarter];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+        }
+    }
+}
+
 /// What is asked of each series.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Asked {
@@ -51,6 +71,12 @@ pub(super) struct Asked {
     pub(super) decimals: u8,
     pub(super) horizon: usize,
     pub(super) confidence_levels: Vec<Real>,
+    /// A row has the intervals of all levels, and not one.
+    pub(super) is_wide: bool,
+    /// Sums of forecasts by calendar period, of daily series; none: a row for each time.
+    pub(super) periods: Vec<Period>,
+    /// Results say what came.
+    pub(super) is_backtest: bool,
     pub(super) non_negative: Option<bool>,
     pub(super) anomaly_prob_threshold: Real,
     pub(super) min_impact: Real,
@@ -70,10 +96,20 @@ pub(super) struct Call {
     pub(super) source: Box<Query>,
     pub(super) planned: Option<Box<Query>>,
     pub(super) holidays: Option<Box<Query>>,
+    /// The last times that are known, by ids.
+    pub(super) as_of: Option<Box<Query>>,
+    /// To what else an id counts.
+    pub(super) parents: Option<Box<Query>>,
     pub(super) data_col: Option<String>,
     pub(super) timestamp_col: Option<String>,
     pub(super) id_cols: Vec<String>,
     pub(super) as_of_col: Option<String>,
+    pub(super) currency_col: Option<String>,
+    /// The ids of the series of each set, as they are written; none: series of all ids only.
+    pub(super) grouping_sets: Vec<Vec<String>>,
+    /// Categories of charges that count; none: usage that is no correction.
+    pub(super) charge_category: Option<Vec<String>>,
+    pub(super) has_decimals: bool,
     pub(super) asked: Asked,
 }
 
@@ -93,6 +129,9 @@ impl Call {
             decimals: 2,
             horizon: 10,
             confidence_levels: vec![Real(0.95)],
+            is_wide: false,
+            periods: Vec::new(),
+            is_backtest: false,
             non_negative: None,
             anomaly_prob_threshold: Real(0.999),
             min_impact: Real(0.0),
@@ -101,8 +140,9 @@ impl Call {
             target_start: None,
             only_anomalies: false,
         };
-        let (mut planned, mut holidays) = (None, None);
+        let (mut planned, mut holidays, mut as_of, mut parents) = (None, None, None, None);
         let (mut data_col, mut timestamp_col, mut as_of_col, mut id_cols) = (None, None, None, Vec::new());
+        let (mut currency_col, mut grouping_sets, mut charge_category) = (None, Vec::new(), None);
         let unnamed = match function {
             Function::Forecast => ["source", "horizon"].as_slice(),
             Function::DetectAnomalies => ["source"].as_slice(),
@@ -129,18 +169,36 @@ impl Call {
                 "source" => source = Some(call.relation(&name, value)?),
                 "planned" => planned = Some(call.relation(&name, value)?),
                 "holidays" => holidays = Some(call.relation(&name, value)?),
+                "parents" => parents = Some(call.relation(&name, value)?),
                 "data_col" => data_col = Some(call.text(&name, &value)?),
                 "timestamp_col" => timestamp_col = Some(call.text(&name, &value)?),
                 "as_of_col" => as_of_col = Some(call.text(&name, &value)?),
                 "id_cols" => id_cols = call.texts(&name, &value)?,
                 "frequency" => asked.frequency = Some(call.frequency(&name, &value)?),
                 "missing" => asked.missing = call.missing(&name, &value)?,
-                "as_of" => asked.as_of = Some(call.day(&name, &value)?),
+                "currency_col" => currency_col = Some(call.text(&name, &value)?),
+                "charge_category" => charge_category = Some(call.texts(&name, &value)?),
+                "grouping_sets" => {
+                    let columns = |set: &String| {
+                        set.split(',')
+                            .map(|column| column.trim().to_owned())
+                            .filter(|column| !column.is_empty())
+                            .collect()
+                    };
+                    grouping_sets = call.texts(&name, &value)?.iter().map(columns).collect();
+                }
+                "as_of" => match value {
+                    Expr::Subquery(_) | Expr::Nested(_) => as_of = Some(call.relation(&name, value)?),
+                    value => asked.as_of = Some(call.day(&name, &value)?),
+                },
                 "decimals" => {
                     asked.decimals = u8::try_from(call.whole(&name, &value, (0, 18))?).unwrap_or_default();
                 }
                 "horizon" if is_forecast => asked.horizon = call.count(&name, &value, (1, HORIZON_MAX))?,
                 "confidence_level" if is_forecast => asked.confidence_levels = call.levels(&name, &value)?,
+                "wide" if is_forecast => asked.is_wide = call.flag(&name, &value)?,
+                "periods" if is_forecast => asked.periods = call.periods(&name, &value)?,
+                "backtest" if is_forecast => asked.is_backtest = call.flag(&name, &value)?,
                 "non_negative" if is_forecast => asked.non_negative = Some(call.flag(&name, &value)?),
                 "anomaly_prob_threshold" if !is_forecast => {
                     asked.anomaly_prob_threshold = Real(call.within(&name, &value, (0.0, 1.0))?);
@@ -163,7 +221,22 @@ impl Call {
         let source = source.ok_or_else(|| {
             call.refused("42883", format!("{} needs a relation or a query to read from", function.name()))
         })?;
-        Ok(Self { source, planned, holidays, data_col, timestamp_col, id_cols, as_of_col, asked })
+        Ok(Self {
+            source,
+            planned,
+            holidays,
+            as_of,
+            parents,
+            data_col,
+            timestamp_col,
+            id_cols,
+            as_of_col,
+            currency_col,
+            grouping_sets,
+            charge_category,
+            has_decimals: call.given.iter().any(|given| given == "decimals"),
+            asked,
+        })
     }
 }
 
@@ -267,7 +340,12 @@ impl Reading {
             _ => self.wrong(name, element, "between 0 and 1"),
         };
         let levels: Vec<Real> = elements.iter().map(level).collect::<Result<_>>()?;
-        if levels.is_empty() { self.wrong(name, value, "at least one number") } else { Ok(levels) }
+        let is_twice = levels.iter().enumerate().any(|(at, level)| levels[..at].contains(level));
+        if levels.is_empty() || is_twice {
+            self.wrong(name, value, "one or several different numbers")
+        } else {
+            Ok(levels)
+        }
     }
 
     fn flag(&self, name: &str, value: &Expr) -> Result<bool> {
@@ -286,6 +364,18 @@ impl Reading {
             Some(frequency) => Ok(frequency),
             None => self.wrong(name, value, "'hour', 'day', 'week' or 'month'"),
         }
+    }
+
+    fn periods(&self, name: &str, value: &Expr) -> Result<Vec<Period>> {
+        let mut periods = Vec::new();
+        for text in self.texts(name, value)? {
+            match Period::ALL.into_iter().find(|period| period.as_str() == text.to_lowercase()) {
+                Some(period) if !periods.contains(&period) => periods.push(period),
+                Some(_) => {}
+                None => return self.wrong(name, value, "one or several of 'day', 'month', 'quarter'"),
+            }
+        }
+        Ok(periods)
     }
 
     fn missing(&self, name: &str, value: &Expr) -> Result<Missing> {

@@ -1,20 +1,23 @@
 //! Planning a call where a relation stands.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::{Column, DFSchema, ExprSchema};
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, cast};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, cast, lit};
 use datafusion::sql::sqlparser::ast::{self, TableFactor};
 
 use super::arguments::Call;
-use super::known::{HOLIDAY_COLUMNS, PLANNED_COLUMNS};
-use super::node::{SeriesNode, Shape};
+use super::known::{COMPLETE_COLUMNS, HOLIDAY_COLUMNS, PARENT_COLUMNS, PLANNED_COLUMNS};
+use super::node::{SeriesNode, Set, Shape};
 use super::{Function, refused};
 use crate::lake::schema::instant;
 use crate::session::table_function::call_of;
+
+const CATEGORY: &str = "charge_category";
 
 /// Plans `from forecast(...)` and `from detect_anomalies(...)`.
 #[derive(Debug)]
@@ -57,11 +60,53 @@ fn planned(function: Function, call: Call, context: &mut dyn RelationPlannerCont
     };
     let (timestamp_field, data_field) = (field(&timestamp)?, field(&data)?);
     let is_exact = matches!(data_field.data_type(), DataType::Decimal128(..) | DataType::Decimal256(..));
+    let names: Vec<&str> = ids.iter().map(|id| id.name.as_str()).collect();
+    let place = |argument: &str, name: &str| {
+        let found = names.iter().position(|id| *id == name);
+        found.ok_or_else(|| refused(function, "42703", format!("{argument}: {name} is none of id_cols")))
+    };
+    let set = |written: &Vec<String>| {
+        let mut set = Set { ids: Vec::new(), parents_of: None };
+        for name in written {
+            let child = name.strip_prefix("parents(").and_then(|name| name.strip_suffix(')'));
+            let id = place("grouping_sets", child.unwrap_or(name).trim())?;
+            if set.ids.contains(&id) || set.parents_of.is_some() && child.is_some() {
+                let message = "a set of grouping_sets names an id once, and has one parents(...)";
+                return Err(refused(function, "42701", message));
+            }
+            set.ids.push(id);
+            set.parents_of = set.parents_of.or(child.map(|_| id));
+        }
+        Ok::<_, datafusion::error::DataFusionError>(set)
+    };
+    let sets = call.grouping_sets.iter().map(set).collect::<Result<Vec<_>>>()?;
+    if sets.iter().any(|set| set.parents_of.is_some()) != call.parents.is_some() {
+        let message = "parents(...) in grouping_sets goes with parents, a relation that says what counts to what";
+        return Err(refused(function, "22023", message));
+    }
+    let is_sum = |set: &Set| sets[0].ids.iter().collect::<HashSet<_>>().is_superset(&set.ids.iter().collect());
+    if sets.iter().enumerate().any(|(at, set)| set.parents_of.is_some() && (at == 0 || !is_sum(set))) {
+        let message =
+            "a set with parents(...) is not the first of grouping_sets, and has no ids that the first has not";
+        return Err(refused(function, "22023", message));
+    }
+    let currency = match &call.currency_col {
+        Some(name) => Some(place("currency_col", name)?),
+        None if call.has_decimals => None,
+        None => names.iter().position(|name| *name == "currency" || name.ends_with("_currency")),
+    };
+    // An id that a set leaves out is null there.
+    let id_field = |id: &Column| field(id).map(|field| if sets.is_empty() { field } else { field.with_nullable(true) });
+    let complete_until = call.as_of.map(|relation| rows_of(relation, context)).transpose()?;
     let shape = Shape {
-        ids: ids.iter().map(field).collect::<Result<_>>()?,
+        ids: ids.iter().map(id_field).collect::<Result<_>>()?,
+        sets,
+        currency,
         is_instant: timestamp_field.data_type() != &DataType::Date32,
         is_exact,
         has_as_of: as_of.is_some(),
+        has_completeness: complete_until.is_some(),
+        has_parents: call.parents.is_some(),
         has_planned: call.planned.is_some(),
         has_holidays: call.holidays.is_some(),
     };
@@ -75,16 +120,50 @@ fn planned(function: Function, call: Call, context: &mut dyn RelationPlannerCont
     wanted.push(time.alias("series_time"));
     wanted.push(cast(Expr::Column(data), DataType::Float64).alias("series_value"));
     wanted.extend(as_of.map(|column| cast(Expr::Column(column), DataType::Date32).alias("series_as_of")));
-    let mut inputs = vec![LogicalPlanBuilder::from(source).project(wanted)?.build()?];
-    let names: Vec<&str> = ids.iter().map(|id| id.name.as_str()).collect();
+    let counted = counted(&columns, &ids, call.charge_category)?;
+    let mut rows = LogicalPlanBuilder::from(source.clone());
+    if let Some(counted) = counted {
+        rows = rows.filter(counted)?;
+    }
+    let mut inputs = vec![rows.project(wanted)?.build()?];
     if let Some(relation) = call.planned {
         inputs.push(known(function, ("planned", rows_of(relation, context)?), &names, &PLANNED_COLUMNS)?);
     }
     if let Some(relation) = call.holidays {
         inputs.push(known(function, ("holidays", rows_of(relation, context)?), &names, &HOLIDAY_COLUMNS)?);
     }
+    if let Some(rows) = complete_until {
+        inputs.push(known(function, ("as_of", rows), &names, &COMPLETE_COLUMNS)?);
+    }
+    if let Some(relation) = call.parents {
+        let rows = rows_of(relation, context)?;
+        let children = shape.sets.iter().filter_map(|set| set.parents_of).map(|id| names[id]);
+        let has = |name: &str| rows.schema().columns().iter().any(|column| column.name == name);
+        if let Some(missing) = children.into_iter().find(|name| !has(name)) {
+            return Err(refused(function, "42703", format!("parents has no column {missing}")));
+        }
+        inputs.push(known(function, ("parents", rows), &names, &PARENT_COLUMNS)?);
+    }
     let node = SeriesNode::try_new(inputs, call.asked, shape)?;
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+}
+
+/// Which charges count, of a source that has their categories: those that were asked for, else usage without its corrections. A
+/// category that is an id is asked for.
+fn counted(columns: &Columns<'_>, ids: &[Column], categories: Option<Vec<String>>) -> Result<Option<Expr>> {
+    let found = |name: &str| columns.schema.columns().into_iter().find(|column| column.name == name);
+    let category = match &categories {
+        Some(_) => Some(columns.named("charge_category", CATEGORY)?),
+        None => found(CATEGORY).filter(|column| !ids.contains(column)),
+    };
+    let Some(category) = category else { return Ok(None) };
+    let is_corrected = found("charge_class").filter(|class| categories.is_none() && !ids.contains(class));
+    let wanted = categories.unwrap_or_else(|| vec!["Usage".to_owned()]);
+    let is_wanted = Expr::Column(category).in_list(wanted.into_iter().map(lit).collect(), false);
+    Ok(Some(match is_corrected {
+        None => is_wanted,
+        Some(class) => is_wanted.and(binary_expr(Expr::Column(class), Operator::IsDistinctFrom, lit("Correction"))),
+    }))
 }
 
 /// The rows of a relation or query, planned as in any statement of the caller's.

@@ -1,41 +1,42 @@
-//! The operator: gathers the series of its partition, then works on one after the other.
+//! The operator: gathers series and works on one after the other.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::runtime::JoinSet;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::{Distribution, EquivalenceProperties};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, PlanProperties};
-use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements, Partitioning,
 };
-use futures::{StreamExt, TryStreamExt, stream};
-use ratehouse_udfs::series::anomaly::{Detector, DetectorOptions};
-use ratehouse_udfs::series::forecast::{ForecastOptions, Forecaster, Holiday};
-use ratehouse_udfs::series::{Frequency, PlannedChange};
-use tokio::sync::OnceCell;
+use futures::future::{BoxFuture, Shared};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::Function;
 use super::arguments::Asked;
-use super::gather::{Gathering, Laid, Points};
+use super::gather::Gathering;
 use super::known::Known;
 use super::node::Shape;
-use super::results::{self, Rows};
-use super::states::{Flagged, Remembered, Seen, States, key_of};
+use super::results;
+use super::sets::AllSeries;
+use super::states::States;
+use super::work::{Gathered, Left, Memory, Work};
 
-/// Rows of a batch: so many that a batch of forecasts takes some milliseconds.
-const BATCH_ROWS: usize = 2_048;
+/// What all partitions wait for.
+type Waiting = Shared<BoxFuture<'static, Result<Arc<Gathered>, Arc<DataFusionError>>>>;
 
-/// Gathers series and works on them; its inputs are the source, then planned changes, then holidays, as far as there are any.
+/// Gathers series and works on them; its inputs are the source, then planned changes, holidays, last known times and parents, as far
+/// as there are any.
+///
+/// Each partition of the source is gathered where it is, and the series are merged: to bring the rows of a series together before
+/// takes longer than all the rest.
 #[derive(Debug)]
 pub(super) struct SeriesExec {
     inputs: Vec<Arc<dyn ExecutionPlan>>,
@@ -43,39 +44,41 @@ pub(super) struct SeriesExec {
     shape: Arc<Shape>,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
-    /// What is known beforehand: read once for all partitions.
-    known: Arc<OnceCell<Arc<Known>>>,
+    /// The series of the source: gathered once for all partitions, by the first that is asked.
+    gathered: OnceLock<Waiting>,
     states: Arc<States>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl SeriesExec {
-    pub(super) fn try_new(
+    pub(super) fn new(
         inputs: Vec<Arc<dyn ExecutionPlan>>,
-        asked: Arc<Asked>,
-        shape: Arc<Shape>,
+        (asked, shape): (Arc<Asked>, Arc<Shape>),
+        partitions: usize,
         states: Arc<States>,
-    ) -> Result<Self> {
-        let source = inputs.first().ok_or_else(|| DataFusionError::Internal("series without a source".to_owned()))?;
+    ) -> Self {
         let schema = Arc::new(Schema::new(results::fields(&asked, &shape)));
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&schema)),
-            Partitioning::UnknownPartitioning(source.output_partitioning().partition_count()),
+            Partitioning::UnknownPartitioning(partitions),
             EmissionType::Final,
             Boundedness::Bounded,
         );
         let (properties, metrics) = (Arc::new(properties), ExecutionPlanMetricsSet::new());
-        Ok(Self { inputs, asked, shape, schema, properties, known: Arc::default(), states, metrics })
+        Self { inputs, asked, shape, schema, properties, gathered: OnceLock::new(), states, metrics }
     }
 
-    fn distributions(&self) -> Vec<Distribution> {
-        let ids = self.shape.ids.iter().enumerate();
-        let keys: Vec<Arc<dyn PhysicalExpr>> =
-            ids.map(|(at, field)| Arc::new(Column::new(field.name(), at)) as Arc<dyn PhysicalExpr>).collect();
-        let of_source =
-            if keys.is_empty() { Distribution::SinglePartition } else { Distribution::KeyPartitioned(keys) };
-        let of_known = std::iter::repeat_n(Distribution::SinglePartition, self.inputs.len() - 1);
-        std::iter::once(of_source).chain(of_known).collect()
+    fn partitions(&self) -> usize {
+        self.properties.partitioning.partition_count()
+    }
+
+    /// What gathers the series.
+    fn gathering(&self, context: &Arc<TaskContext>) -> Waiting {
+        let inputs = self.inputs.clone();
+        let (asked, shape, context) = (Arc::clone(&self.asked), Arc::clone(&self.shape), Arc::clone(context));
+        let partitions = self.partitions();
+        let gathered = async move { gather(&inputs, (&asked, &shape), partitions, &context).await.map_err(Arc::new) };
+        gathered.boxed().shared()
     }
 }
 
@@ -99,19 +102,25 @@ impl ExecutionPlan for SeriesExec {
     }
 
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        InputDistributionRequirements::new(self.distributions())
+        let of_known = std::iter::repeat_n(Distribution::SinglePartition, self.inputs.len() - 1);
+        let all = std::iter::once(Distribution::UnspecifiedDistribution).chain(of_known);
+        InputDistributionRequirements::new(all.collect())
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false; self.inputs.len()]
     }
 
     fn apply_expressions(
         &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+        _: &mut dyn FnMut(&Arc<dyn datafusion::physical_plan::PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
         Ok(TreeNodeRecursion::Continue)
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let (asked, shape) = (Arc::clone(&self.asked), Arc::clone(&self.shape));
-        Ok(Arc::new(Self::try_new(children, asked, shape, Arc::clone(&self.states))?))
+        let asked = (Arc::clone(&self.asked), Arc::clone(&self.shape));
+        Ok(Arc::new(Self::new(children, asked, self.partitions(), Arc::clone(&self.states))))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -119,230 +128,94 @@ impl ExecutionPlan for SeriesExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let gathered = self.gathered.get_or_init(|| self.gathering(&context)).clone();
         let name = format!("{}[{partition}]", self.asked.function.name());
         let reservation = MemoryConsumer::new(name).register(context.memory_pool());
-        let source = self.inputs[0].execute(partition, Arc::clone(&context))?;
-        let known_inputs = self.inputs[1..].to_vec();
-        let (known, schema) = (Arc::clone(&self.known), Arc::clone(&self.schema));
-        let (asked, shape) = (Arc::clone(&self.asked), Arc::clone(&self.shape));
-        let (states, judged) =
-            (Arc::clone(&self.states), MetricBuilder::new(&self.metrics).counter("values_judged", partition));
-        let part = (partition, self.properties.partitioning.partition_count());
+        let (asked, shape, schema) = (Arc::clone(&self.asked), Arc::clone(&self.shape), Arc::clone(&self.schema));
+        let judged = MetricBuilder::new(&self.metrics).counter("values_judged", partition);
+        let (states, partitions) = (Arc::clone(&self.states), self.partitions());
         let work = async move {
-            let mut gathering = Gathering::new(&shape, reservation)?;
-            let mut source = source;
-            while let Some(batch) = source.try_next().await? {
-                gathering.add(&batch)?;
-            }
-            let known = known.get_or_try_init(|| read_known(&known_inputs, &shape, &context)).await?;
-            let (keys, series, reservation) = gathering.finish()?;
+            let gathered = gathered.await.map_err(DataFusionError::Shared)?;
             // Only what is flagged is remembered.
             let remembered = (asked.function == Function::DetectAnomalies && asked.only_anomalies)
-                .then(|| states.of(&format!("{asked:?} {shape:?}"), part, &reservation));
-            let memory = Memory { remembered, judged, _reservation: reservation };
-            Work::new((asked, shape, schema), Arc::clone(known), keys, series, memory)
+                .then(|| states.of(&format!("{asked:?} {shape:?}"), (partition, partitions), &reservation));
+            let sums = reservation.new_empty();
+            Work::new((asked, shape, schema), gathered, partition, Memory { remembered, judged, reservation, sums })
         };
         let batches = stream::once(work).map_ok(stream::iter).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches.boxed())))
     }
 }
 
-/// Reads planned changes and holidays.
-async fn read_known(
+/// Gathers all partitions of the source at a time, and reads what else is known.
+async fn gather(
     inputs: &[Arc<dyn ExecutionPlan>],
-    shape: &Shape,
+    (asked, shape): (&Arc<Asked>, &Arc<Shape>),
+    partitions: usize,
     context: &Arc<TaskContext>,
-) -> Result<Arc<Known>> {
+) -> Result<Arc<Gathered>> {
+    let source = inputs.first().ok_or_else(|| DataFusionError::Internal("series without a source".to_owned()))?;
+    let mut tasks = JoinSet::new();
+    for partition in 0..source.output_partitioning().partition_count() {
+        let mut rows = source.execute(partition, Arc::clone(context))?;
+        let name = format!("{}[{partition}]", asked.function.name());
+        let reservation = MemoryConsumer::new(name).register(context.memory_pool());
+        let shape = Arc::clone(shape);
+        tasks.spawn(async move {
+            let mut gathering = Gathering::new(&shape, reservation)?;
+            while let Some(batch) = rows.try_next().await? {
+                gathering.add(&batch)?;
+            }
+            Ok::<_, DataFusionError>(gathering)
+        });
+    }
+    let known = read_known(&inputs[1..], shape, context).await?;
+    // Series and values of a time are put in order below: which partition ends first does not show.
+    let mut merged: Option<Gathering> = None;
+    while let Some(gathering) = tasks.join_next().await {
+        let gathering = gathering.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??;
+        match &mut merged {
+            Some(merged) => merged.merge(gathering)?,
+            None => merged = Some(gathering),
+        }
+    }
+    let Some(merged) = merged else { return Err(DataFusionError::Internal("series without rows".to_owned())) };
+    let (keys, points, reservation) = merged.finish()?;
+    let mut all = AllSeries::of((keys, points), (shape, &known), (asked.function, partitions), &reservation)?;
+    let left = Mutex::new(Left::of(&mut all));
+    Ok(Arc::new(Gathered { known, all, left, _reservation: reservation }))
+}
+
+/// Reads planned changes, holidays, last known times and parents.
+async fn read_known(inputs: &[Arc<dyn ExecutionPlan>], shape: &Shape, context: &Arc<TaskContext>) -> Result<Known> {
     let mut known = Known::default();
     let mut inputs = inputs.iter();
-    let planned = if shape.has_planned { inputs.next() } else { None };
-    let holidays = if shape.has_holidays { inputs.next() } else { None };
-    if let Some(planned) = planned {
-        let mut batches = planned.execute(0, Arc::clone(context))?;
-        while let Some(batch) = batches.try_next().await? {
-            known.add_planned(&batch, shape.ids.len())?;
+    let ids = shape.ids.len();
+    let mut next = |is_there: bool| match is_there {
+        true => inputs.next().map(|input| input.execute(0, Arc::clone(context))).transpose(),
+        false => Ok(None),
+    };
+    let (planned, holidays) = (next(shape.has_planned)?, next(shape.has_holidays)?);
+    let (complete, parents) = (next(shape.has_completeness)?, next(shape.has_parents)?);
+    if let Some(mut planned) = planned {
+        while let Some(batch) = planned.try_next().await? {
+            known.add_planned(&batch, ids)?;
         }
     }
-    if let Some(holidays) = holidays {
-        let mut batches = holidays.execute(0, Arc::clone(context))?;
-        while let Some(batch) = batches.try_next().await? {
-            known.add_holidays(&batch, shape.ids.len());
+    if let Some(mut holidays) = holidays {
+        while let Some(batch) = holidays.try_next().await? {
+            known.add_holidays(&batch, ids);
         }
     }
-    Ok(Arc::new(known))
-}
-
-/// The series of a partition, from the first that is left; gives batches of results.
-struct Work {
-    asked: Arc<Asked>,
-    shape: Arc<Shape>,
-    schema: SchemaRef,
-    known: Arc<Known>,
-    keys: Vec<ArrayRef>,
-    /// The ids as texts, where planned changes, holidays or states are found by them.
-    names: Vec<ArrayRef>,
-    series: std::vec::IntoIter<Points>,
-    next: u32,
-    rows: Rows,
-    engine: Engine,
-    laid: Laid,
-    planned: Vec<PlannedChange>,
-    holidays: Vec<Holiday>,
-    memory: Memory,
-}
-
-/// What a partition holds beside its series.
-struct Memory {
-    remembered: Option<Remembered>,
-    /// Values that a detector was shown.
-    judged: Count,
-    _reservation: MemoryReservation,
-}
-
-/// What works on a series: one of each frequency, made when the first series has it.
-enum Engine {
-    Forecast { forecasters: Vec<(Frequency, Forecaster)>, lower: Vec<f64>, upper: Vec<f64> },
-    DetectAnomalies { detectors: Vec<(Frequency, Detector)> },
-}
-
-impl Work {
-    fn new(
-        (asked, shape, schema): (Arc<Asked>, Arc<Shape>, SchemaRef),
-        known: Arc<Known>,
-        keys: Vec<ArrayRef>,
-        series: Vec<Points>,
-        memory: Memory,
-    ) -> Result<Self> {
-        let engine = match asked.function {
-            Function::Forecast => Engine::Forecast { forecasters: Vec::new(), lower: Vec::new(), upper: Vec::new() },
-            Function::DetectAnomalies => Engine::DetectAnomalies { detectors: Vec::new() },
-        };
-        let names = match shape.has_planned || shape.has_holidays || memory.remembered.is_some() {
-            true => keys.iter().map(|key| cast(key, &DataType::Utf8View)).collect::<Result<_, _>>()?,
-            false => Vec::new(),
-        };
-        Ok(Self {
-            asked,
-            shape,
-            schema,
-            known,
-            keys,
-            names,
-            series: series.into_iter(),
-            next: 0,
-            rows: Rows::default(),
-            engine,
-            laid: Laid::default(),
-            planned: Vec::new(),
-            holidays: Vec::new(),
-            memory,
-        })
-    }
-
-    fn add(&mut self, mut points: Points) {
-        let number = self.next;
-        self.next += 1;
-        self.laid.lay(&mut points, &self.asked, &self.shape);
-        let Laid { calendar, values } = &self.laid;
-        if values.is_empty() {
-            return;
-        }
-        let at = usize::try_from(number).unwrap_or_default();
-        let text = |column: &ArrayRef| {
-            let column = column.as_string_view();
-            column.is_valid(at).then(|| column.value(at).to_owned())
-        };
-        let ids: Vec<Option<String>> = self.names.iter().map(text).collect();
-        self.known.planned_of(&ids, calendar, &mut self.planned);
-        let frequency = calendar.frequency;
-        match &mut self.engine {
-            Engine::Forecast { forecasters, lower, upper } => {
-                let horizon = self.asked.horizon;
-                self.known.holidays_of(&ids, calendar, values.len() + horizon, &mut self.holidays);
-                let forecaster = of(forecasters, frequency, || {
-                    let options = ForecastOptions {
-                        non_negative: self.asked.non_negative,
-                        ..ForecastOptions::new(horizon, frequency)
-                    };
-                    Forecaster::new(&options)
-                });
-                forecaster.forecast(calendar, values, &self.planned, &self.holidays);
-                for level in &self.asked.confidence_levels {
-                    forecaster.interval(level.0, lower, upper);
-                    self.rows.forecast(number, (calendar, values.len()), forecaster.last(), (level.0, lower, upper));
-                }
-            }
-            Engine::DetectAnomalies { detectors } => {
-                self.known.holidays_of(&ids, calendar, values.len(), &mut self.holidays);
-                let detector = of(detectors, frequency, || {
-                    let options = DetectorOptions {
-                        anomaly_prob_threshold: self.asked.anomaly_prob_threshold.0,
-                        min_impact: self.asked.min_impact.0,
-                        min_impact_pct: self.asked.min_impact_pct.0,
-                        ..DetectorOptions::default()
-                    };
-                    Detector::new(&options, *calendar)
-                });
-                let seen = Seen { calendar, values, planned: &self.planned, holidays: &self.holidays };
-                let key = key_of(&ids);
-                detector.reset(*calendar);
-                let remembered = self.memory.remembered.as_ref();
-                let resumed = remembered.and_then(|remembered| remembered.resume(key, &seen, detector));
-                let (first, mut flagged) = resumed.unwrap_or_default();
-                self.memory.judged.add(values.len() - first);
-                let shown_from = self.asked.last_points.map_or(0, |points| values.len().saturating_sub(points));
-                let is_shown = |position: usize| {
-                    let start = self.asked.target_start;
-                    position >= shown_from && start.is_none_or(|start| calendar.date(position).to_epoch_days() >= start)
-                };
-                for one in flagged.iter().filter(|one| is_shown(one.position)) {
-                    let place = (calendar, one.position);
-                    self.rows.judgement(number, place, (values[one.position], &one.judgement));
-                }
-                let mut holidays = self.holidays.iter().skip_while(|holiday| holiday.position < first).peekable();
-                for (position, value) in values.iter().enumerate().skip(first) {
-                    let holiday = holidays.next_if(|holiday| holiday.position == position).map(|holiday| holiday.kind);
-                    let judgement = detector.advance(*value, &self.planned, holiday);
-                    let is_part = judgement.is_anomaly || judgement.is_lasting;
-                    if is_part && self.memory.remembered.is_some() {
-                        flagged.push(Flagged { position, judgement });
-                    }
-                    if is_shown(position) && (is_part || !self.asked.only_anomalies) {
-                        self.rows.judgement(number, (calendar, position), (*value, &judgement));
-                    }
-                }
-                if let Some(remembered) = &mut self.memory.remembered {
-                    remembered.keep(key, &seen, detector, &flagged);
-                }
-            }
+    if let Some(mut complete) = complete {
+        while let Some(batch) = complete.try_next().await? {
+            known.add_complete(&batch, ids);
         }
     }
-}
-
-/// The engine of a frequency.
-fn of<T>(engines: &mut Vec<(Frequency, T)>, frequency: Frequency, new: impl FnOnce() -> T) -> &mut T {
-    let at = engines.iter().position(|(of, _)| *of == frequency).unwrap_or_else(|| {
-        engines.push((frequency, new()));
-        engines.len() - 1
-    });
-    &mut engines[at].1
-}
-
-impl Iterator for Work {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.rows.len() < BATCH_ROWS {
-            match self.series.next() {
-                Some(points) => self.add(points),
-                None => {
-                    if let Some(remembered) = self.memory.remembered.take() {
-                        remembered.finish();
-                    }
-                    break;
-                }
-            }
+    if let Some(mut parents) = parents {
+        while let Some(batch) = parents.try_next().await? {
+            known.add_parents(&batch, ids);
         }
-        (self.rows.len() > 0).then(|| self.rows.take(&self.schema, &self.keys, (&self.asked, &self.shape)))
     }
+    Ok(known)
 }

@@ -1,4 +1,4 @@
-//! What is known beforehand: planned changes and holidays.
+//! What is known of series beside their rows: planned changes, holidays, and until when they are complete.
 
 use std::collections::HashMap;
 use std::hash::Hasher as _;
@@ -25,6 +25,12 @@ pub(super) const PLANNED_COLUMNS: [(&str, DataType, bool); 5] = [
 pub(super) const HOLIDAY_COLUMNS: [(&str, DataType, bool); 2] =
     [("holiday_date", DataType::Date32, true), ("name", DataType::Utf8View, false)];
 
+/// Columns of last known times after those of the ids.
+pub(super) const COMPLETE_COLUMNS: [(&str, DataType, bool); 1] = [("complete_until", DataType::Date32, true)];
+
+/// Columns of parents after those of the ids.
+pub(super) const PARENT_COLUMNS: [(&str, DataType, bool); 1] = [("counts_to", DataType::Utf8View, true)];
+
 #[derive(Debug)]
 struct Plan {
     /// None: every series.
@@ -43,6 +49,14 @@ struct DayOff {
     day: i32,
     /// The number of its name: the same in every statement, as states are remembered that know it.
     kind: u32,
+}
+
+#[derive(Debug)]
+struct Complete {
+    /// None: every series.
+    ids: Vec<Option<String>>,
+    /// Days since 1970.
+    until: i32,
 }
 
 /// Whether something is about a series: it names no other id.
@@ -72,13 +86,17 @@ fn text(batch: &RecordBatch, place: usize, row: usize) -> Option<String> {
     column.is_valid(row).then(|| column.value(row).to_owned())
 }
 
-/// Planned changes and holidays of all series.
+/// What is known of all series.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// By their first id, which most name.
     plans: HashMap<Option<String>, Vec<Plan>>,
     /// By their first id.
     holidays: HashMap<Option<String>, Vec<DayOff>>,
+    /// By their first id.
+    complete: HashMap<Option<String>, Vec<Complete>>,
+    /// To what an id counts, by its place and value.
+    parents: HashMap<(usize, String), Vec<String>>,
 }
 
 impl Known {
@@ -127,6 +145,42 @@ impl Known {
             let first = ids.first().cloned().flatten();
             self.holidays.entry(first).or_default().push(DayOff { ids, day: days.value(row), kind });
         }
+    }
+
+    /// Adds rows of last known times, whose first `ids` columns are ids.
+    pub(super) fn add_complete(&mut self, batch: &RecordBatch, ids: usize) {
+        let days = batch.column(ids).as_primitive::<Date32Type>();
+        for row in (0..batch.num_rows()).filter(|row| days.is_valid(*row)) {
+            let ids: Vec<Option<String>> = (0..ids).map(|place| text(batch, place, row)).collect();
+            let first = ids.first().cloned().flatten();
+            self.complete.entry(first).or_default().push(Complete { ids, until: days.value(row) });
+        }
+    }
+
+    /// Adds rows of parents, whose first `ids` columns are ids.
+    pub(super) fn add_parents(&mut self, batch: &RecordBatch, ids: usize) {
+        for row in 0..batch.num_rows() {
+            let Some(parent) = text(batch, ids, row) else { continue };
+            for place in 0..ids {
+                let Some(child) = text(batch, place, row) else { continue };
+                let parents = self.parents.entry((place, child)).or_default();
+                if !parents.contains(&parent) {
+                    parents.push(parent.clone());
+                }
+            }
+        }
+    }
+
+    /// To what an id counts.
+    pub(super) fn parents_of(&self, place: usize, id: Option<&str>) -> &[String] {
+        id.and_then(|id| self.parents.get(&(place, id.to_owned()))).map_or(&[], Vec::as_slice)
+    }
+
+    /// The last day that is known of one series: of what names most of its ids, the earliest.
+    pub(super) fn complete_until(&self, ids: &[Option<String>]) -> Option<i32> {
+        let named = |complete: &Complete| complete.ids.iter().flatten().count();
+        let found = about(&self.complete, ids, |complete| &complete.ids);
+        found.min_by_key(|complete| (std::cmp::Reverse(named(complete)), complete.until)).map(|complete| complete.until)
     }
 
     /// The changes of one series in the order of their beginnings.

@@ -17,7 +17,10 @@ mod gather;
 mod known;
 mod node;
 mod results;
+mod sets;
 mod states;
+mod sum;
+mod work;
 
 use std::sync::Arc;
 

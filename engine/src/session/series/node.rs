@@ -19,20 +19,44 @@ use super::exec::SeriesExec;
 use super::results;
 use super::states::States;
 
+/// The ids that the series of a grouping set have, by place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Set {
+    pub(super) ids: Vec<usize>,
+    /// The id in whose place all stand to which a series counts.
+    pub(super) parents_of: Option<usize>,
+}
+
 /// What the rows of the source look like: the ids, then time, value and, if there is one, the last known time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Shape {
     pub(super) ids: Vec<Field>,
+    /// None: series of all ids.
+    pub(super) sets: Vec<Set>,
+    /// The id that is a currency, to whose minor unit amounts are rounded.
+    pub(super) currency: Option<usize>,
     /// Times are instants, and not days.
     pub(super) is_instant: bool,
     /// Values are decimals outside.
     pub(super) is_exact: bool,
+    /// Each row says until when its series is known.
     pub(super) has_as_of: bool,
+    /// A relation says until when series are known.
+    pub(super) has_completeness: bool,
+    /// A relation says what counts to what.
+    pub(super) has_parents: bool,
     pub(super) has_planned: bool,
     pub(super) has_holidays: bool,
 }
 
-/// A call in a logical plan: the source, then planned changes, then holidays, as far as there are any.
+impl Shape {
+    /// The day since 1970 of a time as it is gathered.
+    pub(super) fn day_of(&self, at: i32) -> i32 {
+        if self.is_instant { at.div_euclid(24) } else { at }
+    }
+}
+
+/// A call in a logical plan: the source, then planned changes, holidays, last known times and parents, as far as there are any.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct SeriesNode {
     inputs: Vec<LogicalPlan>,
@@ -106,12 +130,13 @@ impl ExtensionPlanner for Operators {
         node: &dyn UserDefinedLogicalNode,
         _logical_inputs: &[&LogicalPlan],
         physical_inputs: &[Arc<dyn ExecutionPlan>],
-        _session: &dyn datafusion::catalog::Session,
+        session: &dyn datafusion::catalog::Session,
         _context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let Some(node) = node.as_any().downcast_ref::<SeriesNode>() else { return Ok(None) };
         let (asked, shape) = (Arc::clone(&node.asked), Arc::clone(&node.shape));
-        let exec = SeriesExec::try_new(physical_inputs.to_vec(), asked, shape, Arc::clone(&self.0))?;
+        let partitions = session.config().target_partitions();
+        let exec = SeriesExec::new(physical_inputs.to_vec(), (asked, shape), partitions, Arc::clone(&self.0));
         Ok(Some(Arc::new(exec)))
     }
 }
