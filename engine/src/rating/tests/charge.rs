@@ -1,10 +1,11 @@
 //! Charges as texts, for assertions.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Date32Type, Decimal128Type, Int32Type, TimestampMicrosecondType};
+use arrow::datatypes::{Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use ratehouse_udfs::decimal::format_trimmed;
 
-use super::fixtures::{Line, World, dec};
+use super::fixtures::dec;
+use super::oracle::Expected;
 use crate::lake::schema;
 
 /// A charge as text, for assertions.
@@ -87,37 +88,27 @@ impl Charge {
     }
 }
 
-impl World {
-    /// Rates lines into the oracle's form: exact integers, one piece after the other.
-    pub(crate) fn rate_exactly(&self, lines: &[Line]) -> Vec<super::oracle::Expected> {
-        let rated = self.rate_batch(lines);
-        let mut row_of: Vec<usize> = Vec::new();
-        let source = rated.column_by_name("source_row").expect("a column");
-        for row in source.as_primitive::<arrow::datatypes::Int64Type>().values() {
-            row_of.push(usize::try_from(row - 1).expect("a row"));
-        }
-        let charges = Charge::read(&rated);
-        row_of
-            .into_iter()
-            .zip(charges)
-            .map(|(row, charge)| super::oracle::Expected {
-                row,
-                start: charge.start,
-                end: charge.end,
-                path: charge.path,
-                fate: charge.fate,
-                steps: charge
-                    .steps
-                    .iter()
-                    .map(|step| {
-                        let text = |text: &Option<String>| text.clone().unwrap_or("-".to_owned());
-                        let price = step.price.as_deref().map(dec);
-                        let price = price.map_or("-".to_owned(), |price| price.to_string());
-                        let (rule, rate) = (text(&step.rule), text(&step.fx_rate));
-                        format!("{price} {} {} {rule} {rate}", step.currency, step.outcome)
-                    })
-                    .collect(),
-            })
-            .collect()
-    }
+/// Charges in the oracle's form: exact integers, one piece after the other.
+pub(crate) fn exactly(charges: &RecordBatch) -> Vec<Expected> {
+    let source = charges.column_by_name("source_row").expect("a column");
+    let source = source.as_primitive::<Int64Type>().values();
+    let of_position = |position: &Position| {
+        let word = |word: &Option<String>| word.clone().unwrap_or("-".to_owned());
+        let price = position.price.as_deref().map(dec);
+        let price = price.map_or("-".to_owned(), |price| price.to_string());
+        let (rule, rate) = (word(&position.rule), word(&position.fx_rate));
+        format!("{price} {} {} {rule} {rate}", position.currency, position.outcome)
+    };
+    source
+        .iter()
+        .zip(Charge::read(charges))
+        .map(|(row, charge)| Expected {
+            row: usize::try_from(row - 1).expect("a row"),
+            start: charge.start,
+            end: charge.end,
+            path: charge.path,
+            fate: charge.fate,
+            steps: charge.steps.iter().map(of_position).collect(),
+        })
+        .collect()
 }

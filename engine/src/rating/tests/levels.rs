@@ -4,12 +4,27 @@ use std::collections::BTreeMap;
 
 use ratehouse_udfs::decimal::Rounding;
 
+use super::banded::{NoPart, is_banded, part};
 use super::fixtures::Line;
 use super::oracle::{Oracle, Piece};
 use super::plain::{matches, specificity, times};
 use crate::rating::{Benefit, RuleRow};
 
 const ONE: i128 = 1_000_000_000_000_000_000;
+
+/// What a piece costs, and what that was made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Price {
+    /// A cost, the list price or the quantity.
+    pub(super) base: i128,
+    pub(super) amount: i128,
+}
+
+/// A price and the exchange rate that it took.
+type Converted = (Price, String);
+
+/// What a level makes of a piece: price, outcome, rule and exchange rate.
+type Step = (Option<Price>, &'static str, String, String);
 
 impl<'a> Oracle<'a> {
     pub(super) fn price_level(&self, pieces: &mut [Piece<'_>], k: usize) {
@@ -21,7 +36,7 @@ impl<'a> Oracle<'a> {
         let mut totals: BTreeMap<String, i128> = BTreeMap::new();
         for (piece, plan) in pieces.iter().zip(&plans) {
             if let Some(Plan::Rule(rule, name, _)) = plan
-                && rule.bands.is_some()
+                && is_banded(rule)
                 && self.may_apply(piece, rule)
             {
                 *totals.entry(counter(piece, k, rule, name)).or_default() += piece.quantity.unwrap_or_default();
@@ -36,7 +51,7 @@ impl<'a> Oracle<'a> {
                     Some(step) => step,
                     None => (None, "unrated", "-".to_owned(), "-".to_owned()),
                 };
-                let price = until.map(|until| until - before);
+                let price = until.map(|until| until.amount - before);
                 self.runs.add(&whole, k, until);
                 let shown = price.map_or_else(|| "-".to_owned(), |p| p.to_string());
                 piece.steps.push(format!("{shown} {currency} {outcome} {rule} {rate}"));
@@ -121,17 +136,9 @@ impl<'a> Oracle<'a> {
                 return Err(());
             }
             let Some(version) = held.first() else { continue };
-            let mut rules: BTreeMap<&str, &RuleRow> = BTreeMap::new();
-            let mut next = Some((version.card_id.clone(), version.version));
-            while let Some(name) = next {
-                for rule in &self.facts.rate_rules {
-                    if (&rule.card_id, rule.version) == (&name.0, name.1) {
-                        rules.entry(&rule.rule_id).or_insert(rule);
-                    }
-                }
-                let row = self.facts.rate_card_versions.iter().find(|v| (&v.card_id, v.version) == (&name.0, name.1));
-                next = row.ok_or(())?.base.clone();
-            }
+            let mut rules = self.rules_of(&version.card_id, version.version)?;
+            // Flat fees and minimums are charges of their own.
+            rules.retain(|_, rule| !matches!(rule.method.as_str(), "flat" | "minimum"));
             let mut matching: Vec<&RuleRow> = rules.into_values().filter(|rule| matches(rule, line)).collect();
             matching.sort_by(|a, b| {
                 let set = |r: &RuleRow| specificity(r).map(|is_set| !is_set);
@@ -143,6 +150,29 @@ impl<'a> Oracle<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// The rules of a version and of those that it inherits from; the nearer one of a name replaces the farther.
+    pub(super) fn rules_of(&self, card: &str, version: i64) -> Result<BTreeMap<&'a str, &'a RuleRow>, ()> {
+        let mut rules: BTreeMap<&str, &RuleRow> = BTreeMap::new();
+        let mut next = Some((card.to_owned(), version));
+        while let Some(name) = next {
+            for rule in &self.facts.rate_rules {
+                if (&rule.card_id, rule.version) == (&name.0, name.1) {
+                    rules.entry(&rule.rule_id).or_insert(rule);
+                }
+            }
+            let row = self.facts.rate_card_versions.iter().find(|v| (&v.card_id, v.version) == (&name.0, name.1));
+            next = row.ok_or(())?.base.clone();
+        }
+        Ok(rules)
+    }
+
+    /// The rule that steps call `card/version/rule`.
+    pub(super) fn rule_named(&self, name: &str) -> Option<&'a RuleRow> {
+        let mut words = name.splitn(3, '/');
+        let (card, version, rule) = (words.next()?, words.next()?.parse().ok()?, words.next()?);
+        self.rules_of(card, version).ok()?.get(rule).copied()
     }
 
     fn convert(&self, piece: &Piece<'_>, k: usize, amount: i128, from: &str) -> Option<(i128, String)> {
@@ -176,19 +206,13 @@ impl<'a> Oracle<'a> {
         None
     }
 
-    fn step(
-        &self,
-        piece: &Piece<'_>,
-        k: usize,
-        plan: &Plan<'_>,
-        totals: &BTreeMap<String, i128>,
-    ) -> Option<(Option<i128>, &'static str, String, String)> {
+    fn step(&self, piece: &Piece<'_>, k: usize, plan: &Plan<'_>, totals: &BTreeMap<String, i128>) -> Option<Step> {
         let (cost, currency) = piece.cost.clone()?;
         let pass = |how: &How| {
             let billing = piece.line.get("billing_currency").expect("a currency");
-            let (amount, from) = if how.is_at_list() { (piece.list, billing) } else { (cost, currency.as_str()) };
-            let (price, rate) = self.convert(piece, k, amount, from)?;
-            Some((Some(price), how.outcome(), "-".to_owned(), rate))
+            let (base, from) = if how.is_at_list() { (piece.list?, billing) } else { (cost, currency.as_str()) };
+            let (amount, rate) = self.convert(piece, k, base, from)?;
+            Some((Some(Price { base, amount }), how.outcome(), "-".to_owned(), rate))
         };
         match plan {
             Plan::Retain => Some((None, "retained", "-".to_owned(), "-".to_owned())),
@@ -215,33 +239,37 @@ impl<'a> Oracle<'a> {
         name: &str,
         how: &How,
         totals: &BTreeMap<String, i128>,
-    ) -> Result<Option<(i128, String)>, ()> {
-        if !self.may_apply(piece, rule) && (rule.unit.is_some() || rule.bands.is_some()) {
-            let unit = piece.line.get("pricing_unit");
-            if rule.bands.is_some() || rule.unit.as_deref() != unit {
-                return Err(());
-            }
+    ) -> Result<Option<Converted>, ()> {
+        if rule.unit.is_some() && rule.unit.as_deref() != piece.line.get("pricing_unit") {
+            return Err(());
         }
         let card = name.split('/').next().expect("a card");
         let card = self.facts.rate_cards.iter().find(|c| c.card_id == card).expect("a card");
-        let is_money = rule.bands.is_some() || rule.method == "unit_price";
+        let is_money = is_banded(rule) || rule.method == "unit_price";
         if is_money && card.currency != piece.path[k].currency {
             return Err(());
         }
-        let none = |price: i128| Ok(Some((price, "-".to_owned())));
-        let value = rule.value.unwrap_or_default();
+        let by_quantity = |quantity: i128, amount: i128| {
+            Ok(Some((Price { base: quantity, amount: self.rounded(name, amount) }, "-".to_owned())))
+        };
         match rule.method.as_str() {
-            "zero" => return none(0),
-            "unit_price" => return none(self.rounded(name, times(value, piece.quantity.ok_or(())?, ONE))),
-            "graduated" => {
+            "zero" => return Ok(Some((Price { base: 0, amount: 0 }, "-".to_owned()))),
+            "unit_price" => {
+                let quantity = piece.quantity.ok_or(())?;
+                return by_quantity(quantity, times(rule.value.ok_or(())?, quantity, ONE));
+            }
+            _ if is_banded(rule) => {
                 let quantity = piece.quantity.ok_or(())?;
                 let total = totals[&counter(piece, k, rule, name)];
-                // Worlds of this oracle have the bands of `worlds::BANDS`: 10 to 5 units, then 8.
-                let size = total.abs();
-                let cheap = (size - 5 * ONE).max(0);
-                let price = ((size - cheap) * 10 + cheap * 8) * total.signum();
-                let price = if total == 0 { quantity * 10 } else { times(price, quantity, total) };
-                return none(self.rounded(name, price));
+                let paid = part(rule, quantity, total);
+                self.meet(match paid {
+                    Err(NoPart::Malformed) => "malformed bands",
+                    Err(NoPart::Beyond) => "beyond the last band",
+                    Ok(_) if total == 0 => "a total of nothing",
+                    Ok(_) if total < 0 => "a total below nothing",
+                    Ok(_) => "a total",
+                });
+                return by_quantity(quantity, paid.map_err(|_| ())?);
             }
             _ => {}
         }
@@ -253,21 +281,28 @@ impl<'a> Oracle<'a> {
         };
         let (base, from) = match (base, k) {
             ("cost", _) => piece.cost.clone().ok_or(())?,
-            ("list", _) | ("on_demand", 1) => (piece.list, billing),
+            ("list", _) | ("on_demand", 1) => (piece.list.ok_or(())?, billing),
             ("billed", 1) => (piece.billed, billing),
+            ("contracted", 1) => (piece.contracted.ok_or(())?, billing),
             ("effective", 1) => (piece.effective, billing),
             _ => return Err(()),
         };
-        let Some((base, rate)) = self.convert(piece, k, base, &from) else { return Ok(None) };
         let hundred = 100 * ONE;
-        let price = match rule.method.as_str() {
-            "markup_pct" => times(base, hundred + value, hundred),
-            "margin_pct" => times(base, hundred, hundred - value),
-            "discount_pct" => times(base, hundred - value, hundred),
-            "pass_through" => base,
+        let value = rule.value.ok_or(());
+        let (numerator, denominator) = match rule.method.as_str() {
+            "markup_pct" => (hundred + value?, hundred),
+            "margin_pct" => (hundred, hundred - value?),
+            "discount_pct" => (hundred - value?, hundred),
+            "pass_through" => (1, 1),
             _ => return Err(()),
         };
-        Ok(Some((self.rounded(name, price), rate)))
+        // Whoever wants all of the price, or more, as a margin names no price.
+        if denominator <= 0 {
+            return Err(());
+        }
+        let Some((converted, rate)) = self.convert(piece, k, base, &from) else { return Ok(None) };
+        let amount = self.rounded(name, times(converted, numerator, denominator));
+        Ok(Some((Price { base, amount }, rate)))
     }
 
     /// As the version of a rule says.

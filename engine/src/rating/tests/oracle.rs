@@ -3,7 +3,8 @@
 //! It shares nothing with the module but the reference rows. Every instant at which anything
 //! changes cuts a row; pieces whose situation is the same in words are put together again.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fixtures::{Line, dec};
 use super::plain::times;
@@ -21,6 +22,28 @@ pub(crate) struct Expected {
     pub(crate) steps: Vec<String>,
 }
 
+/// What a pool had to share out of a stretch of a row.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) row: usize,
+    pub(crate) start: i64,
+    /// What the names of its shares begin with.
+    pub(crate) chain: String,
+    /// What everybody from the root down to the pool's owner pays for it.
+    pub(crate) prices: Vec<i128>,
+}
+
+/// All that the oracle says of some lines.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) charges: Vec<Expected>,
+    /// Which share of which pools each charge is.
+    pub(crate) chains: Vec<String>,
+    pub(crate) shared: Vec<Shared>,
+    /// How often something was met that a price hinges on.
+    pub(crate) met: BTreeMap<&'static str, usize>,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Piece<'a> {
     pub(super) row: usize,
@@ -35,8 +58,9 @@ pub(super) struct Piece<'a> {
     pub(super) sharing: String,
     pub(super) chain: String,
     pub(super) billed: i128,
+    pub(super) contracted: Option<i128>,
     pub(super) effective: i128,
-    pub(super) list: i128,
+    pub(super) list: Option<i128>,
     pub(super) quantity: Option<i128>,
     /// What the seller of the next edge pays, and in what; none once the piece has ended.
     pub(super) cost: Option<(i128, String)>,
@@ -53,21 +77,31 @@ pub(super) fn holds(span: Span, at: i64) -> bool {
 pub(crate) struct Oracle<'a> {
     pub(crate) facts: &'a RefFacts,
     pub(super) runs: Runs,
+    pub(super) shared: RefCell<Vec<Shared>>,
+    pub(super) met: RefCell<BTreeMap<&'static str, usize>>,
 }
 
 impl<'a> Oracle<'a> {
     pub(crate) fn new(facts: &'a RefFacts) -> Self {
-        Self { facts, runs: Runs::default() }
+        Self { facts, runs: Runs::default(), shared: RefCell::default(), met: RefCell::default() }
     }
 
     /// Rates twice: what pieces look like, all but their prices, decides which of them are priced as one.
-    pub(crate) fn rate(&self, lines: &[Line]) -> Vec<Expected> {
+    pub(crate) fn rate(&self, lines: &[Line]) -> Answer {
         self.rate_once(lines);
         self.runs.begin_again();
-        self.rate_once(lines)
+        self.shared.take();
+        self.met.take();
+        let (charges, chains) = self.rate_once(lines);
+        Answer { charges, chains, shared: self.shared.take(), met: self.met.take() }
     }
 
-    fn rate_once(&self, lines: &[Line]) -> Vec<Expected> {
+    /// Counts something that a price hinges on.
+    pub(super) fn meet(&self, what: &'static str) {
+        *self.met.borrow_mut().entry(what).or_default() += 1;
+    }
+
+    fn rate_once(&self, lines: &[Line]) -> (Vec<Expected>, Vec<String>) {
         let mut pieces: Vec<Piece<'_>> =
             lines.iter().enumerate().flat_map(|(row, line)| self.pieces(row, line)).collect();
         for k in 1..9 {
@@ -79,15 +113,18 @@ impl<'a> Oracle<'a> {
         let text = |node: &&NodeRow| node.node_id.clone();
         pieces
             .into_iter()
-            .map(|piece| Expected {
-                row: piece.row,
-                start: piece.start,
-                end: piece.end,
-                path: piece.path.iter().map(text).collect::<Vec<_>>().join("/"),
-                fate: piece.fate.to_owned(),
-                steps: piece.steps,
+            .map(|piece| {
+                let expected = Expected {
+                    row: piece.row,
+                    start: piece.start,
+                    end: piece.end,
+                    path: piece.path.iter().map(text).collect::<Vec<_>>().join("/"),
+                    fate: piece.fate.to_owned(),
+                    steps: piece.steps,
+                };
+                (expected, piece.chain)
             })
-            .collect()
+            .unzip()
     }
 
     fn node_at(&self, name: &str, at: i64) -> Option<&'a NodeRow> {
@@ -172,7 +209,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// Every instant at which anything changes.
-    fn instants(&self) -> BTreeSet<i64> {
+    pub(super) fn instants(&self) -> BTreeSet<i64> {
         let facts = self.facts;
         let spans = facts.nodes.iter().map(|n| n.valid);
         let spans = spans.chain(facts.accounts.iter().map(|a| a.valid));
@@ -201,19 +238,20 @@ impl<'a> Oracle<'a> {
                 _ => joined.push((start, end, situation)),
             }
         }
-        let amount = |name: &str| dec(line.get(name).unwrap_or("0"));
-        let whole = [amount("billed_cost"), amount("effective_cost"), amount("list_cost"), amount("pricing_quantity")];
-        let mut before = [0; 4];
+        let columns = ["billed_cost", "effective_cost", "list_cost", "contracted_cost", "pricing_quantity"];
+        let whole = columns.map(|name| line.get(name).map(dec));
+        let mut before = [None; 5];
         let last = joined.len() - 1;
         let mut pieces = Vec::new();
         for (number, (start, end, _)) in joined.into_iter().enumerate() {
             // A piece has what the row comes to until its end, less what came before it.
-            let until = |amount: i128| times(amount, i128::from(end - line.start), i128::from(line.end - line.start));
-            let until = if number == last { whole } else { whole.map(until) };
+            let share = |amount: i128| times(amount, i128::from(end - line.start), i128::from(line.end - line.start));
+            let until = if number == last { whole } else { whole.map(|amount| amount.map(share)) };
             let mut part = until;
             for (part, before) in part.iter_mut().zip(before) {
-                *part -= before;
+                *part = part.map(|part| part - before.unwrap_or(0));
             }
+            let [billed, effective] = [part[0], part[1]].map(|amount| amount.expect("every line of a world has it"));
             before = until;
             let (owner, pool) = self.owner_at(line, start, self.account_at(line, start), 0);
             let fate = if owner.is_some() { "direct" } else { "unallocated" };
@@ -229,13 +267,14 @@ impl<'a> Oracle<'a> {
                 chain: String::new(),
                 pool,
                 fate,
-                billed: part[0],
-                effective: part[1],
+                billed,
+                contracted: part[3],
+                effective,
                 list: part[2],
-                quantity: line.get("pricing_quantity").map(|_| part[3]),
-                cost: Some((part[1], currency.clone())),
+                quantity: part[4],
+                cost: Some((effective, currency.clone())),
                 is_on_demand: false,
-                steps: vec![format!("{} {currency} billed - -", part[0])],
+                steps: vec![format!("{billed} {currency} billed - -")],
             });
         }
         pieces

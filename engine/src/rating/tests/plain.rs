@@ -6,7 +6,7 @@ use super::fixtures::Line;
 use crate::rating::RuleRow;
 
 /// `numerator / denominator` to the nearest integer, a tie to the even one.
-fn nearest(numerator: i256, denominator: i256) -> i128 {
+pub(super) fn nearest(numerator: i256, denominator: i256) -> i128 {
     let two = i256::from_i128(2);
     let quotient = numerator.checked_div(denominator).expect("a divisor");
     let rest = numerator.wrapping_sub(quotient.wrapping_mul(denominator));

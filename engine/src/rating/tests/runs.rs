@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::levels::Price;
 use super::oracle::Piece;
 
 /// A row, which of its shares, and the pool that a piece still waits to be shared out by.
@@ -43,8 +44,8 @@ impl Look {
 #[derive(Debug, Clone)]
 struct Sums {
     end: i64,
-    /// Billed, effective, list, quantity, cost.
-    amounts: [i128; 5],
+    /// What the price is made of: a cost, the list price or the quantity.
+    base: i128,
     price: i128,
 }
 
@@ -61,11 +62,6 @@ pub(super) struct Runs {
 fn waiting(piece: &Piece<'_>) -> Name {
     let pool = piece.pool.map(|pool| format!("{}/{}", pool.owner_node_id, pool.pool_id));
     (piece.row, piece.chain.clone(), pool.unwrap_or_default())
-}
-
-fn amounts(piece: &Piece<'_>) -> [i128; 5] {
-    let cost = piece.cost.as_ref().map_or(0, |(cost, _)| *cost);
-    [piece.billed, piece.effective, piece.list, piece.quantity.unwrap_or(0), cost]
 }
 
 impl Runs {
@@ -90,7 +86,8 @@ impl Runs {
         self.looks.borrow_mut().insert((self.name(piece), piece.start), look);
     }
 
-    /// A piece with the amounts of those before it that are priced as one with it, and what these cost.
+    /// A piece with what those before it were priced by, if they are priced as one with it, and what these cost. Whatever the piece is
+    /// priced by itself is more of the same.
     pub(super) fn with_those_before<'l>(&self, piece: &Piece<'l>, k: usize) -> (Piece<'l>, i128) {
         let name = self.name(piece);
         let looks = self.looks.borrow();
@@ -104,18 +101,20 @@ impl Runs {
             return (piece.clone(), 0);
         }
         let mut whole = piece.clone();
-        let [billed, effective, list, quantity, cost] = before.amounts;
-        whole.billed += billed;
-        whole.effective += effective;
-        whole.list += list;
-        whole.quantity = whole.quantity.map(|own| own + quantity);
-        whole.cost = whole.cost.map(|(own, currency)| (own + cost, currency));
+        let base = before.base;
+        whole.billed += base;
+        whole.contracted = whole.contracted.map(|own| own + base);
+        whole.effective += base;
+        whole.list = whole.list.map(|own| own + base);
+        whole.quantity = whole.quantity.map(|own| own + base);
+        whole.cost = whole.cost.map(|(own, currency)| (own + base, currency));
         (whole, before.price)
     }
 
-    /// Adds a piece, whose amounts are those of all until now, and what they cost.
-    pub(super) fn add(&self, whole: &Piece<'_>, k: usize, until: Option<i128>) {
-        let sums = Sums { end: whole.end, amounts: amounts(whole), price: until.unwrap_or_default() };
+    /// Adds a piece: what all until now are priced by, and what they cost.
+    pub(super) fn add(&self, whole: &Piece<'_>, k: usize, until: Option<Price>) {
+        let (base, price) = until.map_or((0, 0), |until| (until.base, until.amount));
+        let sums = Sums { end: whole.end, base, price };
         self.sums.borrow_mut().insert((self.name(whole), k), sums);
     }
 }

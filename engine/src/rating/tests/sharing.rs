@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fixtures::Line;
-use super::oracle::{Oracle, Piece, holds};
+use super::oracle::{Oracle, Piece, Shared, holds};
 use arrow::datatypes::i256;
 
 use crate::rating::{PoolMethod, PoolRow};
@@ -145,6 +145,12 @@ impl<'a> Oracle<'a> {
             let before = held.remove(&key).filter(|(end, sharing, _)| *end == piece.start && *sharing == piece.sharing);
             let before = before.map(|(_, _, sums)| sums).unwrap_or_default();
             let now = amounts(&piece);
+            self.shared.borrow_mut().push(Shared {
+                row: piece.row,
+                start: piece.start,
+                chain: format!("{}/{} {} ", piece.chain, pool.owner_node_id, pool.pool_id),
+                prices: piece.steps.iter().map(|step| price(step)).collect(),
+            });
             let sums: Vec<i128> =
                 now.iter().enumerate().map(|(at, amount)| amount + before.get(at).copied().unwrap_or(0)).collect();
             let part = |weight: i256, total: i256| -> Vec<i128> {
@@ -237,26 +243,28 @@ fn price(step: &str) -> i128 {
     step.split(' ').next().and_then(|price| price.parse().ok()).unwrap_or(0)
 }
 
-/// Billed, effective, list, quantity; then prices from the pool's owner up to the root.
+/// Billed, effective, list, quantity, contracted; then prices from the pool's owner up to the root.
 fn amounts(piece: &Piece<'_>) -> Vec<i128> {
-    let own = [piece.billed, piece.effective, piece.list, piece.quantity.unwrap_or(0)];
+    let [list, quantity, contracted] = [piece.list, piece.quantity, piece.contracted].map(Option::unwrap_or_default);
+    let own = [piece.billed, piece.effective, list, quantity, contracted];
     own.into_iter().chain(piece.steps.iter().rev().map(|step| price(step))).collect()
 }
 
 fn with_amounts<'l>(piece: Piece<'l>, amounts: &[i128]) -> Piece<'l> {
-    let priced = piece.steps.iter().rev().zip(&amounts[4..]).map(|(step, amount)| match step.split_once(' ') {
+    let priced = piece.steps.iter().rev().zip(&amounts[5..]).map(|(step, amount)| match step.split_once(' ') {
         Some(("-", _)) | None => step.clone(),
         Some((_, rest)) => format!("{amount} {rest}"),
     });
     let mut steps: Vec<String> = priced.collect();
     steps.reverse();
     // The root's own cost is the effective one.
-    let cost = if steps.len() == 1 { amounts[1] } else { amounts[4] };
+    let cost = if steps.len() == 1 { amounts[1] } else { amounts[5] };
     Piece {
         billed: amounts[0],
         effective: amounts[1],
-        list: amounts[2],
+        list: piece.list.map(|_| amounts[2]),
         quantity: piece.quantity.map(|_| amounts[3]),
+        contracted: piece.contracted.map(|_| amounts[4]),
         cost: piece.cost.map(|(_, currency)| (cost, currency)),
         steps,
         ..piece
