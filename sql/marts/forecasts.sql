@@ -12,7 +12,7 @@
 -- column currency: currency of the amounts, the caller's
 -- column forecast_date: the day, or the first of the month or quarter
 -- column forecast_value: the mean of what can come, rounded to the currency: sums of days and services are what to expect of them; with what a month or quarter has cost already
--- column lower_80: lower end of the interval that holds the day with a chance of 80 %; of a month or quarter the sum of its days, which holds it with a higher chance
+-- column lower_80: lower end of the interval that holds the day with a chance of 80 %, and forecast_value; of a month or quarter the sum of its days, which holds it with a higher chance
 -- column upper_80: upper end of that interval
 -- column lower_95: lower end of the interval of 95 %
 -- column upper_95: upper end of that interval
@@ -64,10 +64,10 @@ select
   currency,
   forecast_timestamp as forecast_date,
   forecast_mean as forecast_value,
-  lower_80,
-  upper_80,
-  lower_95,
-  upper_95,
+  least(lower_80, forecast_mean) as lower_80,
+  greatest(upper_80, forecast_mean) as upper_80,
+  least(lower_95, forecast_mean) as lower_95,
+  greatest(upper_95, forecast_mean) as upper_95,
   known_value as actual,
   case when grouping_set <> 2 then planned_change_value end as planned_change,
   forecast_status,

@@ -10,7 +10,8 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, PlanProperties};
+use datafusion::physical_plan::coop::cooperative;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, PlanProperties, SchedulingType};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
@@ -63,7 +64,8 @@ impl SeriesExec {
             Partitioning::UnknownPartitioning(partitions),
             EmissionType::Final,
             Boundedness::Bounded,
-        );
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
         let (properties, metrics) = (Arc::new(properties), ExecutionPlanMetricsSet::new());
         Self { inputs, asked, shape, schema, properties, gathered: OnceLock::new(), states, metrics }
     }
@@ -108,7 +110,8 @@ impl ExecutionPlan for SeriesExec {
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false; self.inputs.len()]
+        // Only the source, whose parts are gathered at a time.
+        (0..self.inputs.len()).map(|input| input == 0).collect()
     }
 
     fn apply_expressions(
@@ -136,6 +139,8 @@ impl ExecutionPlan for SeriesExec {
         let (states, partitions) = (Arc::clone(&self.states), self.partitions());
         let work = async move {
             let gathered = gathered.await.map_err(DataFusionError::Shared)?;
+            // Partitions wake on the thread on which the last row was gathered: whoever works on without a pause keeps the others there.
+            tokio::task::yield_now().await;
             // Only what is flagged is remembered.
             let remembered = (asked.function == Function::DetectAnomalies && asked.only_anomalies)
                 .then(|| states.of(&format!("{asked:?} {shape:?}"), (partition, partitions), &reservation));
@@ -143,7 +148,7 @@ impl ExecutionPlan for SeriesExec {
             Work::new((asked, shape, schema), gathered, partition, Memory { remembered, judged, reservation, sums })
         };
         let batches = stream::once(work).map_ok(stream::iter).try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches.boxed())))
+        Ok(Box::pin(cooperative(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches.boxed()))))
     }
 }
 

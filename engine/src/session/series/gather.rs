@@ -52,7 +52,8 @@ impl Points {
             return;
         }
         let mut pairs: Vec<(i32, f64)> = self.at.iter().copied().zip(self.value.iter().copied()).collect();
-        pairs.sort_unstable_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
+        // Stable, as that is fast where months lie one after the other.
+        pairs.sort_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
         (self.at, self.value) = pairs.into_iter().unzip();
     }
 }

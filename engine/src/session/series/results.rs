@@ -382,8 +382,9 @@ fn stretches(period: Period, laid: &Laid, made: &Made) -> Vec<Row> {
             add(&mut row.known, mean);
         }
         for ((low, high), (lower, upper)) in row.bounds.iter_mut().zip(&made.bounds) {
-            add(low, lead.map_or(mean, |lead| lower[lead]));
-            add(high, lead.map_or(mean, |lead| upper[lead]));
+            // Where few days cost much, the mean may lie outside of what holds most of them; the sum of means must not.
+            add(low, lead.map_or(mean, |lead| lower[lead].min(mean)));
+            add(high, lead.map_or(mean, |lead| upper[lead].max(mean)));
         }
         row.value = row.mean;
     }

@@ -93,7 +93,9 @@ impl AllSeries {
             starts.push(total);
             total += set.count;
         }
-        points.iter_mut().for_each(Points::sort);
+        if !shape.sets.is_empty() {
+            sort(&mut points, partitions);
+        }
         let mut series: Vec<Option<Series>> = Vec::new();
         series.resize_with(total, || None);
         // The first set is the largest: it takes what the others have read.
@@ -261,6 +263,16 @@ fn in_order(keys: &[ArrayRef], points: Vec<Points>) -> Result<(Vec<ArrayRef>, Ve
     let order = UInt32Array::from_iter_values(order);
     let keys = keys.iter().map(|key| take(key, &order, None)).collect::<Result<_, _>>()?;
     Ok((keys, sorted.into_iter().map(|(_, _, points)| points).collect()))
+}
+
+/// Sorts series on several threads.
+fn sort(points: &mut [Points], threads: usize) {
+    let each = points.len().div_ceil(threads.max(1)).max(1);
+    std::thread::scope(|scope| {
+        for part in points.chunks_mut(each) {
+            scope.spawn(|| part.iter_mut().for_each(Points::sort));
+        }
+    });
 }
 
 /// The values of the series of a set, added up time by time. Those of all ids are sorted; where they are not needed any more, they
