@@ -14,6 +14,8 @@ mod partner;
 mod runs;
 #[path = "collection/server.rs"]
 pub(crate) mod server;
+#[path = "collection/signed.rs"]
+mod signed;
 #[path = "collection/sources.rs"]
 mod sources;
 

@@ -36,6 +36,30 @@ async fn a_source_that_cannot_be_collected_is_refused_at_the_statement() {
             "'x', 'json_api', 'https://example.com/', '1 hour', null, '{\"headers\": {\"X-Api-Key\": \"hunter2\"}}'",
             "goes into credential",
         ),
+        (
+            "'x', 'json_api', 'https://example.com/', '1 hour', null, '{\"headers\": {\"X-Amz-Date\": \"20261015T120000Z\"}}'",
+            "none that the request itself makes",
+        ),
+        (
+            "'x', 'json_api', 'https://example.com/', '1 hour', null, '{\"credential_as\": {\"aws_sigv4\": {\"region\": \"us-east-1\", \"service\": \"ce\"}}}'",
+            "needs a credential",
+        ),
+        (
+            "'x', 'json_api', 'https://example.com/', '1 hour', 'env:AWS', '{\"credential_as\": {\"aws_sigv4\": {\"region\": \"us-east-1\"}}}'",
+            "missing field `service`",
+        ),
+        (
+            "'x', 'json_api', 'https://example.com/', '1 hour', 'env:AWS', '{\"credential_as\": {\"aws_sigv4\": {\"region\": \"US East\", \"service\": \"ce\"}}}'",
+            "names such as us-east-1 and ce",
+        ),
+        (
+            "'x', 'json_api', 'https://example.com/', '1 hour', 'env:AWS', '{\"credential_as\": {\"aws_sigv4\": {\"region\": \"us-east-1\", \"service\": \"s3\"}}}'",
+            "does not sign for s3",
+        ),
+        (
+            "'x', 'folder', '/x', '1 hour', null, '{\"credential_as\": {\"aws_sigv4\": {\"region\": \"us-east-1\", \"service\": \"ce\"}}}'",
+            "takes only periods",
+        ),
         ("'x y', 'folder', '/x', '1 hour', null, null", "name must be"),
     ] {
         let error = refused(&admin, &format!("insert into ref.sources ({COLUMNS}) values ({values})")).await;

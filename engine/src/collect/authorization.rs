@@ -8,7 +8,9 @@ use url::Url;
 use super::credential::{CredentialRef, Secret};
 use super::error::CollectError;
 use super::http::{address, refused};
-use super::settings::{CredentialUse, PartnerRequest, SourceKind, SourceSettings};
+use super::options::{CredentialUse, PartnerRequest};
+use super::settings::{SourceKind, SourceSettings};
+use super::sigv4::{AccessKey, Place, signed};
 
 /// A token is asked for anew this long before it expires.
 const EXPIRES_EARLY: TimeDelta = TimeDelta::minutes(5);
@@ -54,6 +56,11 @@ impl Authorization {
         Ok(Self { credential: source.credential.clone(), used_as, scope, token: None })
     }
 
+    /// Whether the provider is a service of AWS, which says in its own way why it refuses.
+    pub(super) fn is_of_aws(&self) -> bool {
+        matches!(self.used_as, CredentialUse::AwsSigv4 { .. })
+    }
+
     /// Forgets a token that was not accepted; says whether there is another to be had.
     pub(super) fn renew(&mut self) -> bool {
         self.token.take().is_some()
@@ -82,6 +89,13 @@ impl Authorization {
             }
             CredentialUse::Header(name) => request.header(name, secret.reveal()),
             CredentialUse::Oauth => request.bearer_auth(self.token(&reference, &secret, client, now).await?.reveal()),
+            CredentialUse::AwsSigv4 { region, service } => {
+                let key = AccessKey::of(&secret).ok_or_else(|| CollectError::Credential {
+                    reference: reference.to_string(),
+                    reason: "an access key of AWS is KEY_ID:SECRET, KEY_ID:SECRET:SESSION_TOKEN, or a JSON object with access_key_id, secret_access_key and, if it has one, session_token".to_owned(),
+                })?;
+                sign(request, &key, Place { region, service }, now)?
+            }
         })
     }
 
@@ -132,6 +146,19 @@ impl Authorization {
         self.token = Some((secret.clone(), now + (lifetime - EXPIRES_EARLY).max(lifetime / 2)));
         Ok(secret)
     }
+}
+
+fn sign(
+    request: RequestBuilder,
+    key: &AccessKey,
+    place: Place<'_>,
+    now: DateTime<Utc>,
+) -> Result<RequestBuilder, CollectError> {
+    let (client, request) = request.build_split();
+    let request = request.ok().and_then(|request| signed(request, key, place, now)).ok_or_else(|| {
+        CollectError::Settings("the request cannot be made: a header or an address is not well formed".to_owned())
+    })?;
+    Ok(RequestBuilder::from_parts(client, request))
 }
 
 fn token_address(given: &ClientSecret) -> Option<Url> {

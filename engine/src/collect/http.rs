@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap};
 use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, redirect};
 use url::Url;
 
@@ -18,8 +18,9 @@ use super::allowance::take_call;
 use super::authorization::Authorization;
 use super::clock::Clock;
 use super::error::CollectError;
-use super::retry::{backoff, retry_after};
+use super::retry::backoff;
 use super::settings::SourceSettings;
+use super::trouble::Trouble;
 use crate::catalog::Catalog;
 
 const REDIRECTS_MAX: usize = 5;
@@ -101,26 +102,6 @@ pub(super) struct Reply {
 impl Reply {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
-    }
-}
-
-/// Why an attempt failed.
-enum Trouble {
-    /// It may go well another time.
-    Passing {
-        reason: String,
-        wait: Option<TimeDelta>,
-    },
-    /// It will not.
-    Lasting(String),
-    /// The secret is not accepted, or not any more.
-    Unauthorized,
-    Local(CollectError),
-}
-
-impl Trouble {
-    fn passing(reason: impl Into<String>) -> Self {
-        Self::Passing { reason: reason.into(), wait: None }
     }
 }
 
@@ -229,19 +210,24 @@ impl<'a> Asker<'a> {
             request = request.header(name, value);
         }
         if let Some(text) = &call.body {
-            request = request.header("content-type", "application/json").body(text.clone());
+            if !call.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+                request = request.header("content-type", "application/json");
+            }
+            request = request.body(text.clone());
         }
         if call.shows == Shows::Secret {
             let now = self.clock.now();
             request = self.authorization.show(request, &self.client, now).await.map_err(Trouble::Local)?;
         }
-        let response = request.send().await.map_err(|error| trouble(&error))?;
+        let response = request.send().await.map_err(|error| Trouble::of_connection(&error))?;
         let now = self.clock.now();
         let is_missing = body == Body::File && response.status() == StatusCode::NOT_FOUND;
         if is_missing || response.status() == StatusCode::NOT_MODIFIED {
             return Ok(Reply { status: response.status(), headers: response.headers().clone(), bytes: 0 });
         }
-        check_status(&response, now)?;
+        if let Some(trouble) = Trouble::of_status(&response, now) {
+            return Err(if self.authorization.is_of_aws() { trouble.named_by_aws(response).await } else { trouble });
+        }
         let encoding = response.headers().get(CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| encoding != "identity") {
             return Err(Trouble::Lasting("answered with an encoding that was not asked for".to_owned()));
@@ -266,7 +252,7 @@ impl<'a> Asker<'a> {
         };
         let mut received = 0_u64;
         // An answer that is shorter than its Content-Length is an error here.
-        while let Some(piece) = response.chunk().await.map_err(|error| trouble(&error))? {
+        while let Some(piece) = response.chunk().await.map_err(|error| Trouble::of_connection(&error))? {
             received += piece.len() as u64;
             if received > bytes_max {
                 return Err(Trouble::Lasting(format!("answered with more than {bytes_max} bytes")));
@@ -359,45 +345,6 @@ pub(crate) fn client_of(location: &Url) -> ClientBuilder {
     let builder = Client::builder().user_agent(concat!("ratehouse/", env!("CARGO_PKG_VERSION")));
     // What is on this machine is not behind a proxy.
     if location.scheme() == "http" { builder.no_proxy() } else { builder }
-}
-
-fn check_status(response: &Response, now: DateTime<Utc>) -> Result<(), Trouble> {
-    let status = response.status();
-    if status.is_success() {
-        return Ok(());
-    }
-    let said = format!("answered {status}");
-    match status {
-        StatusCode::UNAUTHORIZED => Err(Trouble::Unauthorized),
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-            Err(Trouble::Passing { reason: said, wait: told_to_wait(response, now) })
-        }
-        _ if status.is_server_error() => Err(Trouble::Passing { reason: said, wait: told_to_wait(response, now) }),
-        _ => Err(Trouble::Lasting(said)),
-    }
-}
-
-fn told_to_wait(response: &Response, now: DateTime<Utc>) -> Option<TimeDelta> {
-    retry_after(response.headers().get(RETRY_AFTER)?.to_str().ok()?, now)
-}
-
-/// The failure of a connection, without the address: it may hold a secret.
-fn trouble(error: &reqwest::Error) -> Trouble {
-    if error.is_redirect() {
-        return Trouble::Lasting(
-            "answered with a redirect to another host, or with too many: they are not followed".to_owned(),
-        );
-    }
-    if error.is_builder() {
-        return Trouble::Lasting("the request cannot be made: a header or an address is not well formed".to_owned());
-    }
-    Trouble::passing(if error.is_timeout() {
-        "no answer in time"
-    } else if error.is_connect() {
-        "no connection"
-    } else {
-        "the answer was cut off"
-    })
 }
 
 /// A URL without its parameters, for messages.

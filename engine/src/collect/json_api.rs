@@ -13,7 +13,8 @@ use super::error::CollectError;
 use super::http::{Body, Call, Reply, Shows, address, read_page};
 use super::json_items::items;
 use super::months;
-use super::settings::{BodyFormat, NextPage, SourceSettings};
+use super::options::{BodyFormat, NextPage};
+use super::settings::SourceSettings;
 use crate::catalog::QueuedRequest;
 
 /// Longest token or address of a next page.

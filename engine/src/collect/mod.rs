@@ -14,6 +14,7 @@
 
 mod allowance;
 mod authorization;
+mod aws_refusal;
 mod clock;
 mod crawl;
 mod credential;
@@ -25,6 +26,7 @@ mod https_files;
 mod json_api;
 mod json_items;
 mod months;
+mod options;
 mod outcome;
 mod pages;
 mod partner_center;
@@ -32,6 +34,8 @@ mod partner_export;
 mod retry;
 mod schedule;
 mod settings;
+mod sigv4;
+mod trouble;
 
 pub(crate) use authorization::is_protected;
 pub use clock::{Clock, SystemClock};
@@ -41,11 +45,12 @@ pub use error::CollectError;
 pub use freshness::freshness;
 pub use http::Limits;
 pub(crate) use http::client_of;
+pub use options::{BodyFormat, CredentialUse, NextPage, PartnerRequest, SourceOptions};
 pub use outcome::{Collected, Outcome, Report};
 pub(crate) use retry::{backoff, retry_after};
 pub use schedule::run;
 pub(crate) use settings::no_secret;
-pub use settings::{BodyFormat, CredentialUse, NextPage, PartnerRequest, SourceKind, SourceOptions, SourceSettings};
+pub use settings::{SourceKind, SourceSettings};
 
 use std::fs::File;
 use std::path::PathBuf;

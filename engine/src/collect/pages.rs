@@ -11,8 +11,9 @@ use super::error::CollectError;
 use super::http::read_page;
 use super::https_files::{make, remove};
 use super::json_items::{items, with_fields};
+use super::options::BodyFormat;
 use super::partner_center;
-use super::settings::{BodyFormat, SourceKind, SourceSettings};
+use super::settings::{SourceKind, SourceSettings};
 
 /// An answer with rows.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,17 +1,16 @@
 //! A row of `ref.sources`, read.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use url::Url;
 
 use super::authorization::is_protected;
 use super::credential::CredentialRef;
+use super::options::SourceOptions;
 use crate::catalog::{CatalogError, RefTable, Tx, Value};
 
 /// Longest location and credential reference.
-const TEXT_MAX: usize = 4_096;
+pub(super) const TEXT_MAX: usize = 4_096;
 /// Longest cadence and lag.
 const SPAN_MAX: TimeDelta = TimeDelta::days(400);
 /// Shortest cadence.
@@ -36,17 +35,6 @@ const SECRET_PARAMETERS: [&str; 14] = [
     "x-amz-credential",
     "x-amz-signature",
 ];
-/// Headers that a source may not set: they carry secrets, or are made by the request itself.
-const RESERVED_HEADERS: [&str; 8] = [
-    "authorization",
-    "content-length",
-    "cookie",
-    "host",
-    "proxy-authorization",
-    "connection",
-    "transfer-encoding",
-    "te",
-];
 
 /// How a source delivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -62,103 +50,6 @@ pub enum SourceKind {
     JsonApi,
     /// Microsoft Partner Center.
     PartnerCenter,
-}
-
-/// Where an API says what comes after a page.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum NextPage {
-    /// The whole address of the next page is at this JSON pointer.
-    Link(String),
-    /// In the `Link` header, with `rel="next"`.
-    LinkHeader,
-    /// A token at a JSON pointer, sent back as a parameter of the address.
-    Token {
-        /// The JSON pointer.
-        at: String,
-        /// The parameter.
-        parameter: String,
-    },
-    /// A token at a JSON pointer, sent back as a field of the request's body.
-    BodyToken {
-        /// The JSON pointer.
-        at: String,
-        /// The field.
-        field: String,
-    },
-    /// A token in a header of the answer, sent back as a parameter.
-    HeaderToken {
-        /// The header.
-        header: String,
-        /// The parameter.
-        parameter: String,
-    },
-}
-
-/// How the secret is shown to the provider.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum CredentialUse {
-    /// `Authorization: Bearer`.
-    #[default]
-    Bearer,
-    /// `Authorization: Basic` of `user:password`.
-    Basic,
-    /// A header of this name.
-    Header(String),
-    /// The secret is a JSON object of an OAuth client; a token is asked for with it.
-    Oauth,
-}
-
-/// What the body of an answer is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BodyFormat {
-    /// A JSON document with an array of items.
-    #[default]
-    Json,
-    /// A CSV file with a header.
-    Csv,
-}
-
-/// What is asked of Partner Center.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum PartnerRequest {
-    /// Customers, their subscriptions, and the usage of each.
-    #[default]
-    Crawl,
-    /// An export that Microsoft Graph prepares: the path to post to, and what.
-    Export {
-        /// Such as `/v1.0/reports/partners/billing/usage/unbilled/export`.
-        path: String,
-        /// The request's body.
-        body: serde_json::Value,
-    },
-}
-
-/// `options` of a source.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SourceOptions {
-    /// JSON pointer of the array of items; empty for the document itself.
-    pub items: String,
-    /// What comes after a page; none: there is one page.
-    pub next: Option<NextPage>,
-    /// What a body is.
-    pub format: BodyFormat,
-    /// The parameter that `page_size` is sent as.
-    pub page_size_parameter: Option<String>,
-    /// Headers to send.
-    pub headers: BTreeMap<String, String>,
-    /// A body to post; none: the request is a `GET`.
-    pub body: Option<serde_json::Value>,
-    /// How the secret is shown.
-    pub credential_as: CredentialUse,
-    /// How many months are asked for, the present one first, where the location names a month; 2 if it is not said.
-    pub periods: Option<u8>,
-    /// What is asked of Partner Center.
-    pub partner: PartnerRequest,
 }
 
 /// A source: a row of `ref.sources`.
@@ -250,15 +141,12 @@ impl SourceSettings {
         if self.credential.is_none() && self.credential_issued_at.is_some() {
             return Err("credential_issued_at needs a credential".to_owned());
         }
-        if !(1..=24).contains(&self.options.periods.unwrap_or(2)) {
-            return Err("options: periods must be from 1 to 24".to_owned());
-        }
         match self.kind {
             SourceKind::Folder => self.check_folder()?,
             SourceKind::ObjectStore => self.check_store()?,
             SourceKind::HttpsFiles | SourceKind::JsonApi | SourceKind::PartnerCenter => self.check_address()?,
         }
-        self.check_options()
+        self.options.check(self)
     }
 
     fn check_folder(&self) -> Result<(), String> {
@@ -286,70 +174,6 @@ impl SourceSettings {
             return Ok(());
         }
         Err("location must begin with https:// (http:// only on this machine)".to_owned())
-    }
-
-    fn check_options(&self) -> Result<(), String> {
-        let options = &self.options;
-        let is_api = matches!(self.kind, SourceKind::JsonApi | SourceKind::PartnerCenter);
-        if !is_api && (*options != SourceOptions { periods: options.periods, ..SourceOptions::default() }) {
-            let takes_use = self.kind == SourceKind::HttpsFiles;
-            let plain = SourceOptions {
-                periods: options.periods,
-                credential_as: options.credential_as.clone(),
-                headers: options.headers.clone(),
-                ..SourceOptions::default()
-            };
-            if !takes_use || *options != plain {
-                return Err(
-                    "options: this kind takes only periods, and for https_files headers and credential_as".to_owned()
-                );
-            }
-        }
-        let points = |pointer: &str| pointer.is_empty() || pointer.starts_with('/');
-        let next = match &options.next {
-            Some(NextPage::Link(at) | NextPage::Token { at, .. } | NextPage::BodyToken { at, .. }) => at.as_str(),
-            Some(NextPage::LinkHeader | NextPage::HeaderToken { .. }) | None => "",
-        };
-        if !points(&options.items) || !points(next) {
-            return Err("options: a JSON pointer begins with /, as in /value/items".to_owned());
-        }
-        if options.format == BodyFormat::Csv
-            && matches!(options.next, Some(NextPage::Link(_) | NextPage::Token { .. } | NextPage::BodyToken { .. }))
-        {
-            return Err("options: after a page of CSV comes what a header says: link_header or header_token".to_owned());
-        }
-        if matches!(options.next, Some(NextPage::BodyToken { .. }))
-            && !options.body.as_ref().is_some_and(serde_json::Value::is_object)
-        {
-            return Err("options: body_token needs a body that is a JSON object".to_owned());
-        }
-        if self.page_size.is_some() && self.kind == SourceKind::JsonApi && options.page_size_parameter.is_none() {
-            return Err("page_size needs options: page_size_parameter, the parameter that it is sent as".to_owned());
-        }
-        let named = options.headers.keys().chain(match &options.credential_as {
-            CredentialUse::Header(name) => Some(name),
-            CredentialUse::Bearer | CredentialUse::Basic | CredentialUse::Oauth => None,
-        });
-        for name in named {
-            let name = name.to_lowercase();
-            let is_token = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-            if !is_token || RESERVED_HEADERS.contains(&name.as_str()) {
-                return Err("options: a header is a name of letters, digits and -, and none that the request itself makes; a secret goes into credential".to_owned());
-            }
-        }
-        for (name, value) in &options.headers {
-            let name = name.to_lowercase();
-            if ["key", "token", "secret", "auth", "password"].iter().any(|word| name.contains(word)) {
-                return Err(
-                    "options: a header with a secret is named by credential_as, its value goes into credential"
-                        .to_owned(),
-                );
-            }
-            if value.len() > TEXT_MAX || value.chars().any(|c| c.is_control() || !c.is_ascii()) {
-                return Err("options: the value of a header is one line of ASCII".to_owned());
-            }
-        }
-        Ok(())
     }
 
     fn url(&self) -> Result<Url, String> {
