@@ -21,11 +21,7 @@
 with judged as (
   select *
   from detect_anomalies(
-    (
-      select node_id, provider_name, service_name, cost_currency as currency, charge_date, cost
-      from charges_daily
-      where charge_category = 'Usage' and charge_class is distinct from 'Correction' and cost is not null
-    ),
+    (select *, cost_currency as currency from charges_daily),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
     as_of => (select provider_name, complete_until from completeness),
     missing => 'zero', only_anomalies => true, decimals => 9,

@@ -20,11 +20,7 @@
 with made as (
   select *
   from forecast(
-    (
-      select node_id, provider_name, coalesce(service_name, '') as service_name, cost_currency as currency, charge_date, cost
-      from charges_daily
-      where charge_category = 'Usage' and charge_class is distinct from 'Correction' and cost is not null
-    ),
+    (select *, cost_currency as currency from charges_daily),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
     as_of => (select provider_name, complete_until - 31 as complete_until from completeness),
     missing => 'zero', horizon => 31, confidence_level => array[0.8, 0.95], wide => true, backtest => true, decimals => 9,
@@ -38,7 +34,7 @@ with made as (
   select
     node_id,
     provider_name,
-    nullif(service_name, '') as service_name,
+    service_name,
     currency,
     min(forecast_timestamp) as forecast_from,
     max(forecast_timestamp) as forecast_to,

@@ -23,18 +23,7 @@
 with final as (
   select *
   from forecast(
-    (
-      select
-        charge_date,
-        node_id,
-        provider_name,
-        coalesce(service_name, '') as service_name,
-        coalesce(sub_account_id, '') as sub_account_id,
-        cost_currency as currency,
-        cost
-      from charges_daily
-      where charge_category = 'Usage' and charge_class is distinct from 'Correction' and cost is not null
-    ),
+    (select *, cost_currency as currency from charges_daily),
     data_col => 'cost', timestamp_col => 'charge_date',
     id_cols => array['node_id', 'provider_name', 'service_name', 'sub_account_id', 'currency'],
     grouping_sets => array[
@@ -59,8 +48,8 @@ select
   case grouping_set when 1 then 'service' when 2 then 'account' when 3 then 'node' when 4 then 'subtree' else 'total' end as level,
   node_id,
   provider_name,
-  nullif(service_name, '') as service_name,
-  nullif(sub_account_id, '') as sub_account_id,
+  service_name,
+  sub_account_id,
   currency,
   forecast_timestamp as forecast_date,
   forecast_mean as forecast_value,

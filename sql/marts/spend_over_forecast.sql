@@ -17,11 +17,7 @@
 with judged as (
   select *
   from detect_anomalies(
-    (
-      select node_id, provider_name, service_name, cost_currency as currency, charge_date, cost
-      from charges_daily
-      where charge_category = 'Usage' and charge_class is distinct from 'Correction' and cost is not null
-    ),
+    (select *, cost_currency as currency from charges_daily),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
     as_of => (select provider_name, complete_until from completeness),
     missing => 'zero', decimals => 9, target_last_n_points => 31,
@@ -35,11 +31,7 @@ with judged as (
 ), before_month as (
   select *
   from forecast(
-    (
-      select node_id, provider_name, service_name, cost_currency as currency, charge_date, cost
-      from charges_daily
-      where charge_category = 'Usage' and charge_class is distinct from 'Correction' and cost is not null
-    ),
+    (select *, cost_currency as currency from charges_daily),
     data_col => 'cost', timestamp_col => 'charge_date', id_cols => array['node_id', 'provider_name', 'service_name', 'currency'],
     as_of => (select provider_name, known_until as complete_until from months),
     missing => 'zero', horizon => 31, backtest => true, decimals => 9,

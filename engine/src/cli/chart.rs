@@ -28,12 +28,7 @@ const ANOMALIES: &str = "
       select time_series_timestamp as day, cost_currency, sum(time_series_data) as actual,
         sum(coalesce(baseline_value, time_series_data)) as expected
       from detect_anomalies(
-        (
-          select node_id, provider_name, service_name, cost_currency, charge_date, cost
-          from charges_daily
-          where charge_category = 'Usage' and charge_class is distinct from 'Correction' and cost is not null
-        ),
-        data_col => 'cost', timestamp_col => 'charge_date',
+        charges_daily, data_col => 'cost', timestamp_col => 'charge_date',
         id_cols => array['node_id', 'provider_name', 'service_name', 'cost_currency'], missing => 'zero', decimals => 9,
         target_last_n_points => 90, planned => (select * from ref.planned_changes), holidays => (select * from days_off)
       )

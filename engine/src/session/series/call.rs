@@ -1,6 +1,5 @@
 //! Planning a call where a relation stands.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -17,6 +16,7 @@ use super::{Function, refused};
 use crate::lake::schema::instant;
 use crate::session::table_function::call_of;
 
+/// The column of charges that says what they are, and the argument about it.
 const CATEGORY: &str = "charge_category";
 
 /// Plans `from forecast(...)` and `from detect_anomalies(...)`.
@@ -84,8 +84,8 @@ fn planned(function: Function, call: Call, context: &mut dyn RelationPlannerCont
         let message = "parents(...) in grouping_sets goes with parents, a relation that says what counts to what";
         return Err(refused(function, "22023", message));
     }
-    let is_sum = |set: &Set| sets[0].ids.iter().collect::<HashSet<_>>().is_superset(&set.ids.iter().collect());
-    if sets.iter().enumerate().any(|(at, set)| set.parents_of.is_some() && (at == 0 || !is_sum(set))) {
+    let is_allowed = |at: usize, set: &Set| at > 0 && set.is_sum_of(&sets[0]);
+    if sets.iter().enumerate().any(|(at, set)| set.parents_of.is_some() && !is_allowed(at, set)) {
         let message =
             "a set with parents(...) is not the first of grouping_sets, and has no ids that the first has not";
         return Err(refused(function, "22023", message));
@@ -121,7 +121,7 @@ fn planned(function: Function, call: Call, context: &mut dyn RelationPlannerCont
     wanted.push(cast(Expr::Column(data), DataType::Float64).alias("series_value"));
     wanted.extend(as_of.map(|column| cast(Expr::Column(column), DataType::Date32).alias("series_as_of")));
     let counted = counted(&columns, &ids, call.charge_category)?;
-    let mut rows = LogicalPlanBuilder::from(source.clone());
+    let mut rows = LogicalPlanBuilder::from(source);
     if let Some(counted) = counted {
         rows = rows.filter(counted)?;
     }
@@ -138,8 +138,7 @@ fn planned(function: Function, call: Call, context: &mut dyn RelationPlannerCont
     if let Some(relation) = call.parents {
         let rows = rows_of(relation, context)?;
         let children = shape.sets.iter().filter_map(|set| set.parents_of).map(|id| names[id]);
-        let has = |name: &str| rows.schema().columns().iter().any(|column| column.name == name);
-        if let Some(missing) = children.into_iter().find(|name| !has(name)) {
+        if let Some(missing) = children.into_iter().find(|name| column_of(rows.schema(), name).is_none()) {
             return Err(refused(function, "42703", format!("parents has no column {missing}")));
         }
         inputs.push(known(function, ("parents", rows), &names, &PARENT_COLUMNS)?);
@@ -151,9 +150,9 @@ fn planned(function: Function, call: Call, context: &mut dyn RelationPlannerCont
 /// Which charges count, of a source that has their categories: those that were asked for, else usage without its corrections. A
 /// category that is an id is asked for.
 fn counted(columns: &Columns<'_>, ids: &[Column], categories: Option<Vec<String>>) -> Result<Option<Expr>> {
-    let found = |name: &str| columns.schema.columns().into_iter().find(|column| column.name == name);
+    let found = |name: &str| column_of(columns.schema, name);
     let category = match &categories {
-        Some(_) => Some(columns.named("charge_category", CATEGORY)?),
+        Some(_) => Some(columns.named(CATEGORY, CATEGORY)?),
         None => found(CATEGORY).filter(|column| !ids.contains(column)),
     };
     let Some(category) = category else { return Ok(None) };
@@ -171,6 +170,11 @@ fn rows_of(subquery: Box<ast::Query>, context: &mut dyn RelationPlannerContext) 
     context.plan(TableFactor::Derived { lateral: false, subquery, alias: None, sample: None })
 }
 
+/// The column of a name, if there is one.
+fn column_of(schema: &DFSchema, name: &str) -> Option<Column> {
+    schema.columns().into_iter().find(|column| column.name == name)
+}
+
 /// The columns of a relation of what is known beforehand: those of the ids that it has, and its own; what it lacks is null.
 fn known(
     function: Function,
@@ -179,7 +183,7 @@ fn known(
     own: &[(&str, DataType, bool)],
 ) -> Result<LogicalPlan> {
     let schema = Arc::clone(rows.schema());
-    let found = |name: &str| schema.columns().into_iter().find(|column| column.name == name);
+    let found = |name: &str| column_of(&schema, name);
     let null =
         |data_type: &DataType| cast(Expr::Literal(datafusion::scalar::ScalarValue::Null, None), data_type.clone());
     let mut wanted = Vec::new();

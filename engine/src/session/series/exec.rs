@@ -186,8 +186,8 @@ async fn gather(
     }
     let Some(merged) = merged else { return Err(DataFusionError::Internal("series without rows".to_owned())) };
     let (keys, points, reservation) = merged.finish()?;
-    let mut all = AllSeries::of((keys, points), (shape, &known), (asked.function, partitions), &reservation)?;
-    let left = Mutex::new(Left::of(&mut all));
+    let (all, tasks) = AllSeries::of((keys, points), (shape, &known), (asked.function, partitions), &reservation)?;
+    let left = Mutex::new(Left::of(tasks));
     Ok(Arc::new(Gathered { known, all, left, _reservation: reservation }))
 }
 

@@ -27,6 +27,13 @@ pub(super) struct Set {
     pub(super) parents_of: Option<usize>,
 }
 
+impl Set {
+    /// Whether its series are sums of those of another set.
+    pub(super) fn is_sum_of(&self, finer: &Self) -> bool {
+        self.ids.iter().all(|id| finer.ids.contains(id))
+    }
+}
+
 /// What the rows of the source look like: the ids, then time, value and, if there is one, the last known time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Shape {

@@ -46,10 +46,6 @@ pub(super) struct AllSeries {
     pub(super) keys: Vec<ArrayRef>,
     /// The ids as texts.
     pub(super) names: Vec<ArrayRef>,
-    /// What each partition works on, in an order that does not depend on that of the rows.
-    pub(super) parts: Vec<Vec<Unit>>,
-    /// Sums of series of all partitions.
-    pub(super) sums: Vec<Series>,
     /// The sums to which a series of the first set counts, by numbers.
     pub(super) sums_of: Vec<Vec<usize>>,
     /// For each set of shares: the number of what a series of the first set, or of that set, has in common.
@@ -60,6 +56,15 @@ pub(super) struct AllSeries {
     sets: Vec<(usize, Option<usize>)>,
     /// The last day that is known of every sum and share, in days since 1970.
     pub(super) known_until: i32,
+}
+
+/// What is to be done with all series.
+#[derive(Debug)]
+pub(super) struct Tasks {
+    /// What each partition works on, in an order that does not depend on that of the rows.
+    pub(super) parts: Vec<Vec<Unit>>,
+    /// Sums of series of all partitions.
+    pub(super) sums: Vec<Series>,
 }
 
 /// A grouping set: its series, and which of them each series of all ids is a part of.
@@ -80,7 +85,7 @@ impl AllSeries {
         (shape, known): (&Shape, &Known),
         (function, partitions): (Function, usize),
         reservation: &MemoryReservation,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Tasks)> {
         let (keys, mut points) = in_order(&keys, points)?;
         reservation.try_grow(points.len() * SERIES_BYTES)?;
         let all = Set { ids: (0..shape.ids.len()).collect(), parents_of: None };
@@ -114,9 +119,8 @@ impl AllSeries {
         grouped[0].parts.iter().for_each(|(one, base)| base_of[*one] = *base);
         let first = &sets[0].ids;
         // Only forecasts add up: what is unusual of a sum is another question.
-        let others = || (1..sets.len()).filter(|_| function == Function::Forecast);
-        let is_sum = |set: &usize| sets[*set].ids.iter().all(|id| first.contains(id));
-        let (sum_sets, share_sets): (Vec<usize>, Vec<usize>) = others().partition(is_sum);
+        let others = (1..sets.len()).filter(|_| function == Function::Forecast);
+        let (sum_sets, share_sets): (Vec<usize>, Vec<usize>) = others.partition(|set| sets[*set].is_sum_of(&sets[0]));
         let mut sums_of: Vec<Vec<usize>> = vec![Vec::new(); grouped[0].count];
         let mut sums = Vec::new();
         for set in sum_sets {
@@ -178,7 +182,8 @@ impl AllSeries {
             // What is remembered of a series lies in the file of its part.
             Function::DetectAnomalies => by_key(units, &names, partitions),
         };
-        Ok(Self { keys, names, parts, sums, sums_of, common_of, share_set, sets, known_until })
+        let all = Self { keys, names, sums_of, common_of, share_set, sets, known_until };
+        Ok((all, Tasks { parts, sums }))
     }
 
     /// The number of the grouping set of a series, from 0, and the id of it that is a parent's.

@@ -19,7 +19,7 @@ use super::gather::{Laid, Points};
 use super::known::{Known, position};
 use super::node::Shape;
 use super::results::Rows;
-use super::sets::{AllSeries, Series, Unit, names_at};
+use super::sets::{AllSeries, Series, Tasks, Unit, names_at};
 use super::states::{Flagged, Remembered, Seen, key_of};
 use super::sum::Sum;
 
@@ -49,10 +49,9 @@ pub(super) struct Left {
 }
 
 impl Left {
-    pub(super) fn of(all: &mut AllSeries) -> Self {
-        let parts: Vec<_> = std::mem::take(&mut all.parts).into_iter().map(Some).collect();
+    pub(super) fn of(Tasks { parts, sums }: Tasks) -> Self {
         let done = parts.iter().map(|_| None).collect();
-        Self { parts, sums: std::mem::take(&mut all.sums), done }
+        Self { parts: parts.into_iter().map(Some).collect(), sums, done }
     }
 }
 
@@ -117,25 +116,6 @@ pub(super) struct Memory {
     pub(super) sums: MemoryReservation,
 }
 
-impl Share {
-    /// Moves it so that the shares add up to what they have in common: in proportion to what they come to by themselves, evenly where
-    /// that is nothing.
-    fn fit(&mut self, all: &AllSeries, commons: &Sums, own: &HashMap<(usize, usize), (Sum, f64)>) {
-        let set = all.share_set[self.number];
-        let common = (set, all.common_of[set][self.number]);
-        let (Some(whole), Some((sum, count))) = (commons.get(&common), own.get(&common)) else { return };
-        let Laid { calendar, values, .. } = &self.laid;
-        for lead in 0..self.made.mean.len() {
-            let at = |sum: &Sum| sum.at(calendar, values.len() + lead).map(|(mean, _)| mean);
-            let (Some(whole), Some(sum)) = (at(whole), at(sum)) else { continue };
-            let mean = if sum == 0.0 { whole / count } else { self.made.mean[lead] * whole / sum };
-            if !mean.is_nan() {
-                self.made.move_to(lead, mean);
-            }
-        }
-    }
-}
-
 /// What works on a series: one of each frequency, made when the first series has it.
 enum Engine {
     Forecast { forecasters: Vec<(Frequency, Forecaster)>, made: Made },
@@ -160,6 +140,25 @@ struct Share {
     number: usize,
     laid: Laid,
     made: Made,
+}
+
+impl Share {
+    /// Moves it so that the shares add up to what they have in common: in proportion to what they come to by themselves, evenly where
+    /// that is nothing.
+    fn fit(&mut self, all: &AllSeries, commons: &Sums, own: &HashMap<(usize, usize), (Sum, f64)>) {
+        let set = all.share_set[self.number];
+        let common = (set, all.common_of[set][self.number]);
+        let (Some(whole), Some((sum, count))) = (commons.get(&common), own.get(&common)) else { return };
+        let Laid { calendar, values, .. } = &self.laid;
+        for lead in 0..self.made.mean.len() {
+            let at = |sum: &Sum| sum.at(calendar, values.len() + lead).map(|(mean, _)| mean);
+            let (Some(whole), Some(sum)) = (at(whole), at(sum)) else { continue };
+            let mean = if sum == 0.0 { whole / count } else { self.made.mean[lead] * whole / sum };
+            if !mean.is_nan() {
+                self.made.move_to(lead, mean);
+            }
+        }
+    }
 }
 
 impl Work {
@@ -240,10 +239,7 @@ impl Work {
     /// Works on a series of the first set.
     fn add(&mut self, Series { number, points }: Series) -> Result<()> {
         let gathered = Arc::clone(&self.gathered);
-        let ids = self.ids(number);
-        if !self.lay(number, points) {
-            return Ok(());
-        }
+        let Some(ids) = self.lay(number, points) else { return Ok(()) };
         if self.asked.function == Function::DetectAnomalies {
             self.judge(number, &ids);
             return Ok(());
@@ -283,10 +279,8 @@ impl Work {
         let mut own: HashMap<(usize, usize), (Sum, f64)> = HashMap::new();
         let mut shares = VecDeque::new();
         for Series { number, points } in series {
-            if !self.lay(number, points) {
-                continue;
-            }
-            self.forecast(&self.ids(number));
+            let Some(ids) = self.lay(number, points) else { continue };
+            self.forecast(&ids);
             let from = self.known_from();
             let Engine::Forecast { made, .. } = &mut self.engine else { continue };
             let (laid, made) = (std::mem::take(&mut self.laid), std::mem::take(made));
@@ -321,10 +315,8 @@ impl Work {
 
     /// Forecasts a sum by itself, and moves it to what its series come to.
     fn add_sum(&mut self, Series { number, points }: Series, sum: Option<Sum>) {
-        if !self.lay(number, points) {
-            return;
-        }
-        self.forecast(&self.ids(number));
+        let Some(ids) = self.lay(number, points) else { return };
+        self.forecast(&ids);
         if let (Engine::Forecast { made, .. }, Some(sum)) = (&mut self.engine, sum) {
             for lead in 0..made.mean.len() {
                 if let Some((mean, planned)) = sum.at(&self.laid.calendar, self.laid.values.len() + lead) {
@@ -336,27 +328,21 @@ impl Work {
         self.show(number);
     }
 
-    /// The ids of a series by which plans and holidays are found: those of a parent's own usage are not those of all below it.
-    fn ids(&self, number: usize) -> Vec<Option<String>> {
-        let all = &self.gathered.all;
+    /// Lays out a series, with what is known of it; none where there is nothing. Gives the ids by which plans and holidays are found:
+    /// those of a parent's own usage are not those of all below it.
+    fn lay(&mut self, number: usize, points: Points) -> Option<Vec<Option<String>>> {
+        let Gathered { known, all, .. } = self.gathered.as_ref();
         let mut ids = names_at(&all.names, number);
+        let later = if self.asked.is_backtest { self.asked.horizon } else { 0 };
+        self.laid.lay(points, known.complete_until(&ids), later, (&self.asked, &self.shape));
+        if self.laid.values.is_empty() {
+            return None;
+        }
         if let (_, Some(parent)) = all.set_of(number) {
             ids[parent] = None;
         }
-        ids
-    }
-
-    /// Lays out a series, with what is known of it; false where there is nothing.
-    fn lay(&mut self, number: usize, points: Points) -> bool {
-        let (gathered, asked) = (Arc::clone(&self.gathered), &self.asked);
-        let later = if asked.is_backtest { asked.horizon } else { 0 };
-        let complete_until = gathered.known.complete_until(&names_at(&gathered.all.names, number));
-        self.laid.lay(points, complete_until, later, (asked, &self.shape));
-        if self.laid.values.is_empty() {
-            return false;
-        }
-        gathered.known.planned_of(&self.ids(number), &self.laid.calendar, &mut self.planned);
-        true
+        known.planned_of(&ids, &self.laid.calendar, &mut self.planned);
+        Some(ids)
     }
 
     fn forecast(&mut self, ids: &[Option<String>]) {
