@@ -1,6 +1,6 @@
 //! Planning SQL's arithmetic operators as [`NumericOperator`]s.
 
-use super::integer::{IntegerOperation, IntegerOperator};
+use super::integer::IntegerOperator;
 use super::{NumericOperator, Operation};
 use crate::columnar::text_literal;
 use crate::decimal::{PRECISION, SCALE, parse_decimal};
@@ -9,16 +9,17 @@ use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, TypePlanner};
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, lit};
-use datafusion::sql::sqlparser::ast::{self, BinaryOperator, ExactNumberInfo, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{self, ExactNumberInfo, TimezoneInfo};
 use std::sync::Arc;
 
 /// Replaces an arithmetic operator that has a decimal on one side, and a decimal, an integer, NULL, an untyped
-/// parameter or a quoted literal on the other.
+/// parameter or a quoted literal on the other, and operators between integers.
 ///
 /// A parameter of unknown type next to a decimal becomes `Decimal128(38, 18)`, as does a quoted literal.
 #[derive(Debug)]
 pub struct NumericPlanner {
-    functions: [(Operation, Arc<ScalarUDF>); 5],
+    /// Of decimals and of integers, in the order of [`Operation::ALL`].
+    functions: [[Arc<ScalarUDF>; 2]; 5],
 }
 
 impl Default for NumericPlanner {
@@ -31,12 +32,19 @@ impl NumericPlanner {
     /// Returns the planner.
     #[must_use]
     pub fn new() -> Self {
-        let function = |operation| (operation, Arc::new(ScalarUDF::from(NumericOperator::new(operation))));
-        Self { functions: Operation::ALL.map(function) }
+        let functions = |operation| {
+            let of_decimals = ScalarUDF::from(NumericOperator::new(operation));
+            [of_decimals, ScalarUDF::from(IntegerOperator::new(operation))].map(Arc::new)
+        };
+        Self { functions: Operation::ALL.map(functions) }
     }
 
-    fn function(&self, operation: Operation) -> Option<Arc<ScalarUDF>> {
-        self.functions.iter().find(|(one, _)| *one == operation).map(|(_, function)| Arc::clone(function))
+    fn of_decimals(&self, operation: Operation) -> Arc<ScalarUDF> {
+        Arc::clone(&self.functions[operation as usize][0])
+    }
+
+    fn of_integers(&self, operation: Operation) -> Arc<ScalarUDF> {
+        Arc::clone(&self.functions[operation as usize][1])
     }
 }
 
@@ -47,15 +55,6 @@ enum Kind {
     Integer,
     Untyped,
     Other,
-}
-
-fn of_integers(operator: &BinaryOperator) -> Option<IntegerOperation> {
-    match operator {
-        BinaryOperator::Plus => Some(IntegerOperation::Add),
-        BinaryOperator::Minus => Some(IntegerOperation::Subtract),
-        BinaryOperator::Multiply => Some(IntegerOperation::Multiply),
-        _ => None,
-    }
 }
 
 fn kind(expr: &Expr, schema: &DFSchema) -> Kind {
@@ -101,22 +100,15 @@ fn typed_placeholder(expr: Expr) -> Expr {
 
 impl ExprPlanner for NumericPlanner {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let Some(function) = Operation::of(&expr.op).and_then(|operation| self.function(operation)) else {
-            return Ok(PlannerResult::Original(expr));
+        let Some(operation) = Operation::of(&expr.op) else { return Ok(PlannerResult::Original(expr)) };
+        let planned = |function: Arc<ScalarUDF>, operands: Vec<Expr>| {
+            Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function, operands))))
         };
         match (kind(&expr.left, schema), kind(&expr.right, schema)) {
-            (Kind::Integer, Kind::Integer) => Ok(match of_integers(&expr.op) {
-                Some(operation) => {
-                    let function = Arc::new(ScalarUDF::from(IntegerOperator::new(operation)));
-                    let operands = vec![expr.left, expr.right];
-                    PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function, operands)))
-                }
-                None => PlannerResult::Original(expr),
-            }),
+            (Kind::Integer, Kind::Integer) => planned(self.of_integers(operation), vec![expr.left, expr.right]),
             (Kind::Decimal, Kind::Decimal | Kind::Integer | Kind::Untyped)
             | (Kind::Integer | Kind::Untyped, Kind::Decimal) => {
-                let operands = vec![typed(expr.left)?, typed(expr.right)?];
-                Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function, operands))))
+                planned(self.of_decimals(operation), vec![typed(expr.left)?, typed(expr.right)?])
             }
             _ => Ok(PlannerResult::Original(expr)),
         }

@@ -40,6 +40,21 @@ fn quotients_have_the_digits_of_postgresql() {
 }
 
 #[test]
+fn operands_are_what_all_their_branches_are() {
+    let either = "(case when a < 0 then 0 else a end)";
+    assert_eq!(value(&format!("select 1 + {either} from (values (0.25)) v(a)")), "1.25");
+    assert_eq!(value(&format!("select 1 / {either} from (values (0.25)) v(a)")), "4");
+    let union = |rest: &str| format!("(select 4 as e union all select {rest}) u order by 1");
+    assert_eq!(rows(&format!("select 100 * e from {}", union("0.25"))), ["25.00", "400.00"]);
+    assert_eq!(rows(&format!("select (1 / e)::numeric(10,2) from {}", union("0.5"))), ["0.25", "2.00"]);
+    assert_eq!(rows(&format!("select (1 + e) % 2 from {}", union("0.5"))), ["1.0", "1.5"]);
+    assert_eq!(rows(&format!("select 7 / e from {}", union("2"))), ["1", "3"]);
+    assert_eq!(rows(&format!("select 1 - e from {}", union("0.5::double precision"))), ["-3.0", "0.5"]);
+    assert!(error(&format!("select 1 / (e - 4) from {}", union("2"))).contains("Divide by zero"));
+    assert!(error(&format!("select 9223372036854775807 + e from {}", union("2"))).contains("verflow"));
+}
+
+#[test]
 fn null_operands_give_null() {
     assert_eq!(
         rows(&format!("select a * b, a / b, a + b, a - b, a % b from {MONEY} where a is null")),
