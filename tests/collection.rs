@@ -18,6 +18,8 @@ pub(crate) mod server;
 mod signed;
 #[path = "collection/sources.rs"]
 mod sources;
+#[path = "collection/unchanged.rs"]
+mod unchanged;
 
 use std::io::Read;
 use std::path::Path;

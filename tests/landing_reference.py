@@ -37,6 +37,7 @@ DECISIONS = {
     "oci/oci_cost_report_sample.csv": "cost is myCost (myCostOverage is always empty); list = contracted price; the period is the month of usage",
     "partner_center/invoice_reconciliation.csv": "made up; the currency is part of the account, all lines are of the month in which the latest begins",
     "partner_center/daily_rated_usage.csv": "made up; reference: the usage of the invoice in days",
+    "partner_center/azure_utilization.jsonl": "made up; reference: quantities at cost 0; the customer is the account, the period the month of use",
     "focus/synthetic_focus_1_4_invoice_detail.csv": "another FOCUS data set: no mapping of cost and usage takes it (landed by tests/data_sets.rs)",
     "azure/EnterpriseCamel.csv": "a CSP partner's row without billing account and period: the partner is the account, the month of its date the period",
     "azure/mca_*": "prices are in the pricing currency and are multiplied by the exchange rate; list cost is paygCostInBillingCurrency where it is not 0",
@@ -426,6 +427,21 @@ def partner_center_daily(row):
     return [out]
 
 
+def partner_center_utilization(row):
+    """A record by dotted names: quantities, and nothing of cost. What is of a month before the first asked for is left out."""
+    g = lambda k: row.get(k) or None
+    instant = lambda k: datetime.datetime.fromisoformat(g(k).replace("Z", "+00:00")).astimezone(datetime.timezone.utc)
+    quantity = money(g("quantity"), "quantity")
+    if instant("usageStartTime") < instant("reportedFrom"):
+        return []
+    out = dict.fromkeys(map(snake, FOCUS_NUMBERS))
+    out.update(dict.fromkeys(("billed_cost", "effective_cost", "list_cost", "contracted_cost"), D(0)))
+    out.update(pricing_quantity=quantity, consumed_quantity=times(quantity, BLOCKS.get((g("unit") or "").lower(), D(1))))
+    out["period"] = month_of(instant("usageStartTime"))
+    out["has_tags"] = any(name.startswith("instanceData.tags.") and row[name] for name in row)
+    return [out]
+
+
 def close(a, b, cost):
     return abs(a - b) <= D("1e-9") * max(D(1), abs(cost))
 
@@ -563,6 +579,7 @@ SAMPLES = [
     ("oci/oci_cost_report_sample.csv", "oci_cost_report", oci, "cost/myCost"),
     ("partner_center/invoice_reconciliation.csv", "partner_center_invoice", partner_center_invoice, "Subtotal + TaxTotal"),
     ("partner_center/daily_rated_usage.csv", "partner_center_daily_usage", partner_center_daily, "BillingPreTaxTotal"),
+    ("partner_center/azure_utilization.jsonl", "partner_center_utilization", partner_center_utilization, lambda row: D(0)),
 ]
 # By the rules of 1.2, which ask more than its own version.
 OTHER_ISSUERS = "focus/focus_1_0_sample.csv"

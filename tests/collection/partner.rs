@@ -4,9 +4,12 @@ use std::io::Write;
 
 use chrono::TimeDelta;
 use ratehouse::collect::{Outcome, Which};
+use ratehouse::warehouse::Landed;
 
 use super::House;
+use super::clock::ManualClock;
 use super::server::{Reply, Server};
+use crate::fixture::{Fixture, rows};
 
 const SIGNATURE: &str = "sv=2026&sig=SasSecretOfTheStore";
 
@@ -62,8 +65,47 @@ async fn two_hundred_customers_with_five_subscriptions_are_1201_calls() {
     );
     let text = super::unzipped(&house.fixture.path().join("collected/partner/delivery/rows.jsonl.gz"));
     assert_eq!(text.lines().count(), 1_000);
-    let first = "{\"customerId\":\"c0\",\"subscriptionId\":\"c0-s0\",\"quantity\": 1.50, \"of\": \"c0-s0\"}";
-    assert_eq!(text.lines().next(), Some(first));
+    // Usage that was reported since the first of last month.
+    let from = calls[calls.len() - 1].target.split(['?', '&']).find_map(|part| part.strip_prefix("start_time="));
+    let from = from.expect("a time").replace("%3A", ":");
+    assert!(from.ends_with("-01T00:00:00Z"), "{from}");
+    let first = format!(
+        "{{\"customerId\":\"c0\",\"reportedFrom\":\"{from}\",\"subscriptionId\":\"c0-s0\",\"quantity\": 1.50, \"of\": \"c0-s0\"}}"
+    );
+    assert_eq!(text.lines().next(), Some(&*first));
+}
+
+/// Utilization records as they come: who crawls adds whose they are.
+const RECORDS: &str = include_str!("../../data/partner_center/azure_utilization.jsonl");
+
+#[tokio::test]
+async fn usage_lands_for_reference_and_what_came_late_of_older_months_does_not() {
+    let fixture = Fixture::chain().await;
+    let house = House { fixture, clock: ManualClock::at("2025-10-15T12:00:00Z").into() };
+    let records: Vec<String> = RECORDS
+        .lines()
+        .filter_map(|line| Some(format!("{{\"usageStartTime\"{}", line.split_once("\"usageStartTime\"")?.1)))
+        .collect();
+    let usage = format!("\u{feff}{{\"items\": [{}]}}", records.join(","));
+    let server = Server::start(move |asked, before| match asked.target.split('?').next().unwrap_or_default() {
+        "/token" => token(before),
+        "/v1/customers" => listed(["a".to_owned()].into_iter(), "null"),
+        "/v1/customers/a/subscriptions" => listed(["s".to_owned()].into_iter(), "null"),
+        _ => Reply::ok(usage.as_str()),
+    })
+    .await;
+    let credential = client(&house, &server.url("/token"));
+    house.source("partner", "partner_center", &server.url(""), &[("credential", credential.as_str())]).await;
+    let landed = house.done("partner").await.landed;
+    // Of seven records one is of August, and one has no number.
+    assert!(matches!(landed.as_slice(), [Landed::Landed { rows: 5, rejected_rows: 1, .. }]), "{landed:?}");
+    let admin = house.fixture.admin();
+    let slices = "select source, role, billing_account_id, billing_period, rows, billed_cost from ops.slices order by billing_period";
+    assert_eq!(
+        rows(&admin, slices).await,
+        ["partner_center_utilization|reference|a|2025-09|1|0", "partner_center_utilization|reference|a|2025-10|4|0"]
+    );
+    assert_eq!(rows(&admin, "select count(*) from charges").await, ["0"]);
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
-//! Signed requests, as AWS wants them.
+//! Signed requests: AWS Cost Explorer, asked as `engine/src/collect/README.md` says.
 
 use chrono::TimeDelta;
 use ratehouse::collect::{Outcome, Which};
+use ratehouse::warehouse::Landed;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -9,10 +10,18 @@ use tempfile::TempDir;
 use super::House;
 use super::clock::ManualClock;
 use super::server::{Asked, Reply, Server};
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, rows, run};
 
+const README: &str = include_str!("../../engine/src/collect/README.md");
 const KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const OPTIONS: &str = r#"{"items": "/items", "next": {"body_token": {"at": "/next", "field": "token"}}, "body": {}, "credential_as": {"aws_sigv4": {"region": "us-east-1", "service": "ce"}}}"#;
+
+/// An indented block of the README, from the line that begins so.
+fn block(begins: &str) -> String {
+    let from = README.find(&format!("    {begins}")).expect("the README has it");
+    let lines = README[from..].lines().take_while(|line| line.is_empty() || line.starts_with("    "));
+    lines.map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect()
+}
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -90,6 +99,78 @@ fn a_signature_of_botocore_is_right_and_any_other_is_not() {
     assert_eq!(signed_headers(&asked).as_deref(), Some("content-type;host;x-amz-date;x-amz-target"));
     assert_eq!(signed_headers(&Asked { body: asked.body.replace("p2", "p3"), ..asked.clone() }), None);
     assert_eq!(signed_headers(&Asked { target: "/x".to_owned(), ..asked }), None);
+}
+
+/// A day as Cost Explorer answers it: groups of service, account and amount.
+fn day(date: &str, next_date: &str, groups: &[(&str, &str, &str)]) -> Value {
+    let group = |(service, account, amount): &(&str, &str, &str)| json!({ "Keys": [service, account], "Metrics": { "UnblendedCost": { "Amount": amount, "Unit": "USD" } } });
+    let groups: Vec<Value> = groups.iter().map(group).collect();
+    json!({ "TimePeriod": { "Start": date, "End": next_date }, "Total": {}, "Groups": groups, "Estimated": true })
+}
+
+fn cost_explorer(asked: &Asked, before: usize) -> Reply {
+    if signed_headers(asked).as_deref() != Some("content-type;host;x-amz-date;x-amz-target") {
+        return refusal("InvalidSignatureException");
+    }
+    // Too fast: that is a 400 here.
+    if before == 1 {
+        return refusal("LimitExceededException");
+    }
+    let body: Value = serde_json::from_str(&asked.body).expect("a body");
+    let (first, token) = (body["TimePeriod"]["Start"].as_str(), body["NextPageToken"].as_str());
+    let target = asked.headers.get("x-amz-target").map(String::as_str);
+    let kind = asked.headers.get("content-type").map(String::as_str);
+    assert_eq!((target, kind), (Some("AWSInsightsIndexService.GetCostAndUsage"), Some("application/x-amz-json-1.1")));
+    assert_eq!(body["GroupBy"][1]["Key"], "LINKED_ACCOUNT");
+    let compute = "Amazon Elastic Compute Cloud - Compute";
+    let (days, next) = match (first, token) {
+        (Some("2026-09-01"), None) => {
+            assert_eq!(body["TimePeriod"]["End"], "2026-10-01");
+            let groups = [(compute, "200000000012", "1.2345678901"), (compute, "200000000013", "20")];
+            (day("2026-09-01", "2026-09-02", &groups), Some("p 2/+="))
+        }
+        (Some("2026-09-01"), Some("p 2/+=")) => {
+            (day("2026-09-30", "2026-10-01", &[("Tax", "200000000012", "0.3")]), None)
+        }
+        (Some("2026-10-01"), None) => (day("2026-10-01", "2026-10-02", &[(compute, "200000000012", "-0.05")]), None),
+        _ => return refusal("ValidationException"),
+    };
+    let mut answer = json!({ "GroupDefinitions": [], "ResultsByTime": [days], "DimensionValueAttributes": [] });
+    if let Some(next) = next {
+        answer["NextPageToken"] = next.into();
+    }
+    Reply::ok(answer.to_string())
+}
+
+#[tokio::test]
+async fn cost_explorer_lands_as_the_readme_says() {
+    let (house, _folder, credential) = house(&format!("AKIDEXAMPLE:{KEY}\n")).await;
+    let server = Server::start(cost_explorer).await;
+    std::fs::create_dir_all(house.fixture.path().join("sources")).expect("a folder");
+    let mapping = house.fixture.path().join("sources/cost_explorer.sql");
+    std::fs::write(mapping, block("-- source: cost_explorer")).expect("a mapping");
+    let statement = block("insert into ref.sources (name, kind, location, cadence, landing_source,");
+    let statement =
+        statement.trim_end().trim_end_matches(';').replace("https://ce.us-east-1.amazonaws.com/", &server.url("/"));
+    run(&house.fixture.admin(), &statement.replace("file:/run/secrets/aws", &credential)).await;
+
+    let landed = house.done("cost-explorer").await.landed;
+    assert!(matches!(landed.as_slice(), [Landed::Landed { rows: 4, rejected_rows: 0, .. }]), "{landed:?}");
+    // Three answers, and the second question twice.
+    assert_eq!(server.asked().len(), 4);
+    assert!(server.asked().iter().all(|asked| asked.headers["x-amz-date"].starts_with("20261015T12")));
+    let admin = house.fixture.admin();
+    // September: 1.2345678901 + 20 + 0.3.
+    let slices = "select source, role, billing_period, rows, billed_cost from ops.slices order by billing_period";
+    assert_eq!(
+        rows(&admin, slices).await,
+        ["cost_explorer|reference|2026-09|3|21.5345678901", "cost_explorer|reference|2026-10|1|-0.05"]
+    );
+    let lines = "select billing_account_id, sub_account_id, charge_category, billed_cost, billing_currency from usage where service_name = 'Tax'";
+    assert_eq!(rows(&admin, lines).await, ["111122223333|200000000012|Tax|0.3|USD"]);
+    // A second view of what the provider's bill charges.
+    assert_eq!(rows(&admin, "select count(*) from charges").await, ["0"]);
+    assert!(!super::is_anywhere(house.fixture.path(), KEY), "the secret was written down");
 }
 
 /// Pages of one item, each with the number of the next, up to the last.

@@ -139,6 +139,37 @@ async fn daily_usage_of_an_azure_plan_is_of_the_subscription_that_its_entitlemen
 }
 
 #[tokio::test]
+async fn utilization_records_have_quantities_and_no_cost() {
+    let landed = land(&data("partner_center/azure_utilization.jsonl")).await.expect("lands");
+    assert_eq!(landed.source, "partner_center_utilization");
+    // Of seven records the fifth is of August, a month before what was asked for, and the seventh says "1,5".
+    assert_eq!(landed.source_rows(), [1, 2, 3, 4, 6]);
+    let rejected: Vec<_> = landed.rejected.iter().map(|row| (row.source_row, row.column.as_deref())).collect();
+    assert_eq!(rejected, [(7, Some("quantity"))]);
+    // As they are written; 0.24 of 100 hours, 12 of 10,000 operations.
+    let quantities: Vec<_> = (0..5).filter_map(|row| landed.money("consumed_quantity", row)).collect();
+    assert_eq!(quantities, ["0.217790327034891", "0.3", "24", "120000", "0.000001"]);
+    assert_eq!(landed.text("consumed_unit", 2), Some("Hours"));
+    for cost in ["billed_cost", "effective_cost", "list_cost", "contracted_cost"] {
+        assert_eq!(landed.sum(cost), ("0".to_owned(), 5), "{cost}");
+    }
+    assert_eq!((landed.text("billing_currency", 0), landed.money("list_unit_price", 0)), (None, None));
+    // Midnight in UTC begins September: 17:00 of 31 August seven hours to the west.
+    assert_eq!(landed.instant("charge_period_start", 0), day("2025-09-01"));
+    assert_eq!(landed.instant("billing_period_start", 0), day("2025-09-01"));
+    assert_eq!(landed.instant("billing_period_start", 1), day("2025-10-01"));
+    // The subscription of the resource's URI; without one Partner Center's.
+    assert_eq!(landed.text("sub_account_id", 0), Some("1234547f-b249-4edd-9319-637862d8c0b4"));
+    assert_eq!(landed.text("sub_account_id", 3), Some("c5a1f0de-8f33-4f0e-a6c1-0d2f9f1b7a55"));
+    assert_eq!(landed.text("tags", 0), Some(r#"{"env":"prod"}"#));
+    assert_eq!(landed.text("service_name", 2), Some("Virtual Machines"));
+    let marketplace = landed.usage.column_by_name("marketplace").expect("marketplace").as_boolean();
+    assert_eq!((marketplace.value(0), marketplace.value(4)), (false, true));
+    let columns: serde_json::Value = serde_json::from_str(landed.text("x_columns", 4).expect("columns")).expect("JSON");
+    assert_eq!((columns["x_part_number"].as_str(), columns.get("x_reported_from")), (Some("contoso-fw"), None));
+}
+
+#[tokio::test]
 async fn the_export_of_the_graph_is_the_same_invoice() {
     let temp = folder();
     let text = std::fs::read_to_string(data("partner_center/invoice_line_items.jsonl")).expect("sample");

@@ -86,6 +86,8 @@ pub struct QueuedRequest {
     pub content_hash: Option<String>,
     /// The answer's file, if it is kept.
     pub file: Option<String>,
+    /// By what the next crawl asks for the answer only if it changed, JSON.
+    pub conditions: Option<String>,
 }
 
 /// The calls that an account may still make.
@@ -253,7 +255,7 @@ impl CollectedSlice {
 }
 
 const REQUEST: &str =
-    "request_no, request_key, kind, request, context, state, attempts, not_before, content_hash, file";
+    "request_no, request_key, kind, request, context, state, attempts, not_before, content_hash, file, conditions";
 
 fn request(row: &Row) -> Result<QueuedRequest, CatalogError> {
     Ok(QueuedRequest {
@@ -267,6 +269,7 @@ fn request(row: &Row) -> Result<QueuedRequest, CatalogError> {
         not_before: owned(row, 7)?,
         content_hash: owned(row, 8)?,
         file: owned(row, 9)?,
+        conditions: owned(row, 10)?,
     })
 }
 
@@ -299,7 +302,7 @@ impl QueuedRequest {
             self.context.as_str().into(),
             self.not_before.clone().into(),
         ];
-        let sql = "insert into collection_request select ?1, coalesce(max(request_no), 0) + 1, ?2, ?3, ?4, ?5, 'waiting', 0, ?6, null, null \
+        let sql = "insert into collection_request select ?1, coalesce(max(request_no), 0) + 1, ?2, ?3, ?4, ?5, 'waiting', 0, ?6, null, null, null \
              from collection_request where source_name = ?1 on conflict (source_name, request_key) do nothing";
         Ok(tx.execute(sql, &values)? == 1)
     }
@@ -339,7 +342,7 @@ impl QueuedRequest {
 
     /// Writes down what became of it.
     pub fn keep(&self, tx: &dyn Tx, source: &str) -> Result<(), CatalogError> {
-        let values: [Value; 7] = [
+        let values: [Value; 8] = [
             source.into(),
             self.request_no.into(),
             if self.is_done { "done" } else { "waiting" }.into(),
@@ -347,9 +350,10 @@ impl QueuedRequest {
             self.not_before.clone().into(),
             self.content_hash.clone().into(),
             self.file.clone().into(),
+            self.conditions.clone().into(),
         ];
         tx.execute(
-            "update collection_request set state = ?3, attempts = ?4, not_before = ?5, content_hash = ?6, file = ?7 \
+            "update collection_request set state = ?3, attempts = ?4, not_before = ?5, content_hash = ?6, file = ?7, conditions = ?8 \
              where source_name = ?1 and request_no = ?2",
             &values,
         )

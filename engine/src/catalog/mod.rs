@@ -8,6 +8,7 @@
 //! every file it lists was durable before the transaction that listed it began.
 
 mod alerts;
+mod answers;
 mod audit;
 mod collection;
 mod credentials;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use alerts::{AlertDelivery, AlertLook, AlertRow};
+pub use answers::FormerAnswer;
 pub use audit::{Audit, audit};
 pub use collection::{Allowance, CollectedItem, CollectedSlice, CollectionRun, QueuedRequest, SourceState};
 pub use credentials::verifier_of_login;
@@ -44,7 +46,7 @@ pub use slices::{SliceKey, SliceRow};
 pub use tx::{Row, Tx, Value};
 
 /// The version of the catalog's tables; a catalog of another version is refused.
-pub const SCHEMA_VERSION: &str = "10";
+pub const SCHEMA_VERSION: &str = "11";
 const FILE_NAME: &str = "catalog.sqlite";
 
 /// A snapshot's number.

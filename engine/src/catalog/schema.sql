@@ -362,9 +362,19 @@ create table collection_request (
   not_before text,
   content_hash text,                 -- of the answer, to know a repeated page
   file text,                         -- the answer's, in the run's folder
+  conditions text,                   -- JSON: by what the next crawl asks for the answer only if it changed; null if it asks anew
   primary key (source_name, request_no)
 );
 create unique index collection_request_by_key on collection_request (source_name, request_key);
+
+-- Answers of the last crawl of an API that ended, for the next one. Their bodies are files.
+create table collection_answer (
+  source_name text not null,
+  request_key text not null,
+  request_no bigint not null,        -- in that crawl: it names the file
+  conditions text not null,
+  primary key (source_name, request_key)
+);
 
 -- Calls that an account may still make, in millionths.
 create table collection_allowance (

@@ -3,14 +3,16 @@
 //! The queue is in the catalog and the answers are files, so that a crawl goes on where it was
 //! after a pause, a failure or a crash. An answer is durable before the transaction that marks its request
 //! as answered and queues what follows. Nothing lands before everything was answered: a delivery
-//! replaces whole slices.
+//! replaces whole slices. What the last crawl was answered is asked for only if it changed (`answers`).
 
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
+use reqwest::StatusCode;
 use sha2::{Digest, Sha256};
 
 use super::Collector;
+use super::answers::{Conditions, Former};
 use super::clock;
 use super::error::CollectError;
 use super::files::{Seen, Verdict};
@@ -75,6 +77,11 @@ pub(super) trait Plan: Send + Sync {
 
     /// What an answer leads to.
     fn read(&self, request: &QueuedRequest, answer: &Answer<'_>) -> Result<Follow, String>;
+
+    /// The headers that answers are read by besides their bodies, if they may be asked for only if they changed.
+    fn read_by(&self) -> Option<Vec<&str>> {
+        None
+    }
 }
 
 fn plan(source: &SourceSettings, now: chrono::DateTime<chrono::Utc>) -> Result<Box<dyn Plan + '_>, CollectError> {
@@ -140,7 +147,7 @@ impl Collector {
         remove(&self.pages(source))
     }
 
-    fn pages(&self, source: &SourceSettings) -> PathBuf {
+    pub(super) fn pages(&self, source: &SourceSettings) -> PathBuf {
         self.folder().join(&source.name).join("pages")
     }
 
@@ -157,21 +164,15 @@ impl Collector {
         if let Some(until) = request.not_before.as_deref().and_then(clock::instant).filter(|until| *until > now) {
             asker.wait(until - now, "the provider said to wait").await?;
         }
-        let call = match plan.call(&request)? {
+        let mut call = match plan.call(&request)? {
             Ok(call) => call,
-            Err(needed) => {
-                return Ok(catalog.remember(|tx| {
-                    let all = QueuedRequest::all(tx, &source.name)?;
-                    all.into_iter()
-                        .filter(|other| other.request_no == needed)
-                        .try_for_each(|other| QueuedRequest { is_done: false, ..other }.keep(tx, &source.name))
-                })?);
-            }
+            Err(needed) => return self.ask_again(source, needed),
         };
         let body = plan.body(&request);
-        let ending = if body == Body::File { "file.gz" } else { "page.gz" };
-        let file = format!("{:08}.{ending}", request.request_no);
+        let file = file_name(request.request_no, body);
         let path = kept.folder.join(&file);
+        let former = self.former(source, plan, &request)?;
+        call.headers.extend(former.iter().flat_map(Former::asked_by));
         let reply = match asker.ask(&call, body, &path, &mut request.attempts).await {
             Ok(reply) => reply,
             Err(error) => {
@@ -182,10 +183,24 @@ impl Collector {
                 return Err(error);
             }
         };
+        let is_unchanged = reply.status == StatusCode::NOT_MODIFIED;
+        let former = former.filter(|_| is_unchanged);
+        let reply = match &former {
+            Some(former) => former.take(&reply, &path)?,
+            None if is_unchanged => {
+                return Err(refused(&call.url, "answered 304 although it was not asked whether it changed".to_owned()));
+            }
+            None => reply,
+        };
         let answer = Answer { reply: &reply, path: &path, page_bytes_max: self.limits.page_bytes_max };
-        let follow = plan.read(&request, &answer).map_err(|reason| refused(&call.url, reason))?;
+        let follow = plan.read(&request, &answer).map_err(|reason| {
+            former.iter().for_each(Former::discard);
+            refused(&call.url, reason)
+        })?;
         request.content_hash = hash_of(&follow.rows, body, &path)?;
         request.file = (follow.rows != Rows::None).then_some(file);
+        let conditions = plan.read_by().and_then(|read_by| Conditions::of(source, &read_by, &reply));
+        request.conditions = conditions.as_ref().map(Conditions::text);
         (request.attempts, request.not_before) = (0, None);
         if let Some(wait) = follow.again_after {
             request.not_before = Some(clock::text(self.clock.now() + wait));
@@ -200,6 +215,16 @@ impl Collector {
         }
         self.advance(source, request, &follow, &call)?;
         Ok(())
+    }
+
+    /// Puts a request that was answered back into the queue.
+    fn ask_again(&self, source: &SourceSettings, request_no: i64) -> Result<(), CollectError> {
+        Ok(self.warehouse.catalog().remember(|tx| {
+            let all = QueuedRequest::all(tx, &source.name)?;
+            all.into_iter()
+                .filter(|request| request.request_no == request_no)
+                .try_for_each(|request| QueuedRequest { is_done: false, ..request }.keep(tx, &source.name))
+        })?)
     }
 
     /// Marks a request as answered and queues what follows, in one transaction.
@@ -264,7 +289,7 @@ impl Collector {
             };
             self.note(source, Seen { name, fingerprint: began_at.to_owned() }, verdict, &mut report)?;
         }
-        self.end(source)?;
+        self.finish(source, &requests)?;
         Ok(report)
     }
 }
@@ -281,6 +306,12 @@ impl Kept {
         self.bytes = entries.flatten().filter_map(|entry| Some(entry.metadata().ok()?.len())).sum();
         Ok(())
     }
+}
+
+/// What the file of an answer is called.
+pub(super) fn file_name(request_no: i64, body: Body) -> String {
+    let ending = if body == Body::File { "file.gz" } else { "page.gz" };
+    format!("{request_no:08}.{ending}")
 }
 
 /// What tells a page from one that was given twice: its rows, or the whole of it. Files have names of their own.

@@ -49,6 +49,7 @@ impl QueuedCall {
             not_before: None,
             content_hash: None,
             file: None,
+            conditions: None,
         }
     }
 
@@ -157,6 +158,17 @@ impl Plan for JsonApi<'_> {
         };
         let next = self.next(request, answer.reply, &document)?;
         Ok(Follow { next_page: next.map(|next| next.queued("page", &[])), rows, ..Follow::default() })
+    }
+
+    /// Of a `GET` only: a `POST` whose condition does not hold is an error by RFC 9110, 13.1.2, and no answer.
+    fn read_by(&self) -> Option<Vec<&str>> {
+        let options = &self.source.options;
+        let next = match &options.next {
+            Some(NextPage::LinkHeader) => Some("link"),
+            Some(NextPage::HeaderToken { header, .. }) => Some(header.as_str()),
+            Some(NextPage::Link(_) | NextPage::Token { .. } | NextPage::BodyToken { .. }) | None => None,
+        };
+        options.body.is_none().then(|| next.into_iter().collect())
     }
 }
 

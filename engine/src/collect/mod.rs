@@ -13,6 +13,7 @@
 //! - No secret is written anywhere: the catalog has references, memory has the secrets.
 
 mod allowance;
+mod answers;
 mod authorization;
 mod aws_refusal;
 mod clock;

@@ -1,7 +1,8 @@
 //! Partner Center: customers, the subscriptions of each, and the usage of each subscription.
 //!
 //! 200 customers with 5 subscriptions each are 1 + 200 + 1,000 requests, before paging. All usage is one delivery; its rows say
-//! whose they are by `customerId` and `subscriptionId`.
+//! whose they are by `customerId` and `subscriptionId`, and since when usage was reported that is among them by `reportedFrom`: what
+//! was used in months before came late, and is not all of its month.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -103,7 +104,9 @@ impl PartnerCrawl {
                     ("size", &size),
                 ];
                 let call = self.get(&path, &parameters).map_err(failed)?;
-                Ok(Some(call.queued("usage", &[("customerId", &customer), ("subscriptionId", &subscription)])))
+                let rows_get =
+                    [("customerId", &*customer), ("reportedFrom", &*self.from), ("subscriptionId", &*subscription)];
+                Ok(Some(call.queued("usage", &rows_get)))
             }
             _ => Ok(None),
         }

@@ -237,10 +237,10 @@ impl Mapping {
             .map(|group| group.iter().filter_map(|i| source.numbers[*i].as_ref()).collect())
             .collect();
         let added = |cost: i128, row: usize| {
-            self.conserved_elements.iter().try_fold(cost, |sum, (i, member)| {
+            self.conserved_elements.iter().try_fold(cost, |sum, (i, keys)| {
                 let arrays = source.text[*i].as_ref().map(|arrays| arrays.as_string_view());
                 match arrays.filter(|arrays| arrays.is_valid(row)) {
-                    Some(arrays) => sum.checked_add(sum_of(arrays.value(row), member)?),
+                    Some(arrays) => sum.checked_add(sum_of(arrays.value(row), keys)?),
                     None => Some(sum),
                 }
             })

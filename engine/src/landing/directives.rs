@@ -66,8 +66,8 @@ pub(crate) struct Directives {
     pub(crate) aliases: Vec<(String, String)>,
     /// The usage column whose sum must equal that of these source columns (the first that is not null; `A + B` is a sum; none is 0).
     pub(crate) conserved: Option<(String, Vec<String>)>,
-    /// Members of array columns whose sums are added to that: (column, member).
-    pub(crate) conserved_elements: Vec<(String, String)>,
+    /// Members of the elements of array columns whose sums are added to that: the column, and the keys that lead to the member.
+    pub(crate) conserved_elements: Vec<(String, Vec<String>)>,
     /// Relations of the elements of array columns.
     pub(crate) elements: Vec<ElementsOf>,
     /// Output columns that a row may lack, although rows usually must have them.
@@ -182,18 +182,7 @@ impl Directives {
                 let (canonical, aliases) = value.split_once(" = ").ok_or("an alias reads `Column = OtherName, …`")?;
                 self.aliases.extend(items(aliases)?.into_iter().map(|alias| (canonical.trim().to_owned(), alias)));
             }
-            "conserved" => {
-                let (column, sources) = value.split_once(" = ").ok_or("conserved reads `billed_cost = Column, …`")?;
-                let (elements, own): (Vec<&str>, Vec<&str>) =
-                    sources.split(" + ").map(str::trim).partition(|term| term.contains("[]."));
-                if own.iter().any(|term| term.contains(['[', ']'])) {
-                    return Err("what is added reads `Column` or `column[].member`".to_owned());
-                }
-                self.conserved = Some((column.trim().to_owned(), items(&own.join(" + "))?));
-                for (array, member) in elements.iter().filter_map(|term| term.split_once("[].")) {
-                    self.conserved_elements.push((array.to_owned(), member.to_owned()));
-                }
-            }
+            "conserved" => self.conserve(value)?,
             "elements" => {
                 let (relation, column) = value.split_once(" = ").ok_or("elements reads `relation = Column`")?;
                 let relation = name_of(relation.trim())?;
@@ -206,6 +195,27 @@ impl Directives {
                 Some(column) => self.column_nulls.push((column.trim().to_owned(), items(value)?)),
                 None => return Err(format!("there is no directive `{key}`")),
             },
+        }
+        Ok(())
+    }
+
+    /// `billed_cost = cost + credits[].amount`: which columns add up to it, and which members of array columns.
+    fn conserve(&mut self, value: &str) -> Result<(), String> {
+        let wrong = || "what is added reads `Column`, `column[].member` or `column[].object.member`".to_owned();
+        let (column, sources) = value.split_once(" = ").ok_or("conserved reads `billed_cost = Column, …`")?;
+        let (elements, own): (Vec<&str>, Vec<&str>) =
+            sources.split(" + ").map(str::trim).partition(|term| term.contains("[]."));
+        let is_bracketed = |text: &str| text.contains(['[', ']']);
+        if own.iter().any(|term| is_bracketed(term)) {
+            return Err(wrong());
+        }
+        self.conserved = Some((column.trim().to_owned(), items(&own.join(" + "))?));
+        for (array, path) in elements.iter().filter_map(|term| term.split_once("[].")) {
+            let keys: Vec<String> = path.split('.').map(str::to_owned).collect();
+            if array.is_empty() || is_bracketed(path) || keys.iter().any(String::is_empty) {
+                return Err(wrong());
+            }
+            self.conserved_elements.push((array.to_owned(), keys));
         }
         Ok(())
     }
@@ -272,10 +282,11 @@ mod tests {
         assert_eq!(found.aliases.len(), 2);
         assert_eq!(found.conserved, Some(("billed_cost".to_owned(), vec!["Net + Tax".to_owned(), "Cost".to_owned()])));
         assert_eq!(found.delivery_period.as_deref(), Some("Day"));
-        let text = "-- source: a\n-- detect: b\n-- conserved: billed_cost = cost + credits[].amount + extras[].sum\n-- elements: credit = credits\n";
+        let text = "-- source: a\n-- detect: b\n-- conserved: billed_cost = cost + credits[].amount + extras[].of.all.sum\n-- elements: credit = credits\n";
         let nested = Directives::parse("a.sql", text).expect("directives");
         assert_eq!(nested.conserved, Some(("billed_cost".to_owned(), vec!["cost".to_owned()])));
-        let sums = [("credits", "amount"), ("extras", "sum")].map(|(a, m)| (a.to_owned(), m.to_owned()));
+        let keys = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let sums = [("credits".to_owned(), keys(&["amount"])), ("extras".to_owned(), keys(&["of", "all", "sum"]))];
         assert_eq!(nested.conserved_elements, sums);
         assert_eq!((nested.elements[0].relation.as_str(), nested.elements[0].column.as_str()), ("credit", "credits"));
         assert_eq!(found.tag_columns[1], TagColumns { prefix: "aws:".to_owned(), key_prefix: "aws:".to_owned() });
@@ -291,6 +302,9 @@ mod tests {
             ("-- source: a\n-- detect: b\n-- elements: source = b\n", "already is a relation source"),
             ("-- source: a\n-- detect: b\n-- elements: b\n", "relation = Column"),
             ("-- source: a\n-- detect: b\n-- conserved: billed_cost = b + c[0].d\n", "column[].member"),
+            ("-- source: a\n-- detect: b\n-- conserved: billed_cost = c[].d[].e\n", "column[].object.member"),
+            ("-- source: a\n-- detect: b\n-- conserved: billed_cost = c[].d..e\n", "column[].object.member"),
+            ("-- source: a\n-- detect: b\n-- conserved: billed_cost = c[].\n", "column[].object.member"),
             ("-- source: a\n-- detect: b\n-- role: both\n", "priced"),
             ("-- source: a\n-- detect: b\n-- timestamps: month/day/year, day/month/year\n", "guessing"),
             ("-- source: a\n-- detect: b\n-- timestamps: yyyy\n", "no timestamp form"),

@@ -45,11 +45,13 @@ pub(crate) fn faults(arrays: &ArrayRef, column: &str) -> Vec<Fault> {
     (0_u32..).zip(arrays).filter_map(|(row, text)| fault(row, text?)).collect()
 }
 
-/// Σ of a member over the elements of one array, in units of 1e-18; `None` where it does not parse.
-pub(crate) fn sum_of(array: &str, name: &str) -> Option<i128> {
+/// Σ of a member over the elements of one array, in units of 1e-18; `None` where it does not parse. `keys` lead to the member: those of the
+/// objects around it, from the element inwards, and its own.
+pub(crate) fn sum_of(array: &str, keys: &[String]) -> Option<i128> {
     let mut sum = 0_i128;
     for element in elements(array)? {
-        if let Some(text) = member(element, name).and_then(shown) {
+        let found = keys.iter().try_fold(element, |object, key| member(object, key));
+        if let Some(text) = found.and_then(shown) {
             sum = sum.checked_add(parse_number(text.as_bytes()).ok()?.units)?;
         }
     }
@@ -81,12 +83,29 @@ mod tests {
         assert_eq!((found[0].row, found[0].reason.as_str()), (1, "has 1001 elements, 1000 are allowed"));
     }
 
+    fn sum(array: &str, path: &str) -> Option<i128> {
+        sum_of(array, &path.split('.').map(str::to_owned).collect::<Vec<_>>())
+    }
+
     #[test]
     fn sums_are_exact() {
         // −0.1 − 0.2 + 1e-18, numbers and texts; an element without the member adds nothing.
         let array = r#"[{"amount": -0.1}, {"amount": "-0.2"}, {"amount": 1e-18}, {"name": "x"}, {"amount": null}]"#;
-        assert_eq!(sum_of(array, "amount"), Some(-300_000_000_000_000_000 + 1));
-        assert_eq!(sum_of(r#"[{"amount": "x"}]"#, "amount"), None);
-        assert_eq!(sum_of("[]", "amount"), Some(0));
+        assert_eq!(sum(array, "amount"), Some(-300_000_000_000_000_000 + 1));
+        assert_eq!(sum(r#"[{"amount": "x"}]"#, "amount"), None);
+        assert_eq!(sum("[]", "amount"), Some(0));
+    }
+
+    #[test]
+    fn a_member_may_lie_in_objects_of_the_element() {
+        // 1.2345678901 + 20 + 1e-18. Where an object on the way is missing, null or none, there is no member.
+        let array = r#"[{"m": {"cost": {"amount": "1.2345678901", "unit": "USD"}}}, {"m": {"cost": {"amount": 20}}},
+            {"m": {"cost": {"amount": 1e-18}}}, {"m": {"cost": {}}}, {"m": {"other": 3}}, {"m": null}, {"m": [5]}, {"amount": 7}, 9]"#;
+        assert_eq!(sum(array, "m.cost.amount"), Some(21_234_567_890_100_000_000 + 1));
+        // Of two members of one name the last, as the query reads it.
+        assert_eq!(sum(r#"[{"m": {"a": 1}, "m": {"a": 2}}]"#, "m.a"), Some(2_000_000_000_000_000_000));
+        assert_eq!(sum(r#"[{"m": {"a": 1}}, {"m": {"a": "x"}}]"#, "m.a"), None);
+        // An object is no number.
+        assert_eq!(sum(r#"[{"m": {"a": 1}}]"#, "m"), None);
     }
 }

@@ -46,8 +46,8 @@ pub(crate) struct Mapping {
     pub(crate) delivery_period: Option<(i64, i64)>,
     /// Conditions on header columns.
     pub(crate) checks: Vec<(usize, Check)>,
-    /// Header columns with arrays, and the member whose sum is added to that.
-    pub(crate) conserved_elements: Vec<(usize, String)>,
+    /// Header columns with arrays, and the keys of the member whose sum is added to that.
+    pub(crate) conserved_elements: Vec<(usize, Vec<String>)>,
     /// Header columns with arrays whose elements become rows.
     pub(crate) elements: Vec<usize>,
     /// How members become columns, where the format has no header.
@@ -79,8 +79,8 @@ impl Mapping {
             conserved.push(found.into_iter().flatten().collect());
         }
         let mut conserved_elements = Vec::new();
-        for (array, member) in &directives.conserved_elements {
-            conserved_elements.extend(find(array)?.map(|i| (i, member.clone())));
+        for (array, keys) in &directives.conserved_elements {
+            conserved_elements.extend(find(array)?.map(|i| (i, keys.clone())));
         }
         let mut elements = Vec::new();
         for of in &directives.elements {

@@ -9,7 +9,7 @@ use super::error::LandingError;
 use super::header_names::HeaderNames;
 
 /// The built-in mappings, one SQL file each.
-const BUILT_IN: [(&str, &str); 15] = [
+const BUILT_IN: [(&str, &str); 16] = [
     ("aws_cur_legacy.sql", include_str!("../../../sql/landing/aws_cur_legacy.sql")),
     ("azure_ea_actual.sql", include_str!("../../../sql/landing/azure_ea_actual.sql")),
     ("azure_ea_amortized.sql", include_str!("../../../sql/landing/azure_ea_amortized.sql")),
@@ -25,6 +25,7 @@ const BUILT_IN: [(&str, &str); 15] = [
     ("oci_cost_report.sql", include_str!("../../../sql/landing/oci_cost_report.sql")),
     ("partner_center_daily_usage.sql", include_str!("../../../sql/landing/partner_center_daily_usage.sql")),
     ("partner_center_invoice.sql", include_str!("../../../sql/landing/partner_center_invoice.sql")),
+    ("partner_center_utilization.sql", include_str!("../../../sql/landing/partner_center_utilization.sql")),
 ];
 
 /// What a delivery's source is, for the catalog and for messages.
