@@ -1,5 +1,10 @@
 //! Reservations and savings plans: who has their benefit, who bears what they cost, and the ledger that adds up to zero.
 
+#[path = "commitments/google.rs"]
+mod google;
+#[path = "commitments/status.rs"]
+mod status;
+
 use std::collections::BTreeMap;
 
 use rand::rngs::StdRng;

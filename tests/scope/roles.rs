@@ -51,6 +51,7 @@ const MATRIX: &str = "
     credits_expiring              any     r r - r - - r r r
     credits_received_vs_passed    seller  r r - - - - r r -
     commitment_benefits           any     r r r - - - r - -
+    commitment_status             root    r r - - - - r r -
     invoices                      any     r r - r - - r r r
     invoice_lines                 any     r r - r - - r r r
     proposed_adjustments          seller  r r - - - - r r -

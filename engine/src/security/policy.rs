@@ -150,7 +150,7 @@ const fn kept(name: &'static str, reach: Reach, read: Roles, write: Roles) -> Re
 }
 
 /// The matrix of relations.
-pub const RELATIONS: [Relation; 100] = [
+pub const RELATIONS: [Relation; 101] = [
     shown("public", "charges", Reach::Any, LINES),
     shown("public", "charges_daily", Reach::Any, SUMS),
     shown("public", "charges_monthly", Reach::Any, SUMS),
@@ -187,6 +187,7 @@ pub const RELATIONS: [Relation; 100] = [
     shown("public", "credits_expiring", Reach::Any, DOCUMENTS),
     shown("public", "credits_received_vs_passed", Reach::Seller, OPERATIONS),
     shown("public", "commitment_benefits", Reach::Any, CARDS),
+    shown("public", "commitment_status", Reach::Root, OPERATIONS),
     shown("public", "invoices", Reach::Any, DOCUMENTS),
     shown("public", "invoice_lines", Reach::Any, DOCUMENTS),
     shown("public", "proposed_adjustments", Reach::Seller, OPERATIONS),

@@ -24,7 +24,7 @@ pub(crate) struct View {
     pub(crate) sql: &'static str,
 }
 
-const FILES: [&str; 44] = [
+const FILES: [&str; 45] = [
     include_str!("../../../sql/marts/allocations.sql"),
     include_str!("../../../sql/marts/anomalies.sql"),
     include_str!("../../../sql/marts/completeness.sql"),
@@ -60,6 +60,7 @@ const FILES: [&str; 44] = [
     include_str!("../../../sql/marts/credits_received_vs_passed.sql"),
     include_str!("../../../sql/marts/commitment_benefits.sql"),
     include_str!("../../../sql/marts/commitment_benefits.root.sql"),
+    include_str!("../../../sql/marts/commitment_status.root.sql"),
     include_str!("../../../sql/focus/cost_and_usage_1_2.sql"),
     include_str!("../../../sql/focus/cost_and_usage_1_3.sql"),
     include_str!("../../../sql/focus/cost_and_usage_1_4.sql"),
