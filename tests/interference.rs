@@ -7,6 +7,8 @@ mod queries;
 mod tap;
 mod worlds;
 
+use std::collections::BTreeSet;
+
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio_postgres::SimpleQueryMessage;
@@ -38,16 +40,31 @@ async fn schema_of(tapped: &Tapped) -> Schema {
     schema
 }
 
-/// Statements that explain the first of a login's charges.
-async fn explanations(tapped: &Tapped) -> Vec<String> {
-    let ids = tapped.client.simple_query("select charge_id from charges order by 1 limit 30").await.unwrap_or_default();
+/// The rows of a query, as texts; none where it is refused.
+async fn texts(tapped: &Tapped, sql: &str) -> Vec<Vec<String>> {
+    let messages = tapped.client.simple_query(sql).await.unwrap_or_default();
     // Roles without charges are told of an error, whose end comes later.
     tapped.settled().await;
-    let ids = ids.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0),
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     });
-    ids.map(|id| format!("select * from explain_charge('{id}') order by step")).collect()
+    rows.map(|row| (0..row.len()).map(|at| row.get(at).unwrap_or_default().to_owned()).collect()).collect()
+}
+
+/// Statements that explain the first of a login's charges, and those that go back from there.
+async fn explanations(tapped: &Tapped) -> Vec<String> {
+    let mut statements = Vec::new();
+    let mut back = BTreeSet::new();
+    for id in texts(tapped, "select charge_id from charges order by 1 limit 30").await.concat() {
+        let steps = format!("select kind, object_id from explain_charge('{id}') where object_id is not null");
+        for step in texts(tapped, &steps).await {
+            back.insert(format!("select * from explain_rule('{}', '{}')", step[0], step[1]));
+        }
+        statements.push(format!("select * from explain_charge('{id}') order by step"));
+    }
+    statements.extend(back);
+    statements
 }
 
 /// How often a statement that failed in another way is asked again.

@@ -13,6 +13,8 @@ mod demo;
 mod ducklake;
 mod economics;
 mod explain_charge;
+mod explain_row;
+mod explain_rule;
 mod fixture;
 mod forecasts;
 mod hostile;

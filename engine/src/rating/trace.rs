@@ -109,12 +109,13 @@ impl RateBook {
         Some(causes)
     }
 
-    /// The rule named `card/version/rule` on what it priced.
+    /// The rule named `card/version/rule` on what it priced, with its version's rounding if it has none of its own.
     pub(crate) fn rule_terms(&self, text: &str) -> Option<RuleTerms> {
         let mut parts = text.splitn(3, '/');
         let (card, version, rule) = (parts.next()?, parts.next()?.parse::<i64>().ok()?, parts.next()?);
         let at = self.cards.versions.iter().position(|held| held.card_id == card && held.version == version)?;
-        let row = self.cards.rule_row(at, rule)?.clone();
+        let mut row = self.cards.rule_row(at, rule)?.clone();
+        row.rounding = row.rounding.or(self.cards.versions[at].rounding);
         let base = match Method::of(&row) {
             Method::Factor { base, .. } => Some(base.name()),
             Method::UnitPrice(_) | Method::Bands { .. } | Method::Zero | Method::Broken => None,

@@ -17,6 +17,8 @@ mod credits_ledger;
 mod dialect;
 mod explain;
 mod explain_charge;
+mod explain_row;
+mod explain_rule;
 mod facts;
 mod fold;
 mod functions;
@@ -637,6 +639,8 @@ fn state_for(shared: &Arc<Shared>, relations: &Arc<Relations>, stop: &planning::
     // Refused only by builds without the SQL planner.
     let _ = rate_lookup::register(&mut state, shared);
     let _ = explain_charge::register(&mut state, shared);
+    let _ = explain_rule::register(&mut state, shared);
+    let _ = explain_row::register(&mut state, shared);
     let _ = simulate_rate_card::register(&mut state, shared);
     let _ = series::register(&mut state);
     let state = Arc::new(parking::State(state));

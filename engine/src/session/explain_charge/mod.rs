@@ -10,10 +10,12 @@
 //! snapshot at which the charge was rated. Nobody's steps but the caller's and those below it are in it: the rows that it is made
 //! from have no column of what is above.
 
+pub(super) mod charge;
+pub(super) mod edges;
+pub(super) mod exec;
 mod rows;
 mod steps;
 
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -21,19 +23,14 @@ use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use datafusion::common::DFSchema;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, Operator, cast, ident};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, PlanProperties};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning};
 use datafusion::sql::sqlparser::ast::{FunctionArg, FunctionArgExpr, TableFactor};
-use futures::TryStreamExt;
 
 use super::lake_source::{LakeSource, Shape};
 use super::moment::{Moment, Shared};
@@ -43,6 +40,9 @@ use crate::security::SessionError;
 use crate::security::policy;
 use crate::security::relations::{Caller, schema_of};
 use crate::security::scan::{ScopedSource, ScopedTable};
+use edges::{Edges, Sight};
+use exec::{ExplainExec, Explains};
+pub(super) use rows::{LINE, Story};
 
 /// The function's name.
 const NAME: &str = "explain_charge";
@@ -59,7 +59,7 @@ pub(super) fn register(state: &mut SessionState, shared: &Arc<Shared>) -> Result
 }
 
 /// Whether the role reads that relation of `public`.
-fn reads(shared: &Shared, name: &str) -> bool {
+pub(super) fn reads(shared: &Shared, name: &str) -> bool {
     policy::relation("public", name).is_some_and(|relation| relation.read.has(shared.principal.role))
 }
 
@@ -113,14 +113,12 @@ impl ScopedSource for Explanations {
         let Some(wanted) = filters.iter().find(|filter| names_one(filter)) else {
             return Err(refused("explain_charge needs to know its charge before it begins"));
         };
-        let caller = caller_of(&self.0);
-        let source = LakeSource::new(Arc::clone(&self.0), caller.clone(), Shape::Explained);
-        let names = schema_of(&source.columns());
+        let source = LakeSource::new(Arc::clone(&self.0), caller_of(&self.0), Shape::Explained);
+        let explaining = Explaining::of(&self.0, schema_of(&source.columns()));
         let (rows, context) = source.plan(None, std::slice::from_ref(wanted), None).await?;
-        let explaining = Explaining { shared: Arc::clone(&self.0), moment: self.0.moment(), caller, names };
+        let rows = Arc::new(CoalescePartitionsExec::new(rows));
         let projection = projection.map(<[usize]>::to_vec);
-        let plan = ExplainExec::try_new(Arc::new(CoalescePartitionsExec::new(rows)), explaining, projection)?;
-        Ok((Arc::new(plan), context))
+        Ok((Arc::new(ExplainExec::try_new(rows, Arc::new(explaining), projection)?), context))
     }
 }
 
@@ -137,88 +135,37 @@ pub(super) struct Explaining {
     pub(super) shared: Arc<Shared>,
     pub(super) moment: Arc<Moment>,
     pub(super) caller: Caller,
+    pub(super) sight: Sight,
     /// The columns of the rows that are explained.
-    pub(super) names: SchemaRef,
+    names: SchemaRef,
 }
 
-/// Turns charges into their steps.
-#[derive(Debug)]
-struct ExplainExec {
-    input: Arc<dyn ExecutionPlan>,
-    explaining: Explaining,
-    projection: Option<Vec<usize>>,
-    properties: Arc<PlanProperties>,
-}
+impl Explaining {
+    /// A session at its moment, and the columns of the rows that it explains.
+    pub(super) fn of(shared: &Arc<Shared>, names: SchemaRef) -> Self {
+        let moment = shared.moment();
+        let sight = Sight::of(shared, &moment);
+        Self { shared: Arc::clone(shared), moment, caller: caller_of(shared), sight, names }
+    }
 
-impl ExplainExec {
-    fn try_new(input: Arc<dyn ExecutionPlan>, explaining: Explaining, projection: Option<Vec<usize>>) -> Result<Self> {
-        let schema = match &projection {
-            None => steps::schema(),
-            Some(columns) => Arc::new(steps::schema().project(columns)?),
-        };
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Incremental,
-            Boundedness::Bounded,
-        );
-        Ok(Self { input, explaining, projection, properties: Arc::new(properties) })
+    /// The rows under their names: the scan names its columns in its own way, in this order.
+    pub(super) fn named(&self, rows: &RecordBatch) -> Result<RecordBatch> {
+        Ok(RecordBatch::try_new(Arc::clone(&self.names), rows.columns().to_vec())?)
     }
 }
 
-impl DisplayAs for ExplainExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ExplainExec")
-    }
-}
-
-impl ExecutionPlan for ExplainExec {
-    fn name(&self) -> &'static str {
-        "ExplainExec"
+impl Explains for Explaining {
+    fn schema(&self) -> SchemaRef {
+        steps::schema()
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let input = children.into_iter().next();
-        let input = input.ok_or_else(|| DataFusionError::Internal("ExplainExec has one input".to_owned()))?;
-        Ok(Arc::new(Self::try_new(input, self.explaining.clone(), self.projection.clone())?))
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let input = self.input.execute(partition, context)?;
-        let (explaining, projection) = (self.explaining.clone(), self.projection.clone());
-        let explained = input.and_then(move |charges| {
-            let steps = explained(&explaining, &charges, projection.as_deref());
-            futures::future::ready(steps)
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), explained)))
-    }
-}
-
-fn explained(explaining: &Explaining, charges: &RecordBatch, projection: Option<&[usize]>) -> Result<RecordBatch> {
-    // The scan names its columns in its own way, in this order.
-    let charges = RecordBatch::try_new(Arc::clone(&explaining.names), charges.columns().to_vec())?;
-    let mut found = Vec::new();
-    for row in 0..charges.num_rows() {
-        found.extend(rows::steps_of(explaining, &charges, row)?);
-    }
-    let steps = steps::batch(&found)?;
-    match projection {
-        None => Ok(steps),
-        Some(columns) => Ok(steps.project(columns)?),
+    fn explain(&self, charges: &RecordBatch) -> Result<RecordBatch> {
+        let charges = self.named(charges)?;
+        let edges = Edges::of(&charges, &self.sight)?;
+        let mut found = Vec::new();
+        for row in 0..charges.num_rows() {
+            found.extend(rows::steps_of(self, (&charges, &edges), row)?);
+        }
+        steps::batch(&found)
     }
 }

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use arrow::util::display::array_value_to_string;
+use arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
-use ratehouse_udfs::decimal::format_trimmed;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
+use super::Explaining;
+use super::charge::{Charge, plain};
+use super::edges::{Edge, Edges, Ruled};
 use super::steps::Step;
-use super::{Explaining, reads};
 use crate::catalog::CatalogError;
 use crate::lake::schema::MAX_POSITIONS;
 use crate::rating::{
@@ -18,89 +17,34 @@ use crate::rating::{
 };
 use crate::security::policy::{TermsShown, terms_shown};
 
-/// A charge as the caller may explain it.
-struct Charge<'a> {
-    rows: &'a RecordBatch,
-    row: usize,
-}
-
-impl<'a> Charge<'a> {
-    fn column(&self, name: &str) -> Option<&'a Arc<dyn Array>> {
-        self.rows.column_by_name(name).filter(|column| column.is_valid(self.row))
-    }
-
-    fn text(&self, name: &str) -> Option<&'a str> {
-        Some(self.column(name)?.as_string_view_opt()?.value(self.row))
-    }
-
-    fn owned(&self, name: &str) -> Option<String> {
-        self.text(name).map(str::to_owned)
-    }
-
-    fn money(&self, name: &str) -> Option<i128> {
-        Some(self.column(name)?.as_primitive_opt::<Decimal128Type>()?.value(self.row))
-    }
-
-    fn number(&self, name: &str) -> Option<i64> {
-        Some(self.column(name)?.as_primitive_opt::<Int64Type>()?.value(self.row))
-    }
-
-    fn part(&self) -> Option<i32> {
-        Some(self.column("source_file")?.as_primitive_opt::<Int32Type>()?.value(self.row))
-    }
-
-    fn instant(&self, name: &str) -> Option<i64> {
-        Some(self.column(name)?.as_primitive_opt::<TimestampMicrosecondType>()?.value(self.row))
-    }
-
-    /// Any value as text, for details.
-    fn shown(&self, name: &str) -> Json {
-        match self.column(name) {
-            Some(column) if column.data_type().is_decimal() => {
-                self.money(name).map(|a| plain(a).into()).unwrap_or_default()
-            }
-            Some(column) => array_value_to_string(column, self.row).map(Json::from).unwrap_or_default(),
-            None => Json::Null,
-        }
-    }
-
-    /// The charge's path from the caller down.
-    fn path(&self) -> Vec<&'a str> {
-        self.text("node_path").unwrap_or_default().split('/').collect()
-    }
-}
-
-fn plain(amount: i128) -> String {
-    format_trimmed(amount, 18, 0)
-}
+/// What a line is of, in columns that usage has, too.
+pub(in crate::session) const LINE: [&str; 4] = ["provider_name", "service_name", "sku_id", "region_id"];
 
 fn external(error: crate::error::Error) -> DataFusionError {
     DataFusionError::External(Box::new(error.shown()))
 }
 
 /// The steps that led to a charge.
-pub(super) fn steps_of(explaining: &Explaining, rows: &RecordBatch, row: usize) -> Result<Vec<Step>> {
-    let charge = Charge { rows, row };
+pub(super) fn steps_of(
+    explaining: &Explaining,
+    (rows, edges): (&RecordBatch, &Edges<'_>),
+    row: usize,
+) -> Result<Vec<Step>> {
+    let charge = Charge::new(rows, row);
     let snapshot = charge.number("rated_snapshot").unwrap_or_default();
-    let book = explaining.shared.core.book(snapshot).map_err(external)?;
-    let story = Story { explaining, charge, book };
+    let story = Story::new(explaining, charge, explaining.shared.core.book(snapshot).map_err(external)?);
     let mut steps = Vec::new();
-    if story.charge.text("origin") == Some(Origin::Usage.name()) {
+    if charge.text("origin") == Some(Origin::Usage.name()) {
         steps.push(story.line()?);
         steps.extend(story.causes());
     } else {
         steps.push(story.own());
     }
     // What the caller, or a node below it, bills by itself has cost nobody anything above.
-    if story.charge.text("outcome_0").is_some() {
-        steps.push(story.purchase());
+    for edge in edges.of_charge(row) {
+        steps.push(if edge.place == 0 { story.purchase() } else { story.sale(&edge)? });
     }
-    if reads(&explaining.shared, "charges_by_tier") {
-        for place in 1..MAX_POSITIONS {
-            steps.extend(story.sale(place)?);
-        }
-    }
-    let id = story.charge.owned("charge_id").unwrap_or_default();
+    let id = charge.owned("charge_id").unwrap_or_default();
     for (number, step) in (1..).zip(&mut steps) {
         step.number = number;
         step.charge_id.clone_from(&id);
@@ -108,11 +52,18 @@ pub(super) fn steps_of(explaining: &Explaining, rows: &RecordBatch, row: usize) 
     Ok(steps)
 }
 
-struct Story<'a> {
+/// A charge, and what it is explained by.
+pub(in crate::session) struct Story<'a> {
     explaining: &'a Explaining,
     charge: Charge<'a>,
     /// The reference rows that priced it.
     book: Arc<RateBook>,
+}
+
+impl<'a> Story<'a> {
+    pub(in crate::session) fn new(explaining: &'a Explaining, charge: Charge<'a>, book: Arc<RateBook>) -> Self {
+        Self { explaining, charge, book }
+    }
 }
 
 impl Story<'_> {
@@ -120,19 +71,8 @@ impl Story<'_> {
     fn line(&self) -> Result<Step> {
         let charge = &self.charge;
         let is_provider_side = self.explaining.caller.provider_side;
-        let text = |name: &str| charge.text(name).unwrap_or_default();
-        let words = [text("provider_name"), text("service_name"), text("sku_id"), text("region_id")];
-        let mut description = words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(", ");
-        if let Some(quantity) = charge.money("quantity") {
-            description += &format!(": {} {}", plain(quantity), text("unit"));
-        }
-        let mut details = serde_json::Map::new();
-        let mut tell = |name: &str, value: Json| {
-            if !value.is_null() {
-                details.insert(name.to_owned(), value);
-            }
-        };
-        for name in [
+        let description = charge.described(&LINE, ("quantity", "unit"));
+        let mut details = charge.details(&[
             "billing_period",
             "charge_period_start",
             "charge_period_end",
@@ -143,13 +83,17 @@ impl Story<'_> {
             "charge_class",
             "pricing_category",
             "list_cost",
-        ] {
-            tell(name, charge.shown(name));
-        }
+        ]);
         if is_provider_side {
-            for name in ["effective_cost", "delivery_id", "source_row", "rated_snapshot"] {
-                tell(name, charge.shown(name));
-            }
+            details.extend(charge.details(&[
+                "effective_cost",
+                "commitment_discount_id",
+                "commitment_discount_status",
+                "commitment_policy",
+                "delivery_id",
+                "source_row",
+                "rated_snapshot",
+            ]));
             let delivery = charge.number("delivery_id").unwrap_or_default();
             let catalog = &self.explaining.shared.core.catalog;
             let name = catalog.read::<_, CatalogError>(|tx| {
@@ -157,8 +101,8 @@ impl Story<'_> {
                 row.map(|row| Ok(row.text(0)?.to_owned())).transpose()
             });
             let name = name.map_err(|error| external(error.into()))?;
-            tell("file", name.map(Json::from).unwrap_or_default());
-            tell("part", charge.part().map(Json::from).unwrap_or_default());
+            details.extend(name.map(|name| ("file".to_owned(), name.into())));
+            details.extend(charge.part().map(|part| ("part".to_owned(), part.into())));
         }
         let amount = if is_provider_side { charge.money("amount_0") } else { charge.money("list_cost") };
         Ok(Step {
@@ -166,7 +110,7 @@ impl Story<'_> {
             description: if is_provider_side { description } else { description + ", at list price" },
             amount,
             currency: charge.owned("list_currency"),
-            details: Some(Json::Object(details).to_string()),
+            details: Some(serde_json::Value::Object(details).to_string()),
             ..Step::default()
         })
     }
@@ -181,17 +125,23 @@ impl Story<'_> {
         }
         let exists = |place: &usize| charge.text(&format!("outcome_{place}")).is_some();
         let first = (0..MAX_POSITIONS).find(exists).unwrap_or_default();
-        let names =
-            ["billing_period", "charge_period_start", "charge_period_end", "service_name", "sku_id", "resource_id"];
-        let details = names.map(|name| (name.to_owned(), charge.shown(name)));
-        let details: serde_json::Map<String, Json> =
-            details.into_iter().filter(|(_, shown)| !shown.is_null()).collect();
+        let details = charge.details(&[
+            "billing_period",
+            "charge_period_start",
+            "charge_period_end",
+            "service_name",
+            "sku_id",
+            "resource_id",
+        ]);
+        // What is drawn of a grant has its name for a SKU.
+        let is_credit = text("origin") == Origin::Credit.name();
         Step {
             kind: "own",
             description,
+            object_id: charge.owned("sku_id").filter(|_| is_credit),
             seller: first.checked_sub(1).and_then(|at| charge.path().get(at).map(|seller| (*seller).to_owned())),
             buyer: Some(self.owner().to_owned()),
-            details: Some(Json::Object(details).to_string()),
+            details: Some(serde_json::Value::Object(details).to_string()),
             ..Step::default()
         }
     }
@@ -209,7 +159,7 @@ impl Story<'_> {
     }
 
     /// What made it the owner's, as far as it happened at the caller or below.
-    fn causes(&self) -> Vec<Step> {
+    pub(in crate::session) fn causes(&self) -> Vec<Step> {
         let (charge, tree) = (&self.charge, self.book.tree());
         let start = charge.instant("charge_period_start").unwrap_or_default();
         let row = Traced {
@@ -254,6 +204,7 @@ impl Story<'_> {
                 let account = self.charge.text("raw_sub_account_id").or(self.charge.text("billing_account_id"));
                 Step {
                     kind: "account",
+                    object_id: account.map(str::to_owned),
                     buyer: Some(name(node)),
                     description: format!("account {} is {}'s", account.unwrap_or_default(), name(node)),
                     ..Step::default()
@@ -265,6 +216,7 @@ impl Story<'_> {
                 }
                 Step {
                     kind: "rule",
+                    object_id: Some(format!("{}/{rule_id}", name(owner))),
                     seller: Some(name(owner)),
                     buyer: Some(name(node)),
                     description: format!("attribution rule {rule_id} of {} gives it to {}", name(owner), name(node)),
@@ -282,6 +234,7 @@ impl Story<'_> {
                 let share = share.filter(|share| !is_left || name(share.node) != self.owner());
                 let mut step = Step {
                     kind: "pool",
+                    object_id: Some(format!("{}/{pool_id}", name(owner))),
                     seller: Some(name(owner)),
                     rule_id: Some(rule_id),
                     description: format!("{whose}: nobody has a share of it, it stays with {}", name(owner)),
@@ -346,7 +299,7 @@ impl Story<'_> {
             buyer: self.book.tree().node(buyer)?,
             at: charge.instant("charge_period_start")?,
             texts: texts.filter_map(|dimension| Some((dimension, charge.text(dimension.column())?))).collect(),
-            marketplace: charge.column("marketplace").is_some_and(|flags| flags.as_boolean().value(charge.row)),
+            marketplace: charge.flag("marketplace").unwrap_or_default(),
             tags: charge.text("raw_tags"),
             unit: charge.text("unit"),
             is_correction: charge.text("charge_class") == Some("Correction"),
@@ -359,48 +312,32 @@ impl Story<'_> {
         Some(terms.rule.filter(|rule| rule.has_unit_prices)?.row)
     }
 
-    /// What the node so many places below the caller pays its seller; none where the charge does not go there, or its seller keeps
-    /// that to itself.
-    fn sale(&self, place: usize) -> Result<Option<Step>> {
+    /// What a node below the caller pays its seller.
+    fn sale(&self, edge: &Edge<'_>) -> Result<Step> {
         let charge = &self.charge;
-        let at = |what: &str, place: usize| format!("{what}_{place}");
-        let Some(outcome) = charge.owned(&at("outcome", place)) else { return Ok(None) };
-        let path = charge.path();
-        let (Some(seller), Some(buyer)) = (path.get(place - 1), path.get(place)) else { return Ok(None) };
-        let moment = &self.explaining.moment;
-        if place > 1 && !moment.tree.discloses(seller) {
-            return Ok(None);
-        }
+        let seller = edge.seller.unwrap_or_default();
         let mut step = Step {
             kind: "sale",
-            seller: Some((*seller).to_owned()),
-            buyer: Some((*buyer).to_owned()),
-            description: format!("what {buyer} pays {seller}: passed on as it is"),
-            outcome: Some(outcome.clone()),
-            amount: charge.money(&at("amount", place)),
-            currency: charge.owned(&at("currency", place)),
-            fx_rate_id: charge.owned(&at("fx_rate", place)),
-            base: Some("cost".to_owned()),
+            object_id: edge.rule.map(str::to_owned),
+            seller: Some(seller.to_owned()),
+            buyer: Some(edge.buyer.to_owned()),
+            description: edge.described(seller),
+            outcome: Some(edge.outcome.to_owned()),
+            amount: edge.amount,
+            currency: edge.currency.map(str::to_owned),
+            fx_rate_id: edge.fx_rate_id.map(str::to_owned),
             ..Step::default()
         };
-        if charge.text(&at("outcome", place - 1)).is_none() {
-            step.description = format!("what {buyer} pays {seller}, who bills it by itself");
-            step.base = None;
+        if edge.is_by_policy() {
+            let policy = format!("{seller}/{}", charge.text("charge_category").unwrap_or_default());
+            step.details = Some(json!({ "charge_policy": policy }).to_string());
         }
         step.fx_rate = step.fx_rate_id.as_deref().and_then(|id| self.book.fx().named(id));
-        if outcome == "retained" || outcome == "unrated" {
-            let verb = if outcome == "retained" { "keeps it" } else { "has no price for it" };
-            step.description = format!("{seller} {verb}: {buyer} pays nothing");
-            step.base = None;
-            return Ok(Some(step));
+        if matches!(edge.outcome, "retained" | "unrated") {
+            return Ok(step);
         }
-        if let Some(rule) = charge.text(&at("rule", place)) {
-            let mut names = rule.splitn(3, '/');
-            step.card_id = names.next().map(str::to_owned);
-            step.version = names.next().and_then(|version| version.parse().ok());
-            step.rule_id = names.next().map(str::to_owned);
-            step.description = format!("what {buyer} pays {seller}: rule {rule}");
-            step.base = None;
+        if let Some(rule) = edge.rule {
+            Ruled { card_id: step.card_id, version: step.version, rule_id: step.rule_id } = edge.ruled();
             if self.knows_rules_of(seller) {
                 if let Some(terms) = self.book.rule_terms(rule) {
                     step.base = terms.base.map(str::to_owned);
@@ -408,24 +345,27 @@ impl Story<'_> {
                     step.value = terms.row.value;
                     step.unit = terms.row.unit;
                     step.bands = terms.row.bands;
+                    step.details = terms.row.rounding.map(|(mode, digits)| {
+                        json!({ "rounding_digits": digits, "rounding_mode": mode.name() }).to_string()
+                    });
                 }
                 step.approved_by = self.approvals(&step)?;
             }
+        } else if !edge.is_sellers_own {
+            step.base = Some("cost".to_owned());
         }
-        let is_root = moment.scope.is_root;
-        if is_root && place == 1 && step.base.is_some() && self.is_sold_on_demand() {
+        let is_roots = self.explaining.moment.scope.is_root && edge.place == 1;
+        if is_roots && step.base.is_some() && self.is_sold_on_demand() {
             step.base = Some("on_demand".to_owned());
         }
         (step.base_amount, step.base_currency) = match step.base.as_deref() {
-            Some("cost" | "effective") if is_root && place == 1 => {
-                (charge.money("effective_cost"), charge.owned("currency_0"))
-            }
+            Some("cost" | "effective") if is_roots => (charge.money("effective_cost"), charge.owned("currency_0")),
             Some("billed") => (charge.money("amount_0"), charge.owned("currency_0")),
             Some("list" | "on_demand") => (charge.money("list_cost"), charge.owned("list_currency")),
-            Some("cost") => (charge.money(&at("amount", place - 1)), charge.owned(&at("currency", place - 1))),
+            Some("cost") => (edge.cost, edge.cost_currency.map(str::to_owned)),
             Some(_) | None => (None, None),
         };
-        Ok(Some(step))
+        Ok(step)
     }
 
     /// Whether a commitment covered the charge and the root sells it at its on-demand price all the same. Only the root has the columns

@@ -10,16 +10,18 @@ use crate::session::table_function::{Column, Value, column};
 
 /// One step on the way to a charge's amounts.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Step {
+pub(in crate::session) struct Step {
     pub(super) charge_id: String,
     pub(super) number: i32,
-    pub(super) kind: &'static str,
-    pub(super) seller: Option<String>,
+    pub(in crate::session) kind: &'static str,
+    pub(in crate::session) seller: Option<String>,
     pub(super) buyer: Option<String>,
     pub(super) description: String,
+    /// What `explain_rule` is asked for, with the kind.
+    pub(in crate::session) object_id: Option<String>,
     pub(super) card_id: Option<String>,
     pub(super) version: Option<i64>,
-    pub(super) rule_id: Option<String>,
+    pub(in crate::session) rule_id: Option<String>,
     pub(super) method: Option<String>,
     pub(super) value: Option<i128>,
     pub(super) unit: Option<String>,
@@ -36,7 +38,7 @@ pub(super) struct Step {
     pub(super) details: Option<String>,
 }
 
-static COLUMNS: [Column<Step>; 23] = [
+static COLUMNS: [Column<Step>; 24] = [
     column("charge_id", "The charge.", Value::Text(|s| Some(s.charge_id.clone()))),
     column("step", "The steps' order, from 1.", Value::Count(|s| Some(s.number))),
     column(
@@ -76,6 +78,11 @@ static COLUMNS: [Column<Step>; 23] = [
         Value::Text(|s| s.approved_by.clone()),
     ),
     column("details", "What else is known of the step.", Value::Json(|s| s.details.clone())),
+    column(
+        "object_id",
+        "What explain_rule(kind, object_id) finds all charges of: the account, OWNER/RULE, OWNER/POOL, CARD/VERSION/RULE, or the grant that a credit was drawn on.",
+        Value::Text(|s| s.object_id.clone()),
+    ),
 ];
 
 /// The result's schema.
