@@ -236,6 +236,39 @@ async fn a_seller_that_does_not_disclose_hides_its_sales_from_those_above() {
     assert_eq!(own, ["north|acme|55", "north|bolt|110"]);
 }
 
+#[tokio::test]
+async fn what_a_seller_pays_one_that_does_not_disclose_is_hidden_above_both() {
+    let fixture = Fixture::chain().await;
+    fixture.nodes("desk,acme,department").await;
+    fixture.accounts("a-desk,desk").await;
+    fixture.land("october.csv", &[Line::usage("a-desk", "100")]).await;
+    let admin = fixture.admin();
+    let edges = |relation: &str| {
+        format!(
+            "select seller_node_id, payer_node_id, amount, seller_cost from {relation} where seller_node_id is not null order by depth"
+        )
+    };
+    let simulated = "select seller_node_id, buyer_node_id, charged, cost, margin \
+                     from simulate_rate_card('wholesale-north', 1, '2025-10', '2025-10') order by seller_node_id = 'acme', 1";
+    let finance = fixture.session("finance");
+    // 100, 110 and 165, which acme passes on.
+    let all = ["dist|north|110|100", "north|acme|165|110", "acme|desk|165|165"];
+    for relation in ["tiers_monthly", "ops.edges_monthly"] {
+        assert_eq!(rows(&finance, &edges(relation)).await[1..], all[1..], "{relation}");
+    }
+    run(&admin, "update ref.nodes set disclose_up = false where node_id = 'north'").await;
+    for relation in ["tiers_monthly", "ops.edges_monthly"] {
+        let shown = rows(&finance, &edges(relation)).await;
+        assert_eq!((shown.len(), shown[1].as_str()), (2, "acme|desk|165|null"), "{relation}");
+    }
+    assert_eq!(rows(&finance, simulated).await, ["dist|north|110|100|10", "acme|desk|165|null|null"]);
+    // North sees what it sells.
+    assert_eq!(rows(&fixture.session("finance@north"), &edges("tiers_monthly")).await, all[1..]);
+    // What is not shown is not missed.
+    assert_eq!(rows(&finance, "select scope from ops.reconciliation where status = 'broken'").await, [""; 0]);
+    assert_eq!(rows(&finance, "select scope from ops.close_blockers where blocker = 'rollup_mismatch'").await, [""; 0]);
+}
+
 /// Everything that a session can read, with its relation's name before each row.
 async fn everything(session: &Session) -> Vec<String> {
     let relations = "select table_schema || '.' || table_name from information_schema.tables where table_schema in ('public', 'focus', 'ref', 'ops')";

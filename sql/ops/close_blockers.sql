@@ -186,18 +186,24 @@ with slices as (
     and rated_pairs.quote_currency = buyers.currency
 ), entries as (
   -- what a node pays, and what of it it keeps itself
-  select billing_period, payer_node_id as node_id, currency, coalesce(amount, 0) as paid, case when is_kept then amount end as passed_on
+  select
+    billing_period, payer_node_id as node_id, currency, coalesce(amount, 0) as paid, case when is_kept then amount end as passed_on,
+    false as is_sold
   from edges
   where outcome in ('billed', 'reported')
   union all
   -- and what it sells on
-  select billing_period, seller_node_id as node_id, seller_currency as currency, cast(null as decimal(38, 18)) as paid, seller_cost as passed_on
+  select
+    billing_period, seller_node_id as node_id, seller_currency as currency, cast(null as decimal(38, 18)) as paid, seller_cost as passed_on,
+    true as is_sold
   from edges
   where seller_node_id is not null and seller_cost is not null
 ), balances as (
   select billing_period, node_id, currency, sum(paid) as paid, coalesce(sum(passed_on), 0) as passed_on
   from entries
   group by billing_period, node_id, currency
+  -- who keeps its sales to itself shows none of them, and there is nothing to compare
+  having bool_or(is_sold) or node_id not in (select node_id from ref.nodes where not disclose_up)
 ), rollup_mismatches as (
   select
     billing_period,

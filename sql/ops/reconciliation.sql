@@ -111,12 +111,15 @@ with slices as (
     and monthly.billing_account_id = daily.billing_account_id
 ), entries as (
   -- what a node pays, and what of it it keeps itself
-  select billing_period, payer_node_id as node_id, currency, amount as paid, case when is_kept then amount end as passed_on
+  select
+    billing_period, payer_node_id as node_id, currency, amount as paid, case when is_kept then amount end as passed_on, false as is_sold
   from edges
   where outcome in ('billed', 'reported')
   union all
   -- and what it sells on
-  select billing_period, seller_node_id as node_id, seller_currency as currency, cast(null as decimal(38, 18)) as paid, seller_cost as passed_on
+  select
+    billing_period, seller_node_id as node_id, seller_currency as currency, cast(null as decimal(38, 18)) as paid, seller_cost as passed_on,
+    true as is_sold
   from edges
   where seller_node_id is not null and seller_cost is not null
 ), passed_on as (
@@ -130,6 +133,8 @@ with slices as (
     'broken' as otherwise
   from entries
   group by billing_period, node_id, currency
+  -- who keeps its sales to itself shows none of them, and there is nothing to compare
+  having bool_or(is_sold) or node_id not in (select node_id from ref.nodes where not disclose_up)
 ), documents as (
   select
     invoice_id, number, seller_node_id, buyer_node_id, cast(billing_period || '-01' as date) as billing_period, currency, status, total

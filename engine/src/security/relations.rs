@@ -485,9 +485,12 @@ impl Caller {
         ]);
         if monthly {
             let (seller_cost, seller_currency) = if sells {
-                (col(format!("price_{}", depth - 1)), col(format!("currency_{}", depth - 1)))
+                let cost = col(format!("price_{}", depth - 1));
+                // What it pays is the sale of the seller above it.
+                let kept = if depth > k + 2 { within(node_at(depth - 2), edge.undisclosed) } else { None };
+                (kept_from(cost, kept), col(format!("currency_{}", depth - 1)))
             } else {
-                (lit(ScalarValue::try_from(&schema::money()).unwrap_or(ScalarValue::Null)), null_text())
+                (no_money(), null_text())
             };
             let invoiced = if sells {
                 node_at(depth - 1).in_list(edge.invoicing.iter().map(|id| lit(*id)).collect(), false)
@@ -495,7 +498,7 @@ impl Caller {
                 lit(false)
             };
             columns.extend([
-                money("seller_cost", "What the seller pays for the same rows, in seller_currency.", seller_cost),
+                money("seller_cost", edge_comment("seller_cost"), seller_cost),
                 text("seller_currency", "Currency of seller_cost.", seller_currency),
                 typed("is_invoiced", DataType::Boolean, "Whether the edge gets invoices.", invoiced),
                 text(
@@ -567,8 +570,24 @@ impl Caller {
     }
 }
 
-/// `ops.edges_monthly`: every stored column, for the root, and whether the edge gets invoices.
-pub fn edges(invoicing: &[&str]) -> Vec<Column> {
+/// Whether a node is one of some; none where there are none.
+fn within(node: Expr, nodes: &[&str]) -> Option<Expr> {
+    (!nodes.is_empty()).then(|| node.in_list(nodes.iter().map(|id| lit(*id)).collect(), false))
+}
+
+/// An amount, but null where it is kept from the caller.
+fn kept_from(amount: Expr, is_kept: Option<Expr>) -> Expr {
+    let Some(is_kept) = is_kept else { return amount };
+    when(is_kept, no_money()).otherwise(amount).unwrap_or_else(|_| no_money())
+}
+
+fn no_money() -> Expr {
+    lit(ScalarValue::try_from(&schema::money()).unwrap_or(ScalarValue::Null))
+}
+
+/// `ops.edges_monthly`: every stored column, for the root, and whether the edge gets invoices. What sellers pay who `bought_in_secret`
+/// from others than the root is null.
+pub fn edges(invoicing: &[&str], bought_in_secret: &[&str]) -> Vec<Column> {
     let mut columns: Vec<Column> = schema::edges_monthly()
         .fields()
         .iter()
@@ -576,6 +595,11 @@ pub fn edges(invoicing: &[&str]) -> Vec<Column> {
             let name = field.name().as_str();
             match (name, field.data_type()) {
                 ("billing_period" | "fate", _) => dimensions(&[name], &col("node_path")).remove(0),
+                ("seller_cost", _) => {
+                    let kept = within(col("seller_node_id"), bought_in_secret);
+                    let kept = kept.map(|kept| col("depth").gt(lit(2_i32)).and(kept));
+                    money(name, edge_comment(name), kept_from(col(name), kept))
+                }
                 (_, DataType::Decimal128(..)) => money(name, edge_comment(name), col(name)),
                 (_, data_type) => typed(name, data_type.clone(), edge_comment(name), col(name)),
             }
@@ -612,7 +636,9 @@ fn edge_comment(name: &str) -> &'static str {
         "seller_currency" => "Currency of seller_cost.",
         "fx_rate_id" => "The exchange rate that converted the seller's cost, if one did.",
         "amount" => "What the payer pays, unrounded, in currency.",
-        "seller_cost" => "What the seller pays for the same rows, in seller_currency.",
+        "seller_cost" => {
+            "What the seller pays for the same rows, in seller_currency; null where its own seller does not disclose that."
+        }
         "effective_cost" => "The provider's amortised cost, on what the root itself sells.",
         "usage_rows" => "How many charges it sums.",
         other => dimension_comment(other),

@@ -216,6 +216,12 @@ impl Tree {
         self.nodes.iter().filter(|(_, s)| s.iter().any(|s| !s.disclose_up)).map(|(id, _)| id.as_str()).collect()
     }
 
+    /// Nodes that ever stood right below one of these.
+    pub fn buyers_of(&self, sellers: &[&str]) -> Vec<&str> {
+        let is_below = |stretch: &Stretch| stretch.parent_id.as_deref().is_some_and(|parent| sellers.contains(&parent));
+        self.nodes.iter().filter(|(_, s)| s.iter().any(is_below)).map(|(id, _)| id.as_str()).collect()
+    }
+
     /// Whether a node shows its sales to those above it, at all times.
     pub fn discloses(&self, node: &str) -> bool {
         self.nodes.get(node).is_none_or(|stretches| stretches.iter().all(|s| s.disclose_up))

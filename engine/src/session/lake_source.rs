@@ -59,7 +59,7 @@ impl LakeSource {
                 let edge = Edge { prefix: "", caller: 0, depth: 1, undisclosed: &[], invoicing: &[] };
                 self.caller.billed(&edge, false)
             }
-            Shape::Edges => edges(&[]),
+            Shape::Edges => edges(&[], &[]),
             Shape::Provider => crate::security::relations::usage(),
         }
     }
@@ -172,7 +172,8 @@ impl LakeSource {
         let undisclosed = self.undisclosed(moment);
         if matches!(self.shape, Shape::Edges) {
             let rows = kept(scan(files)?, edge_filter(&undisclosed))?;
-            return Ok(vec![(None, vec![Branch { rows, columns: edges(&invoicing) }])]);
+            let secret = moment.tree.buyers_of(&undisclosed);
+            return Ok(vec![(None, vec![Branch { rows, columns: edges(&invoicing, &secret) }])]);
         }
         let mut parts = Vec::new();
         let tags = Tags { keys: self.tag_keys(moment, &files)?, made: self.virtual_tags(moment)? };
