@@ -50,6 +50,48 @@ async fn p2_each_card_rounds_by_its_own_rule() {
 }
 
 #[tokio::test]
+async fn p2_each_source_rounds_by_its_own_rule() {
+    let fixture = Fixture::chain().await;
+    let versions = "card_id,version,valid_from,rounding_digits,rounding_mode\nretail-north,2,2025-10-01,3,\n";
+    fixture.copy("rate_card_versions", versions).await;
+    let rules = "card_id,version,rule_id,provider_name,method,value,rounding_digits,rounding_mode\n\
+                 retail-north,2,globex,Globex,markup_pct,50,2,up\n\
+                 retail-north,2,others,,markup_pct,50,,\n";
+    fixture.copy("rate_rules", rules).await;
+    fixture.activate("retail-north", "2").await;
+    let refusals = [
+        ("rounding_digits = 19", "rounding_digits must be 0 to 18"),
+        ("rounding_digits = null", "rounding_mode needs rounding_digits"),
+        ("rounding_mode = 'nearest'", "rounding_mode must be one of"),
+    ];
+    let draft =
+        "insert into ref.rate_card_versions (card_id, version, valid_from) values ('retail-north', 3, '2026-01-01')";
+    run(&fixture.admin(), draft).await;
+    let rule = "insert into ref.rate_rules (card_id, version, rule_id, method, value, rounding_digits, rounding_mode) \
+                values ('retail-north', 3, 'all', 'markup_pct', 50, 2, 'up')";
+    run(&fixture.admin(), rule).await;
+    for (change, why) in refusals {
+        let error = refused(&fixture.admin(), &format!("update ref.rate_rules set {change} where version = 3")).await;
+        assert!(error.message.contains(why), "{}", error.message);
+    }
+    fixture.land("october.csv", &[Line::usage("a-acme", "1.005")]).await;
+    // 1.005 x 1.1 x 1.5 is 1.65825: up to cents for Globex, the nearest thousandth for others.
+    let portal = fixture.session("portal@acme");
+    assert_eq!(rows(&portal, "select cost from charges").await, ["1.66"]);
+    let north = fixture.session("finance@north");
+    let charge = rows(&north, "select charge_id from charges").await.remove(0);
+    let explained = format!(
+        "select amount, details ->> 'rounding_mode', details ->> 'rounding_digits' from explain_charge('{charge}') where kind = 'sale'"
+    );
+    assert_eq!(rows(&north, &explained).await, ["1.66|up|2"]);
+    let moved = "update ref.rate_rules set provider_name = 'Initech' where rule_id = 'globex'";
+    let error = refused(&fixture.admin(), moved).await;
+    assert!(error.message.contains("its rules are fixed"), "{}", error.message);
+    let price = "select price from rate_lookup('acme', date '2025-10-05', provider_name => 'Initech', cost => 1.1055)";
+    assert_eq!(rows(&north, price).await, ["1.658"]);
+}
+
+#[tokio::test]
 async fn p3_clock_changes_neither_lose_nor_repeat_an_hour() {
     let fixture = Fixture::chain().await;
     run(&fixture.admin(), "update ref.nodes set time_zone = 'Europe/Berlin' where node_id = 'acme'").await;

@@ -117,6 +117,39 @@ async fn months_are_whole_and_wrong_arguments_are_named() {
     assert!(ask(&finance, of_rows).await.is_err());
 }
 
+#[tokio::test]
+async fn fees_and_minimums_are_those_of_the_version() {
+    let fixture = Fixture::chain_with_usage().await;
+    let rules = "all,markup_pct,50\nplatform,flat,20\nfloor,minimum,200\n";
+    fixture.version("retail-north", "2,2025-10-01,", rules).await;
+    run(&fixture.admin(), "call refresh()").await;
+    draft(
+        &fixture,
+        "retail-north,3",
+        ",service_name",
+        "all,markup_pct,60,\nplatform,flat,30,\nfloor,minimum,200,Machines\n",
+    )
+    .await;
+    draft(&fixture, "wholesale-north,2", "", "all,markup_pct,20\n").await;
+    let simulated = |card: &str| {
+        format!(
+            "select buyer_node_id, charged, simulated, cost, simulated_cost, currency, cost_currency from simulate_rate_card({card}, '2025-10', '2025-10') \
+             where seller_node_id = 'north' order by 1"
+        )
+    };
+    // acme: 165 and a fee of 20, so 15 more for the minimum; bolt: 330 and 20. With the draft 176, 30 and, of machines, 24 more; 352 and 30.
+    let edges = ["acme|200|230|110|110|USD|USD", "bolt|350|382|220|220|USD|USD"];
+    for login in ["finance", "finance@north"] {
+        assert_eq!(rows(&fixture.session(login), &simulated("'retail-north', 3")).await, edges, "{login}");
+    }
+    // Dearer above, 180 and 360 with the rules as they are: nothing is missing to the minimum.
+    let edges = ["acme|200|200|110|120|USD|USD", "bolt|350|380|220|240|USD|USD"];
+    assert_eq!(rows(&fixture.session("finance"), &simulated("'wholesale-north', 2")).await, edges);
+    // Who is not shown the sales is not told of the fees.
+    run(&fixture.admin(), "update ref.nodes set disclose_up = false where node_id = 'north'").await;
+    assert_eq!(rows(&fixture.session("finance"), &simulated("'wholesale-north', 2")).await, [""; 0]);
+}
+
 /// What edges below dist come to, as it was charged.
 const CHARGED: &str = "select * from (select billing_period, seller_node_id, payer_node_id, currency, \
                        round(sum(case when outcome = 'billed' then amount else 0 end), 9) as amount \
@@ -139,7 +172,8 @@ async fn months(rules: [&str; 2]) -> Fixture {
     fixture.copy("rate_cards", &format!("card_id,seller_node_id,buyer_node_id,currency,name\n{cards}")).await;
     fixture.copy("rate_card_versions", "card_id,version\nwholesale,1\nretail,1\nretail-euro,1\n").await;
     let header = "card_id,version,rule_id,method,value,sku_id,tag_key,tag_value,unit,charge_category,bands,scope\n";
-    let below = "retail,1,all,markup_pct,50,,,,,,,node\nretail,1,m2,margin_pct,30,M2,,,,,,node\nretail-euro,1,all,markup_pct,10,,,,,,,node\n";
+    let below = "retail,1,all,markup_pct,50,,,,,,,node\nretail,1,m2,margin_pct,30,M2,,,,,,node\nretail-euro,1,all,markup_pct,10,,,,,,,node\n\
+                 retail,1,least,minimum,400,M2,,,,,,node\nretail,1,desk,flat,12.5,,,,,,,node\n";
     fixture.copy("rate_rules", &format!("{header}{}{below}", rules[0])).await;
     for card in ["wholesale", "retail", "retail-euro"] {
         fixture.activate(card, "1").await;
@@ -186,6 +220,16 @@ async fn a_simulation_is_what_the_same_months_come_to_when_they_are_rated_by_the
         ("all,markup_pct,20,,,,,,,node\nprod,discount_pct,9,,env,prod,,,,node\n".to_owned(), "charges"),
         ("all,unit_price,9,,,,Days,,,node\nm2,unit_price,1,M2,,,Hours,,,node\n".to_owned(), "charges"),
         (format!("all,graduated,,,,,,,{graduated},account\n"), "charges"),
+        // Charges of their own, which count for each other in their order.
+        (
+            "all,markup_pct,20,,,,,,,node\nfee,flat,25,,,,,,,node\nfloor,minimum,500,M2,,,,,,node\n".to_owned(),
+            "roll-up",
+        ),
+        (
+            "all,markup_pct,20,,,,,,,node\nfloor,minimum,500,,env,prod,,,,node\nmost,minimum,1200,,,,,,,node\n"
+                .to_owned(),
+            "charges",
+        ),
     ] {
         let version =
             |version: i64| rules.lines().map(|rule| format!("wholesale,{version},{rule}\n")).collect::<String>();

@@ -492,6 +492,13 @@ static RATE_RULES: RefTable = RefTable {
         ),
         column("bands", RefType::Json, true, "Bands of graduated and volume prices, or the block of a package."),
         defaulted("scope", RefType::Text, "node", "Whose quantity the bands count: account, node or subtree."),
+        column(
+            "rounding_digits",
+            RefType::Int,
+            true,
+            "Digits after the point to which its prices are rounded, such as those of one provider; null: as the version says.",
+        ),
+        optional("rounding_mode", "How they are rounded to these digits: half_even (also null), half_up, down or up."),
     ],
     key: &["card_id", "version", "rule_id"],
     comment: "How one version of a card prices what it matches.",

@@ -100,6 +100,11 @@ impl Bands {
         (rising && positive && whole).then_some(Self { method, bands })
     }
 
+    /// Whether there are totals that lie beyond the last band.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.method != BandMethod::Package && self.bands.last().is_some_and(|band| band.up_to.is_some())
+    }
+
     /// Prices the total quantity of a counter; a negative total mirrors the positive one.
     pub(crate) fn price_total(&self, quantity: i128) -> Result<TotalPrice, ArithmeticError> {
         if quantity == 0 {

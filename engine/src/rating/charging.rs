@@ -11,7 +11,7 @@ use super::outcome::{Fate, Origin};
 use super::places::Placement;
 use super::portion::{Amounts, Commitment, Overflow, Portion, Step};
 use super::portions::{Cut, Previous};
-use super::price::{PoolTotal, Pricer};
+use super::price::Pricer;
 use super::reader::Reader;
 use super::rollup::RollUps;
 use super::tally::{RowPlace, Tally};
@@ -147,7 +147,7 @@ impl Charging {
         });
         let mut until_now = before.map(|held| held.until_now).unwrap_or_default();
         let mut is_first = cut.number == 0;
-        let above = Inherited { steps: &[], mark: Mark::of(Fate::Direct), is_guess: false };
+        let above = Inherited { steps: &[], mark: Mark::of(Fate::Direct) };
         self.share_out(sink, (cut, portion), division, &above, (&mut until_now, &mut is_first))?;
         if !cut.is_last {
             self.shared = Some(Shared { row: cut.row, number: cut.number, division: at, until_now });
@@ -166,7 +166,10 @@ impl Charging {
         let cut = &Cut { lane: division.lane, ..*cut };
         // What is shared out goes on as a whole, too, whatever becomes of its parts.
         let whole_salt = division.own.salt;
-        self.price_whole(cut, portion, whole_salt, above.steps)?;
+        self.pricer.feeds_pool = division.feeds_pool();
+        let priced = self.price_whole(cut, portion, whole_salt, above.steps);
+        self.pricer.feeds_pool = false;
+        priced?;
         let lane = self.lanes.get(division.lane);
         let mut rest = Whole { amounts: portion.amounts, steps: self.pricer.steps.clone() };
         let arrives = portion.amounts.billed.is_some()
@@ -181,8 +184,7 @@ impl Charging {
             }
             return self.emit(sink, cut, portion, &above.mark, std::mem::take(is_first));
         }
-        let Some(total) = self.total_of(division, portion, above.is_guess)? else { return Ok(()) };
-        let is_guess = above.is_guess || self.pricer.is_guess;
+        let Some(total) = self.total_of(division, portion)? else { return Ok(()) };
         let (shares, own) = if total == 0 { (&[][..], 0) } else { (division.shares.as_slice(), division.own.weight) };
         let is_shared = !shares.is_empty() || own != 0;
         let mark = Mark {
@@ -210,7 +212,7 @@ impl Charging {
                     self.emit(sink, cut, &portion, &mark, std::mem::take(is_first))?;
                 }
                 Taker::Division(division) => {
-                    let above = Inherited { steps: &part.steps, mark, is_guess };
+                    let above = Inherited { steps: &part.steps, mark };
                     self.share_out(sink, (cut, &portion), division, &above, (below, is_first))?;
                 }
             }
@@ -263,12 +265,7 @@ impl Charging {
     }
 
     /// What the weights of a division are parts of; 0 where nothing can be shared out, none while that is only counted.
-    fn total_of(
-        &mut self,
-        division: &Division,
-        portion: &Portion<'_>,
-        is_guess: bool,
-    ) -> Result<Option<i128>, Failure> {
+    fn total_of(&mut self, division: &Division, portion: &Portion<'_>) -> Result<Option<i128>, Failure> {
         if !division.is_counted {
             return Ok(division.total);
         }
@@ -278,9 +275,8 @@ impl Charging {
             None => portion.amounts.billed.filter(|_| portion.currency == division.currency),
             Some(step) => step.price,
         };
-        self.pricer.is_guess |= is_guess;
         let counted = match cost {
-            None => PoolTotal::Known(0),
+            None => Some(0),
             Some(cost) => self.pricer.total_of_pool(division.index, portion, cost)?,
         };
         let (own, others) = (&division.own, division.shares.iter().map(|(share, _)| share));
@@ -288,9 +284,8 @@ impl Charging {
         Ok(match (division.total, counted) {
             (Some(total), _) => Some(total),
             // Of next to nothing no amounts can be made.
-            (None, PoolTotal::Known(total)) if largest / TIMES_MAX > total.saturating_abs() => Some(0),
-            (None, PoolTotal::Known(total)) => Some(total),
-            (None, PoolTotal::Counting) => None,
+            (None, Some(total)) if largest / TIMES_MAX > total.saturating_abs() => Some(0),
+            (None, counted) => counted,
         })
     }
 
@@ -350,8 +345,6 @@ struct Inherited<'a> {
     /// Its prices so far.
     steps: &'a [Step],
     mark: Mark,
-    /// Whether these wait for a total that is only being counted.
-    is_guess: bool,
 }
 
 /// What a stretch amounts to where it is shared out: the provider's amounts, and what everybody down to there pays.

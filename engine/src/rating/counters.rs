@@ -1,5 +1,6 @@
 //! Counters: the quantity of a period that bands look at.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -123,6 +124,16 @@ impl BandTotals {
     /// The quantity of a counter.
     pub fn get(&self, counter: &str) -> Option<i128> {
         self.0.get(counter).copied()
+    }
+
+    /// Which of these counters have another quantity in another count.
+    pub fn changed<'a>(&self, other: &Self, counters: &'a BTreeSet<String>) -> Vec<&'a str> {
+        counters.iter().map(String::as_str).filter(|name| self.get(name) != other.get(name)).collect()
+    }
+
+    /// Drops a counter.
+    pub fn remove(&mut self, counter: &str) {
+        self.0.remove(counter);
     }
 
     /// Counters with their quantities, sorted by name.

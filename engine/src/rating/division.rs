@@ -71,6 +71,15 @@ impl Division {
         of_shares.chain([edges(self.lane)]).max().unwrap_or_default()
     }
 
+    /// Whether what a row costs there is counted towards a pool: its own, or one of those that its shares meet below.
+    pub(crate) fn feeds_pool(&self) -> bool {
+        let is_below = |taker: &Taker| match taker {
+            Taker::Lane(_) => false,
+            Taker::Division(division) => division.feeds_pool(),
+        };
+        self.is_counted || self.shares.iter().any(|(_, taker)| is_below(taker))
+    }
+
     /// Whether the same nodes have the same parts of it, whatever they pay above and below.
     pub(crate) fn has_shares_of(&self, other: &Self) -> bool {
         let is_same = |((a, taker), (b, other)): (&(Share, Taker), &(Share, Taker))| {

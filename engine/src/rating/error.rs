@@ -2,6 +2,8 @@
 
 use datafusion::error::DataFusionError;
 
+use super::simulation::MINIMUMS_MAX;
+
 /// A failure of rating; nothing was written.
 ///
 /// What is merely wrong in a rate card is not an error: the rows it would have priced come out
@@ -87,6 +89,12 @@ pub enum RatingError {
         /// The rule, `card/version/rule`, or what else was computed.
         rule: String,
     },
+    /// More minimums hold on one path than a simulation keeps apart.
+    #[error("more than {MINIMUMS_MAX} minimums hold on {path} at once: a simulation counts for so many")]
+    Minimums {
+        /// The path, root first.
+        path: String,
+    },
     /// What a seller bills by itself is for a node that is not below it.
     #[error("{name}: node {node} is not below {seller} when it begins")]
     NotBelow {
@@ -138,6 +146,7 @@ impl RatingError {
             }
             Self::Reference { .. } | Self::Root { .. } | Self::Path { .. } | Self::NotBelow { .. } => "23514",
             Self::Incomplete { .. } => "22004",
+            Self::Minimums { .. } => "54000",
             Self::Spill(_) => "58030",
             Self::Catalog(_) | Self::Column(_) | Self::Engine(_) | Self::Arrow(_) | Self::Worker | Self::Sink(_) => {
                 "XX000"

@@ -356,6 +356,8 @@ pub struct RuleRow {
     pub bands: Option<String>,
     /// Whose quantity the bands count.
     pub scope: String,
+    /// How its prices are rounded, and to how many digits; none as its version says.
+    pub rounding: Option<(Rounding, u8)>,
 }
 
 impl RuleRow {

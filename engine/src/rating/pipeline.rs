@@ -1,5 +1,6 @@
 //! Rates a stream of usage with several workers: charges and all roll-ups in one pass.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -141,8 +142,8 @@ fn give_to(sink: &dyn ChargeSink) -> impl FnMut(LakeTable, RecordBatch, Placemen
 pub struct Counted {
     /// Slice by slice, sorted.
     pub slices: Vec<(SliceName, BandTotals)>,
-    /// Whether totals depend on these, and must be counted again by a run that knows them.
-    pub must_count_again: bool,
+    /// Counters whose totals decided what came to others: where one of them is not what the run knew, all must be counted again.
+    pub hinges: BTreeSet<String>,
 }
 
 /// Counts what prices depend on in sum: a pass over usage whose period
@@ -176,7 +177,7 @@ pub async fn count(
         })
         .collect();
     slices.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(Counted { slices, must_count_again: done.iter().any(Rater::must_count_again) })
+    Ok(Counted { slices, hinges: done.iter().flat_map(Rater::hinges).collect() })
 }
 
 /// Spreads the batches of a stream over workers and gives the workers back when all are done.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use ratehouse_udfs::decimal::{ArithmeticError, ONE, POWERS_OF_TEN, Rounding, SCALE, div_round, mul_div_round};
 
 use super::bands::{Bands, Scope, TotalPrice};
@@ -60,16 +60,17 @@ pub(crate) enum Totals {
 /// What a pass counts, by slice and counter.
 #[derive(Debug)]
 pub(crate) struct Counts {
-    pub(crate) sums: HashMap<(u32, Counter), i128>,
-    /// What the pass before has counted. Totals depend on totals only where shares of a pool are fixed amounts.
+    sums: HashMap<(u32, Counter), i128>,
+    /// What the pass before has counted.
     known: Arc<BandTotals>,
-    /// Whether something could not be counted, for want of a total: there must be another pass.
-    pub(crate) is_incomplete: bool,
+    /// The totals that decide what comes to other counters: what a pool costs of which shares are amounts, what bands make of that
+    /// cost, and whether there is a price at all in bands that end.
+    hinges: HashSet<Counter>,
 }
 
 impl Counts {
     pub(crate) fn new(known: &Arc<BandTotals>) -> Self {
-        Self { sums: HashMap::new(), known: Arc::clone(known), is_incomplete: false }
+        Self { sums: HashMap::new(), known: Arc::clone(known), hinges: HashSet::new() }
     }
 
     /// None when the sum does not fit.
@@ -78,13 +79,6 @@ impl Counts {
         *sum = sum.checked_add(amount)?;
         Some(())
     }
-}
-
-/// What is known of a pool's cost in its period.
-pub(crate) enum PoolTotal {
-    Known(i128),
-    /// This pass only counts it.
-    Counting,
 }
 
 /// What the stretches of a row have come to on one edge, as long as its buyer sees no difference between them.
@@ -121,9 +115,10 @@ pub(crate) struct Pricer {
     run: Run,
     /// Whether quantities are left uncounted, because the portion is priced once more.
     pub(crate) is_probe: bool,
-    /// Whether some of the steps wait for a total that is only being counted.
-    pub(crate) is_guess: bool,
-    pool_totals: HashMap<(PoolIndex, i32), i128>,
+    /// Whether a pool's total is made of what the portion costs.
+    pub(crate) feeds_pool: bool,
+    /// By pool and billing period; none is known of a pool that nobody has counted yet.
+    pool_totals: HashMap<(PoolIndex, i32), Option<i128>>,
 }
 
 impl Pricer {
@@ -142,7 +137,7 @@ impl Pricer {
             before: Vec::new(),
             run: Run::default(),
             is_probe: false,
-            is_guess: false,
+            feeds_pool: false,
             pool_totals: HashMap::new(),
         }
     }
@@ -159,26 +154,34 @@ impl Pricer {
     pub(crate) fn counted(&self) -> Result<HashMap<u32, BandTotals>, RatingError> {
         let mut by_slice: HashMap<u32, BandTotals> = HashMap::new();
         let Totals::Counting(counts) = &self.totals else { return Ok(by_slice) };
-        let book = &self.book;
         for ((slice, counter), sum) in &counts.sums {
-            let name = match counter {
-                Counter::Band(key) => {
-                    let table = book.cards.table(key.version, &book.vocabulary);
-                    let Some(rule) = table.and_then(|table| table.rules.get(key.rule)) else { continue };
-                    key.text(&book.tree, &book.cards, &self.values, &rule.rule_id)
-                }
-                Counter::Pool(pool, period) => name_of_pool(book.pools.get(*pool), &book.tree, *period),
-            };
+            let Some(name) = self.name_of(counter) else { continue };
             by_slice.entry(*slice).or_default().add(&name, *sum)?;
         }
         Ok(by_slice)
+    }
+
+    /// Counters by whose totals others were counted; none unless this pass counts.
+    pub(crate) fn hinges(&self) -> impl Iterator<Item = String> {
+        let hinges = if let Totals::Counting(counts) = &self.totals { Some(&counts.hinges) } else { None };
+        hinges.into_iter().flatten().filter_map(|counter| self.name_of(counter))
+    }
+
+    fn name_of(&self, counter: &Counter) -> Option<String> {
+        let book = &self.book;
+        match counter {
+            Counter::Band(key) => {
+                let rule = book.cards.table(key.version, &book.vocabulary)?.rules.get(key.rule)?;
+                Some(key.text(&book.tree, &book.cards, &self.values, &rule.rule_id))
+            }
+            Counter::Pool(pool, period) => Some(name_of_pool(book.pools.get(*pool), &book.tree, *period)),
+        }
     }
 
     /// Prices a portion on every edge of its lane into `steps`, below those on which it has its steps already; ends after an edge
     /// below which it does not exist.
     #[inline]
     pub(crate) fn go_on(&mut self, lane: &Lane, portion: &Portion<'_>, above: &[Step]) -> Result<(), Overflow> {
-        self.is_guess = false;
         self.stay(above);
         // What the root does not pay for has no price further down.
         if above.is_empty() && portion.amounts.billed.is_none() {
@@ -339,7 +342,7 @@ impl Pricer {
         }
         let overflow = Stop::Overflow(own.text);
         let quantity = || scene.portion.amounts.quantity.ok_or(Reason::NoQuantity);
-        let rounding = scene.book.cards.versions[own.version].rounding;
+        let rounding = rule.rounding.or(scene.book.cards.versions[own.version].rounding);
         let rounded = |price: Result<i128, ArithmeticError>| {
             let price = match rounding {
                 None => price,
@@ -373,7 +376,7 @@ impl Pricer {
         }
     }
 
-    /// What the total that a portion counts for costs; none while that is only being counted.
+    /// What the total that a portion counts for costs; none where a pass that counts does not know it, or need not.
     fn total_by_bands(
         &mut self,
         scene: &Scene<'_>,
@@ -390,22 +393,23 @@ impl Pricer {
             scope: Counted::of(scope, scene.lane, scene.portion.account),
         };
         let overflow = |_| Stop::Overflow(own.text);
-        if let Totals::Counting(counts) = &mut self.totals
-            && !self.is_probe
-        {
-            let counted = counts.add(scene.portion.slice, Counter::Band(key), quantity);
-            counted.ok_or(Stop::Overflow(own.text))?;
-        }
-        let total = match self.totals {
-            Totals::Alone => bands.price_total(quantity).map(Some),
-            Totals::Counting(_) | Totals::Known(_) => self.total_price(scene.book, key, own.rule, bands),
-        };
-        match total.map_err(overflow)? {
-            None if matches!(self.totals, Totals::Counting(_)) => {
-                self.is_guess = true;
-                Ok(None)
+        match &mut self.totals {
+            Totals::Alone => bands.price_total(quantity).map(Some).map_err(overflow),
+            Totals::Known(_) => {
+                let total = self.total_price(scene.book, key, own.rule, bands).map_err(overflow)?;
+                Ok(Some(total.ok_or(Reason::Bands)?))
             }
-            total => Ok(Some(total.ok_or(Reason::Bands)?)),
+            Totals::Counting(counts) => {
+                if !self.is_probe {
+                    let counted = counts.add(scene.portion.slice, Counter::Band(key), quantity);
+                    counted.ok_or(Stop::Overflow(own.text))?;
+                }
+                if !self.feeds_pool && !bands.is_limited() {
+                    return Ok(None);
+                }
+                counts.hinges.insert(Counter::Band(key));
+                self.total_price(scene.book, key, own.rule, bands).map_err(overflow)
+            }
         }
     }
 
@@ -430,45 +434,30 @@ impl Pricer {
         Ok(Some(priced))
     }
 
-    /// What a pool costs its owner in the portion's billing period; a pass that counts adds the portion's own cost to it.
+    /// What a pool costs its owner in the portion's billing period; a pass that counts adds the portion's own cost to it, and knows
+    /// none as long as none was counted before.
     pub(crate) fn total_of_pool(
         &mut self,
         pool: PoolIndex,
         portion: &Portion<'_>,
         cost: i128,
-    ) -> Result<PoolTotal, Overflow> {
-        let book = Arc::clone(&self.book);
-        let name = || name_of_pool(book.pools.get(pool), &book.tree, portion.period);
-        let totals = match &mut self.totals {
+    ) -> Result<Option<i128>, Overflow> {
+        let (totals, unknown) = match &mut self.totals {
             Totals::Counting(counts) => {
-                if self.is_guess {
-                    counts.is_incomplete = true;
-                    return Ok(PoolTotal::Counting);
-                }
-                let counted = counts.add(portion.slice, Counter::Pool(pool, portion.period), cost);
-                counted.ok_or(Overflow { edge: 0, rule: NULL })?;
-                &counts.known
-            }
-            Totals::Known(totals) => totals,
-            Totals::Alone => return Ok(PoolTotal::Known(cost)),
-        };
-        let key = (pool, portion.period);
-        let total = match self.pool_totals.get(&key) {
-            Some(total) => Some(*total),
-            None => totals.get(&name()),
-        };
-        match (total, &mut self.totals) {
-            (Some(total), _) => {
-                self.pool_totals.insert(key, total);
-                Ok(PoolTotal::Known(total))
-            }
-            (None, Totals::Counting(counts)) => {
-                counts.is_incomplete = true;
-                Ok(PoolTotal::Counting)
+                let counter = Counter::Pool(pool, portion.period);
+                counts.add(portion.slice, counter, cost).ok_or(Overflow { edge: 0, rule: NULL })?;
+                counts.hinges.insert(counter);
+                (&counts.known, None)
             }
             // What was not counted is not shared out.
-            (None, Totals::Known(_) | Totals::Alone) => Ok(PoolTotal::Known(0)),
-        }
+            Totals::Known(totals) => (&*totals, Some(0)),
+            Totals::Alone => return Ok(Some(cost)),
+        };
+        let book = &self.book;
+        let total = self.pool_totals.entry((pool, portion.period));
+        let total =
+            *total.or_insert_with(|| totals.get(&name_of_pool(book.pools.get(pool), &book.tree, portion.period)));
+        Ok(total.or(unknown))
     }
 
     /// Converts to the buyer's currency by the rate of the portion's first day.

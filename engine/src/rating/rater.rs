@@ -109,9 +109,9 @@ impl Rater {
         self.charging.pricer.counted()
     }
 
-    /// Whether totals depend on what was counted only now, so that they must be counted again.
-    pub fn must_count_again(&self) -> bool {
-        matches!(&self.charging.pricer.totals, Totals::Counting(counts) if counts.is_incomplete)
+    /// Counters whose totals, as the pass before had counted them, decided what came to others.
+    pub fn hinges(&self) -> impl Iterator<Item = String> {
+        self.charging.pricer.hinges()
     }
 
     pub(crate) fn into_parts(self) -> (Tally, Option<RollUps>) {

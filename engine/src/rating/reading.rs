@@ -345,6 +345,7 @@ pub(super) fn rule(cells: &Cells<'_>) -> Result<RuleRow, RatingError> {
         base: cells.optional("base"),
         bands: cells.optional("bands"),
         scope: cells.text("scope")?,
+        rounding: rounding(cells)?,
     })
 }
 

@@ -6,6 +6,7 @@
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use ratehouse_udfs::decimal::Rounding;
 
 use super::facts::RuleRow;
 use super::method::Method;
@@ -20,6 +21,8 @@ pub(crate) struct Rule {
     /// The unit it prices, if it names one.
     pub(crate) unit: Option<u32>,
     pub(crate) method: Method,
+    /// How its prices are rounded, if not as its version says.
+    pub(crate) rounding: Option<(Rounding, u8)>,
 }
 
 impl Rule {
@@ -48,6 +51,37 @@ pub(crate) struct Values<'a> {
     pub(crate) category: Category,
     /// Key and value of each tag that rules look at.
     pub(crate) tags: &'a [(u32, u32)],
+}
+
+/// What a rule looks at, asked of one row after the other: of a rule that prices nothing and says what counts for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Condition {
+    dimensions: u16,
+    numbers: [u32; DIMENSIONS],
+    unit: Option<u32>,
+}
+
+impl Condition {
+    pub(crate) fn of(row: &RuleRow, vocabulary: &Vocabulary) -> Self {
+        let (dimensions, numbers) = numbered(row, vocabulary);
+        Self { dimensions, numbers, unit: row.unit.as_deref().map(|unit| vocabulary.units.number(unit)) }
+    }
+
+    /// Whether a row is one of those that the rule means.
+    pub(crate) fn holds(&self, values: &Values<'_>, unit: u32) -> bool {
+        let looks_at = |dimension: Dimension| self.dimensions & dimension.bit() != 0;
+        let is_of_category = looks_at(Dimension::ChargeCategory) || values.category.is_sold();
+        let is_equal = |dimension: Dimension| self.numbers[dimension.at()] == values.numbers[dimension.at()];
+        let plain = Dimension::ALL.into_iter().filter(|dimension| TAGS & dimension.bit() == 0);
+        let [key, value] = [Dimension::TagKey, Dimension::TagValue].map(|tag| self.numbers[tag.at()]);
+        let is_tagged = |(its_key, its_value): &(u32, u32)| {
+            *its_key == key && (!looks_at(Dimension::TagValue) || *its_value == value)
+        };
+        is_of_category
+            && self.unit.is_none_or(|own| own == unit)
+            && plain.into_iter().all(|dimension| !looks_at(dimension) || is_equal(dimension))
+            && (!looks_at(Dimension::TagKey) || values.tags.iter().any(is_tagged))
+    }
 }
 
 #[derive(Debug)]
@@ -166,6 +200,7 @@ impl RuleTable {
                 dimensions,
                 unit: row.unit.as_deref().map(|unit| vocabulary.units.number(unit)),
                 method: Method::of(row),
+                rounding: row.rounding,
             });
             numbers_of.push(numbers);
         }

@@ -541,14 +541,7 @@ fn versions(state: &State) -> Result<(), SessionError> {
             return Err(row.refuse("version must be 1 or more"));
         }
         row.one_of("status", &["draft", "pending", "active", "retired"])?;
-        row.one_of("rounding_mode", &ROUNDINGS)?;
-        match row.int("rounding_digits") {
-            None if row.text("rounding_mode").is_some() => {
-                return Err(row.refuse("rounding_mode needs rounding_digits"));
-            }
-            Some(digits) if !(0..=18).contains(&digits) => return Err(row.refuse("rounding_digits must be 0 to 18")),
-            Some(_) | None => {}
-        }
+        rounding(row)?;
         match (row.text("base_card_id"), row.int("base_version")) {
             (None, None) => {}
             (Some(base), Some(version)) => {
@@ -573,6 +566,16 @@ fn versions(state: &State) -> Result<(), SessionError> {
                 && first.need("valid_from") < second.need("valid_from")
         },
     )
+}
+
+/// To how many digits prices are rounded, and how.
+fn rounding(row: &Record<'_>) -> Result<(), SessionError> {
+    row.one_of("rounding_mode", &ROUNDINGS)?;
+    match row.int("rounding_digits") {
+        None if row.text("rounding_mode").is_some() => Err(row.refuse("rounding_mode needs rounding_digits")),
+        Some(digits) if !(0..=18).contains(&digits) => Err(row.refuse("rounding_digits must be 0 to 18")),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn base_versions_end(rows: &[Record<'_>]) -> Result<(), SessionError> {
@@ -610,6 +613,7 @@ fn rules(state: &State, root: &str) -> Result<(), SessionError> {
         row.one_of("method", &METHODS)?;
         row.one_of("base", &BASES)?;
         row.one_of("scope", &["account", "node", "subtree"])?;
+        rounding(row)?;
         if row.text("tag_value").is_some() && row.text("tag_key").is_none() {
             return Err(row.refuse("tag_value needs a tag_key"));
         }

@@ -22,6 +22,10 @@ use crate::rating::{
     BandTotals, OWN_SOURCE, RateBook, RatingOptions, RatingOutcome, RatingRun, SliceName, count, rate,
 };
 
+/// How often usage is counted at most: on each position a pool's total and those of bands may hinge on what is counted above them, and
+/// one pass more shows that nothing changes.
+const PASSES_MAX: usize = 2 * MAX_POSITIONS + 1;
+
 /// The columns of usage that rating reads.
 pub(super) const USAGE_COLUMNS: [&str; 32] = [
     "billed_cost",
@@ -106,8 +110,7 @@ impl Core {
         let mut totals = BandTotals::default();
         if usage.periods().any(|period| book.needs_counting(period)) {
             let others = self.totals_of_others(own_slices)?;
-            // A share of a pool is priced by totals that may depend on another pool's, further up: once more for each of those.
-            for _ in 0..=MAX_POSITIONS {
+            for pass in 1..=PASSES_MAX {
                 let run = RatingRun::new(Arc::clone(&book), totals);
                 let counted = count(self.usage_stream(&usage).await?, &run, &self.rating_options()?).await?;
                 totals = others.clone();
@@ -115,8 +118,13 @@ impl Core {
                     totals.merge(own)?;
                 }
                 counters = counted.slices;
-                if !counted.must_count_again {
+                let changed = run.totals.changed(&totals, &counted.hinges);
+                if changed.is_empty() {
                     break;
+                }
+                if pass == PASSES_MAX {
+                    // They hinge on each other, as when two nodes stood one above the other by turns: what is by them has no price.
+                    changed.into_iter().for_each(|counter| totals.remove(counter));
                 }
             }
         }

@@ -162,6 +162,19 @@ impl Floor {
         self.periods
     }
 
+    /// Seller, buyer and rule (`card/version/rule`) of a minimum, and its currency; none of a contract's commitment.
+    pub(crate) fn minimum(&self) -> Option<(NodeIndex, NodeIndex, &str, &str)> {
+        let row = &self.row;
+        let rule = row.rule.as_deref().filter(|_| row.origin == Origin::Minimum)?;
+        Some((row.seller, row.node, rule, &row.currency))
+    }
+
+    /// Whether charges of an instant's day count, where the month has several floors.
+    pub(crate) fn counts(&self, at: i64) -> bool {
+        let day = self.month.day_of(at);
+        self.days.0.is_none_or(|from| from <= day) && self.days.1.is_none_or(|before| day < before)
+    }
+
     /// What of `charges_daily` counts, path by path of the buyer; the seller's own rows of the month are not among it.
     pub fn counted(&self) -> Vec<DaysCounted> {
         self.paths
@@ -215,12 +228,9 @@ impl Floor {
     pub fn own(&self, book: &RateBook, rows: &[OwnRow]) -> Option<i128> {
         let counts = rows.iter().filter(|row| {
             let is_of_edge = is_on_edge(&book.tree, row, (self.row.seller, self.row.node));
-            let day = self.month.day_of(row.span.from);
-            let is_of_time =
-                self.days.0.is_none_or(|from| from <= day) && self.days.1.is_none_or(|before| day < before);
             let is_money = row.currency == self.row.currency;
             is_of_edge
-                && is_of_time
+                && self.counts(row.span.from)
                 && is_money
                 && row.origin != Origin::Adjustment
                 && self.rule.as_ref().is_none_or(|rule| matches(rule, row))

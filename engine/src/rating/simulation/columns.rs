@@ -138,6 +138,23 @@ fn is_tag(dimension: Dimension) -> bool {
 const COMMITMENT_ID: &str = "commitment_discount_id";
 const COVERED_CATEGORY: &str = "covered_pricing_category";
 
+/// Origins as numbers of words, as far as they matter.
+const OTHER: u32 = 0;
+const USAGE: u32 = 1;
+const FEE: u32 = 2;
+const MINIMUM: u32 = 3;
+const NEVER_COUNTS: u32 = 4;
+
+fn origin(text: &str) -> u32 {
+    match Origin::ALL.into_iter().find(|origin| origin.name() == text) {
+        Some(Origin::Usage) => USAGE,
+        Some(Origin::Fee) => FEE,
+        Some(Origin::Minimum) => MINIMUM,
+        Some(Origin::Shortfall | Origin::Adjustment) => NEVER_COUNTS,
+        Some(Origin::Licence | Origin::Labour | Origin::Credit) | None => OTHER,
+    }
+}
+
 /// Outcomes as numbers of words; 0 where there is none.
 pub(super) const BILLED: u32 = 1;
 const REPORTED: u32 = 2;
@@ -187,7 +204,7 @@ impl Words {
         for (place, name) in TEXTS.into_iter().enumerate() {
             let category = vocabulary.words(Dimension::ChargeCategory);
             let number_of = |text: &str| match name {
-                "origin" => u32::from(text == Origin::Usage.name()),
+                "origin" => origin(text),
                 "charge_category" => category.number(text),
                 "charge_class" => u32::from(text == "Correction"),
                 "commitment" => commitment(text),
@@ -240,7 +257,19 @@ impl Words {
 
     #[inline]
     pub(super) fn is_usage(&self, row: usize) -> bool {
-        Self::word(&self.texts[0], row).number != 0
+        Self::word(&self.texts[0], row).number == USAGE
+    }
+
+    /// Whether it is what a rule of a card bills by itself.
+    #[inline]
+    pub(super) fn is_owed(&self, row: usize) -> bool {
+        matches!(Self::word(&self.texts[0], row).number, FEE | MINIMUM)
+    }
+
+    /// Whether it counts for minimums: what a floor adds does not, nor what corrects earlier months, where it counted.
+    #[inline]
+    pub(super) fn counts_for_minimums(&self, row: usize) -> bool {
+        !matches!(Self::word(&self.texts[0], row).number, MINIMUM | NEVER_COUNTS)
     }
 
     #[inline]

@@ -8,7 +8,7 @@ use hashbrown::hash_map::Entry;
 
 use super::Simulation;
 use super::columns::{BILLED, Columns, Numbers, Source, Words};
-use super::ways::{Holds, Path, Way, Ways};
+use super::ways::{Holds, MINIMUMS_MAX, Path, Way, Ways};
 use crate::lake::schema::MAX_POSITIONS;
 use crate::rating::bands::Scope;
 use crate::rating::columns::amount;
@@ -46,6 +46,8 @@ pub(super) struct GroupKey {
     amounts: u8,
     /// What the cards say on each edge.
     rules: [u64; MAX_POSITIONS],
+    /// For which minimums of the way it counts, a bit for each.
+    pub(super) minimums: u64,
     /// Which edges of the path it is for.
     pub(super) part: Part,
     /// Tells a row from all others, where rows must not be added up.
@@ -66,6 +68,7 @@ pub(super) enum Part {
 /// What the cards and policies of a way's edges make of a row.
 struct Class {
     rules: [u64; MAX_POSITIONS],
+    minimums: u64,
     unit: u32,
     commitment: Commitment,
     is_on_demand: bool,
@@ -206,7 +209,7 @@ impl Fold {
             _ => words.is_sold_to(seller_at, row),
         };
         if !reaches {
-            return Ok(());
+            return if words.is_owed(row) { self.add_owed(simulation, numbers, row, (number, path)) } else { Ok(()) };
         }
         let own = if seller_at == 0 { NULL } else { words.currency_at(seller_at, row) };
         let currencies = [words.currency(row), own];
@@ -218,6 +221,9 @@ impl Fold {
         if holds.span.until < used.until {
             self.is_uneven(number, holds, used);
             return Ok(());
+        }
+        if way.minimums.len() > MINIMUMS_MAX {
+            return Err(RatingError::Minimums { path: path.names.join("/") });
         }
         let values = words.numbers(simulation, row, numbers.is_marketplace(row));
         let category = Category::from_number(values[Dimension::ChargeCategory.at()]);
@@ -275,6 +281,7 @@ impl Fold {
                 },
                 amounts: there,
                 rules: class.rules,
+                minimums: class.minimums,
                 part: *part,
                 alone: is_alone.then_some((self.number, self.rows)),
             };
@@ -308,6 +315,7 @@ impl Fold {
         let is_correction = words.is_correction(row);
         let mut class = Class {
             rules: [0; MAX_POSITIONS],
+            minimums: 0,
             unit: 0,
             // Who bought a commitment, or left it unused, matters to the root alone.
             commitment: if way.seller_at == 0 { commitment } else { Commitment::None },
@@ -342,7 +350,7 @@ impl Fold {
             class.has_own_rates |= edge.fx_of == Particular::Provider;
             if let Found::Rule { version, rule, .. } = &found {
                 let is_shown = !simulation.hidden.contains(&edge.seller);
-                if book.cards.versions[*version].rounding.is_some() {
+                if rule.rounding.or(book.cards.versions[*version].rounding).is_some() {
                     class.rounds = true;
                     class.is_shown |= is_shown;
                 }
@@ -368,6 +376,11 @@ impl Fold {
                 portion.values.numbers = &standard;
             }
             class.rules[position] = number_of(&found);
+        }
+        if words.counts_for_minimums(row) {
+            for (at, minimum) in way.minimums.iter().enumerate() {
+                class.minimums |= u64::from(minimum.condition.holds(&portion.values, unit)) << at;
+            }
         }
         class
     }
@@ -408,6 +421,26 @@ impl Fold {
                 cell.lost_rows += numbers.rows(row).max(1);
             }
         }
+        Ok(())
+    }
+
+    /// Adds what a seller billed by itself by a rule of a card, the card's seller or one below it.
+    fn add_owed(
+        &mut self,
+        simulation: &Simulation,
+        numbers: &Numbers<'_>,
+        row: usize,
+        (number, path): (u32, &Path),
+    ) -> Result<(), RatingError> {
+        let words = &self.words;
+        let sold_to = (path.seller_at + 1..path.names.len()).find(|position| words.outcome(*position, row) != 0);
+        let Some(position) = sold_to else { return Ok(()) };
+        let at = numbers.used(row, &mut self.month).from;
+        let currencies = [words.currency_at(position, row), simulation.currency_of(&path.names[position - 1], at)];
+        let cell = self.cells.entry((number, position, currencies)).or_default();
+        let price = numbers.price(position, row).filter(|_| words.outcome(position, row) == BILLED);
+        cell.charged = sum(cell.charged, price.unwrap_or_default())?;
+        cell.rows += numbers.rows(row);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ mod columns;
 mod fold;
 mod looks;
 mod outcome;
+mod owed;
 mod price;
 mod version;
 mod ways;
@@ -24,11 +25,12 @@ pub(crate) use columns::{Columns, Source};
 pub(crate) use fold::Fold;
 pub(crate) use looks::Looks;
 pub(crate) use outcome::EdgeMonth;
+pub(crate) use ways::MINIMUMS_MAX;
 
 use super::book::RateBook;
 use super::counters::BandTotals;
 use super::error::RatingError;
-use super::facts::RefFacts;
+use super::facts::{MINIMUM, RefFacts};
 use super::run::RatingRun;
 use super::span::Span;
 use super::tree::NodeIndex;
@@ -89,7 +91,7 @@ impl Simulation {
                 continue;
             }
             let is_shown = !is_hidden(name);
-            for rule in book.cards.rule_rows(at).filter(|rule| !rule.is_own()) {
+            for rule in book.cards.rule_rows(at).filter(|rule| !rule.is_own() || rule.method == MINIMUM) {
                 simulation.looks.add(&Looks::of(rule));
                 if is_shown {
                     simulation.shown_looks.add(&Looks::of(rule));

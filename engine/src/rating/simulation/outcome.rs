@@ -29,6 +29,8 @@ pub(crate) struct EdgeMonth {
     pub(crate) unrated_rows: i64,
     /// Why not: names of reasons.
     pub(crate) reasons: BTreeSet<&'static str>,
+    /// Whether the caller is not shown what the seller pays: its own seller keeps its sales to itself.
+    pub(crate) is_cost_kept: bool,
     /// Whether they had to be read from `charges`.
     pub(crate) is_from_charges: bool,
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::fold::{Fold, Group, GroupKey, Part, sum};
+use super::owed::Counted;
 use super::ways::Way;
 use super::{EdgeMonth, Simulation};
+use crate::lake::schema::MAX_POSITIONS;
 use crate::rating::counters::BandTotals;
 use crate::rating::error::RatingError;
 use crate::rating::outcome::{Outcome, Reason};
@@ -34,29 +36,40 @@ impl Simulation {
         for fold in folds {
             all.merge(fold)?;
         }
-        let totals = if all.has_bands { self.counted(period, &all)? } else { BandTotals::default() };
-        let mut priced = Priced { simulation: self, is_from_charges, edges: BTreeMap::new() };
+        let totals = if all.has_bands { self.counted(period, &all)? } else { Arc::default() };
+        let mut priced =
+            Priced { simulation: self, is_from_charges, edges: BTreeMap::new(), counted: Counted::default() };
         priced.add_charged(&all)?;
-        let mut usage = Pricer::new(&self.run, Totals::Known(Arc::new(totals)));
+        let mut usage = Pricer::new(&self.run, Totals::Known(totals));
         let mut own = Pricer::new(&self.run, Totals::Alone);
         for (key, group) in &all.groups {
             let pricer = if key.is_usage { &mut usage } else { &mut own };
             let steps = self.steps(pricer, period, key, group)?;
             priced.add(key, group, &steps)?;
         }
+        priced.add_owed(period)?;
         Ok(priced.finish())
     }
 
     /// Quantities of the period that bands look at.
-    fn counted(&self, period: i32, all: &Fold) -> Result<BandTotals, RatingError> {
-        let mut pricer = Pricer::new(&self.run, Totals::Counting(Counts::new(&Arc::default())));
-        let counted = all.groups.iter().filter(|(key, _)| key.is_usage && key.part != Part::Head);
-        for (key, group) in counted {
-            self.steps(&mut pricer, period, key, group)?;
-        }
-        let mut totals = BandTotals::default();
-        for counted in pricer.counted()?.values() {
-            totals.merge(counted)?;
+    fn counted(&self, period: i32, all: &Fold) -> Result<Arc<BandTotals>, RatingError> {
+        let mut totals = Arc::<BandTotals>::default();
+        // A limited band decides what comes to those of the edges below.
+        for _ in 0..=MAX_POSITIONS {
+            let mut pricer = Pricer::new(&self.run, Totals::Counting(Counts::new(&totals)));
+            let counted = all.groups.iter().filter(|(key, _)| key.is_usage && key.part != Part::Head);
+            for (key, group) in counted {
+                self.steps(&mut pricer, period, key, group)?;
+            }
+            let mut now = BandTotals::default();
+            for counted in pricer.counted()?.values() {
+                now.merge(counted)?;
+            }
+            let is_settled = totals.changed(&now, &pricer.hinges().collect()).is_empty();
+            totals = Arc::new(now);
+            if is_settled {
+                break;
+            }
         }
         Ok(totals)
     }
@@ -113,23 +126,34 @@ impl Simulation {
 }
 
 /// Results as they are added up.
-struct Priced<'a> {
-    simulation: &'a Simulation,
+pub(super) struct Priced<'a> {
+    pub(super) simulation: &'a Simulation,
     is_from_charges: &'a dyn Fn(&str) -> bool,
     edges: BTreeMap<EdgeKey, EdgeMonth>,
+    /// What counts for minimums.
+    pub(super) counted: Counted,
 }
 
 impl Priced<'_> {
     /// The result of an edge of a path, given by the buyer's position; none where the caller is not shown it.
-    fn edge(&mut self, path: u32, position: usize, [currency, cost_currency]: [u32; 2]) -> Option<&mut EdgeMonth> {
+    pub(super) fn edge(
+        &mut self,
+        path: u32,
+        position: usize,
+        [currency, cost_currency]: [u32; 2],
+    ) -> Option<&mut EdgeMonth> {
         let run = &self.simulation.run;
         let text = run.terms.text(path);
         let names: Vec<&str> = text.split('/').collect();
         let (seller, buyer) = (*names.get(position - 1)?, *names.get(position)?);
-        let is_hidden = run.book.tree.node(seller).is_some_and(|node| self.simulation.hidden.contains(&node));
-        if is_hidden {
+        let is_hidden =
+            |name: &str| run.book.tree.node(name).is_some_and(|node| self.simulation.hidden.contains(&node));
+        if is_hidden(seller) {
             return None;
         }
+        // At the card's seller nothing above is read.
+        let sellers_seller = position.checked_sub(2).and_then(|at| names.get(at));
+        let is_cost_kept = seller != self.simulation.seller() && sellers_seller.is_some_and(|name| is_hidden(name));
         let node = names.last().copied().unwrap_or_default();
         let key = (Arc::from(seller), Arc::from(buyer), Arc::from(node), currency, cost_currency);
         let is_from_charges = (self.is_from_charges)(&text);
@@ -145,6 +169,7 @@ impl Priced<'_> {
             }
         });
         edge.is_from_charges |= is_from_charges;
+        edge.is_cost_kept |= is_cost_kept;
         Some(edge)
     }
 
@@ -171,6 +196,9 @@ impl Priced<'_> {
         for (step, (position, edge)) in steps.iter().zip(way.edges()) {
             let head = way.head.as_ref().map_or(0, |head| head.lane.edges.len());
             let is_of_head = key.part == Part::Rest && position <= head;
+            if !is_of_head && step.outcome == Outcome::Billed {
+                self.counted.add(key, way, position, (edge, step.price.unwrap_or_default()));
+            }
             let result = if is_of_head { None } else { self.edge(key.path, position, [edge.currency, cost_currency]) };
             if let Some(result) = result {
                 result.simulated_cost = sum(result.simulated_cost, cost.unwrap_or_default())?;

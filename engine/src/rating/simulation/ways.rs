@@ -7,9 +7,11 @@ use hashbrown::HashMap;
 
 use super::Simulation;
 use crate::rating::cards::Held;
+use crate::rating::facts::MINIMUM;
 use crate::rating::fx::Particular;
 use crate::rating::lanes::{Edge, Lane, edge_at};
 use crate::rating::policies::EdgePolicies;
+use crate::rating::rules::Condition;
 use crate::rating::span::{Span, holds_at};
 use crate::rating::texts::NULL;
 use crate::rating::tree::NodeIndex;
@@ -51,9 +53,25 @@ pub(super) struct Way {
     pub(super) seller_at: usize,
     /// The nodes from the seller down.
     nodes: Vec<NodeIndex>,
+    /// The minimums of its edges, as far as the caller is shown them.
+    pub(super) minimums: Vec<EdgeMinimum>,
     /// The same as far as the first node whose sales the caller is not shown. What is above that must not depend on what is below.
     pub(super) head: Option<Arc<Self>>,
 }
+
+/// A rule that bills what is missing to its value, on an edge of a way.
+#[derive(Debug, Clone)]
+pub(super) struct EdgeMinimum {
+    /// The buyer's position.
+    pub(super) position: usize,
+    /// `card/version/rule`.
+    pub(super) rule: String,
+    /// Which charges count for it.
+    pub(super) condition: Condition,
+}
+
+/// How many minimums of a path a simulation keeps apart.
+pub(crate) const MINIMUMS_MAX: usize = 64;
 
 impl Way {
     /// The edges that are priced anew, with the position of each buyer.
@@ -129,6 +147,7 @@ fn build(simulation: &Simulation, path: &Path, [currency, own]: [u32; 2], at: i6
         fx_of: Particular::Nothing,
     };
     let mut edges = vec![above; path.seller_at];
+    let mut minimums = Vec::new();
     let mut holds = Holds { span: Span::ALWAYS, shown: Span::ALWAYS, head: Span::ALWAYS };
     let mut cost_currency = if path.seller_at == 0 { currency } else { own };
     // Commitments are the root's: nobody below it knows of them.
@@ -159,6 +178,13 @@ fn build(simulation: &Simulation, path: &Path, [currency, own]: [u32; 2], at: i6
             holds.head = holds.head.intersect(span);
         }
         cost_currency = edge.currency;
+        if !simulation.hidden.contains(&edge.seller) {
+            let position = edges.len() + 1;
+            for (version, row) in book.cards.own_rules(edge.cards.map(|(card, _)| card), MINIMUM) {
+                let rule = book.cards.rule_text(version, &row.rule_id);
+                minimums.push(EdgeMinimum { position, rule, condition: Condition::of(row, &book.vocabulary) });
+            }
+        }
         edges.push(edge);
     }
     let lane = Lane {
@@ -174,7 +200,8 @@ fn build(simulation: &Simulation, path: &Path, [currency, own]: [u32; 2], at: i6
     };
     let head = path.hidden_at.map(|hidden| {
         let lane = Lane { edges: lane.edges[..hidden].to_vec(), ..lane.clone() };
-        Arc::new(Way { lane, seller_at: path.seller_at, nodes: nodes.clone(), head: None })
+        let minimums = minimums.iter().filter(|minimum| minimum.position <= hidden).cloned().collect();
+        Arc::new(Way { lane, seller_at: path.seller_at, nodes: nodes.clone(), minimums, head: None })
     });
-    Some((Way { lane, seller_at: path.seller_at, nodes: nodes.clone(), head }, holds))
+    Some((Way { lane, seller_at: path.seller_at, nodes: nodes.clone(), minimums, head }, holds))
 }

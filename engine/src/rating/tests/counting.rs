@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::charge::Charge;
-use super::fixtures::{Line, PERIOD, World, chain, usage};
-use crate::rating::{BandTotals, Rater, RatingRun, RuleRow, Span};
+use super::fixtures::{Line, PERIOD, World, chain, dec, usage};
+use crate::rating::{
+    AttributionRow, AttributionTarget, BandTotals, PoolMethod, PoolRow, Rater, RatingRun, RuleRow, ShareRow, Span,
+};
 
 const TWO: &str = r#"[{"up_to": "100", "price": "0.10"}, {"up_to": null, "price": "0.08"}]"#;
 
@@ -119,4 +121,87 @@ fn what_does_not_reach_an_edge_is_not_counted_on_it() {
     // Only the first 80 count: 8.00
     assert_eq!(charges[0].step(2), "8.00 USD billed");
     assert_eq!(charges[1].step(1), "- USD retained");
+}
+
+/// 10 a unit up to 8 of them, else 8.
+fn up_to_eight(rule: &mut RuleRow) {
+    rule.bands = Some(r#"[{"up_to": "8", "price": "10"}, {"up_to": null, "price": "8"}]"#.to_owned());
+}
+
+#[test]
+fn bands_below_a_fixed_pool_count_what_is_shared_in_the_end() {
+    let mut world = World::default()
+        .node("dist", "distributor", "USD")
+        .node("dist/b", "reseller", "USD")
+        .node("b/c", "customer", "USD")
+        .account("aws/payer/acct", "b", Span::ALWAYS)
+        .card("dist>b", "USD")
+        .rule("dist>b", "plain", "pass_through", "")
+        .rule_with("dist>b", "banded", "volume", "", |rule| {
+            rule.bands = Some(r#"[{"up_to": null, "price": "5"}]"#.to_owned());
+            rule.sku_id = Some("s2".to_owned());
+        })
+        .card("b>c", "USD")
+        .rule_with("b>c", "r", "volume", "", up_to_eight);
+    world.0.pools.push(PoolRow {
+        owner_node_id: "b".to_owned(),
+        pool_id: "q".to_owned(),
+        method: PoolMethod::Fixed,
+        driver: None,
+        fallback_node_id: None,
+        disclose: false,
+        spread_idle: false,
+        valid: Span::ALWAYS,
+    });
+    world.0.pool_shares.push(ShareRow {
+        owner_node_id: "b".to_owned(),
+        pool_id: "q".to_owned(),
+        node_id: "c".to_owned(),
+        share: Some(dec("30")),
+        valid: Span::ALWAYS,
+    });
+    world.0.attribution_rules.push(AttributionRow {
+        rule_id: "q".to_owned(),
+        owner_node_id: "b".to_owned(),
+        priority: 0,
+        provider_name: None,
+        billing_account_id: None,
+        sub_account_id: None,
+        tag_key: None,
+        tag_value: None,
+        resource_pattern: None,
+        service_name: None,
+        target: AttributionTarget::Pool("q".to_owned()),
+        valid: Span::ALWAYS,
+    });
+    // Both cost b 50: by pass through, and 10 × 5. c has 30 of 100: 3 units of each, 6 in all, at 10.
+    let lines = [
+        Line::new("50").set("pricing_quantity", "10"),
+        Line::new("50").set("pricing_quantity", "10").set("sku_id", "s2"),
+    ];
+    let charges = world.rate(&lines);
+    let shares: Vec<String> =
+        charges.iter().filter(|charge| charge.path == "dist/b/c").map(|charge| charge.step(2)).collect();
+    assert_eq!(shares, ["30.00 USD billed", "30.00 USD billed"]);
+}
+
+#[test]
+fn what_is_beyond_the_last_band_is_not_counted_below() {
+    let world = chain()
+        .card("dist>res", "USD")
+        .rule("dist>res", "plain", "pass_through", "")
+        .rule_with("dist>res", "limited", "volume", "", |rule| {
+            rule.bands = Some(r#"[{"up_to": "5", "price": "1"}]"#.to_owned());
+            rule.sku_id = Some("s2".to_owned());
+        })
+        .card("res>*", "USD")
+        .rule_with("res>*", "r", "volume", "", up_to_eight);
+    let units = |sku: &str, quantity: &str| Line::new("50").set("sku_id", sku).set("pricing_quantity", quantity);
+    let steps = |quantity: &str| {
+        let charges = world.rate(&[units("s1", "4"), units("s2", quantity)]);
+        [charges[1].step(1), charges[0].step(2)]
+    };
+    // 6 units have no price: 4 reach the edge below, at 10. With 5 they are 9, at 8.
+    assert_eq!(steps("6"), ["- USD unrated", "40.00 USD billed"]);
+    assert_eq!(steps("5"), ["5.00 USD billed", "32.00 USD billed"]);
 }

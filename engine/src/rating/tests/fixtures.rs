@@ -188,7 +188,7 @@ impl World {
             for counted in counter.counted().expect("sums").values() {
                 totals.merge(counted).expect("sums");
             }
-            is_counted = !counter.must_count_again();
+            is_counted = run.totals.changed(&totals, &counter.hinges().collect()).is_empty();
         }
         totals
     }

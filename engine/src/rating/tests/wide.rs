@@ -9,11 +9,8 @@ use ratehouse_udfs::decimal::format_decimal;
 
 use super::fixtures::{Line, World, dec};
 use super::worlds::random;
-use crate::rating::{AttributionTarget, PoolMethod, RuleRow};
+use crate::rating::RuleRow;
 
-/// Cards whose edges have none below them. Only there may a total have no price: what a rule without one keeps from the edges below
-/// is counted on them all the same.
-const LAST_CARDS: [&str; 2] = ["b>d", "unit>team"];
 const BANDED: [&str; 3] = ["graduated", "volume", "package"];
 const PERCENTAGES: [(&str, &str); 5] =
     [("markup_pct", "15"), ("markup_pct", "0"), ("margin_pct", "33.3"), ("discount_pct", "12.5"), ("pass_through", "")];
@@ -111,15 +108,9 @@ impl Widener {
 
     /// Rules that price what no other one does, and only so much of it.
     fn limits(&mut self, world: &mut World) {
-        let versions: Vec<(String, i64)> = world
-            .0
-            .rate_card_versions
-            .iter()
-            .filter(|row| LAST_CARDS.contains(&row.card_id.as_str()))
-            .map(|row| (row.card_id.clone(), row.version))
-            .collect();
-        for (card_id, version) in versions {
-            if self.chance(4) {
+        let versions = world.0.rate_card_versions.iter().map(|row| (row.card_id.clone(), row.version));
+        for (card_id, version) in versions.collect::<Vec<_>>() {
+            if !self.chance(4) {
                 continue;
             }
             let (up_to, price) = (self.pick(&["0.5", "2", "6"]), self.pick(&PRICES));
@@ -150,48 +141,6 @@ fn with_one_currency(world: &mut World) {
     world.0.rate_cards.iter_mut().for_each(|card| card.currency = "USD".to_owned());
 }
 
-/// The owners of pools that are shared out by fixed amounts.
-fn owners_of_fixed_pools(world: &World) -> Vec<String> {
-    let fixed = world.0.pools.iter().filter(|pool| pool.method == PoolMethod::Fixed);
-    let mut owners: Vec<String> = fixed.map(|pool| pool.owner_node_id.clone()).collect();
-    owners.dedup();
-    owners
-}
-
-/// The sellers at a node and below it, in the tree of all random worlds.
-fn sellers_from(node: &str) -> &'static [&'static str] {
-    match node {
-        "dist" => &["dist", "a", "b", "c", "unit"],
-        "b" => &["b", "c", "unit"],
-        _ => &["c", "unit"],
-    }
-}
-
-/// Takes away bands that look at what was shared out by fixed amounts, where what there is to share depends on other totals.
-///
-/// Totals are counted until none is missing, which is not until they stay as they are: the first that is known of such a pool may lack
-/// what bands or another pool further up add to it, and shares are counted by that.
-fn without_bands_on_late_totals(world: &mut World) {
-    let owners = owners_of_fixed_pools(world);
-    let banned = match &owners[..] {
-        [] => return,
-        // Nothing is priced above the root.
-        [owner] if owner == "dist" => return,
-        [owner] => sellers_from(owner),
-        _ => sellers_from("dist"),
-    };
-    for rule in world.0.rate_rules.iter_mut().filter(|rule| rule.bands.is_some()) {
-        if banned.iter().any(|seller| rule.card_id.starts_with(&format!("{seller}>"))) {
-            (rule.method, rule.value, rule.bands) = ("unit_price".to_owned(), Some(dec("0.7")), None);
-        }
-    }
-    // A third pool would be counted late, too.
-    for owner in owners.iter().skip(2) {
-        let is_of_pool = |target: &AttributionTarget| matches!(target, AttributionTarget::Pool(_));
-        world.0.attribution_rules.retain(|rule| rule.owner_node_id != *owner || !is_of_pool(&rule.target));
-    }
-}
-
 /// A random world, and lines for it.
 pub(super) fn wide(seed: u64, lines: usize) -> (World, Vec<Line>) {
     let (mut world, lines) = random(seed, lines);
@@ -201,7 +150,6 @@ pub(super) fn wide(seed: u64, lines: usize) -> (World, Vec<Line>) {
     }
     world.0.rate_rules.iter_mut().for_each(|rule| widener.rule(rule));
     widener.limits(&mut world);
-    without_bands_on_late_totals(&mut world);
     let lines = lines.into_iter().map(|line| widener.line(line)).collect();
     (world, lines)
 }

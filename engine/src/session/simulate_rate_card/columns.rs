@@ -28,10 +28,15 @@ impl Row {
         a.checked_sub(b).filter(|rest| rest.unsigned_abs() < POWERS_OF_TEN[38].unsigned_abs())
     }
 
-    /// None where price and cost are of two currencies.
+    /// None where the caller is not shown it.
+    fn cost(&self, cost: i128) -> Option<i128> {
+        (!self.edge.is_cost_kept).then_some(cost)
+    }
+
+    /// None where price and cost are of two currencies, or the cost is not shown.
     fn margin(&self, price: i128, cost: i128) -> Option<i128> {
         let EdgeMonth { currency, cost_currency, .. } = &self.edge;
-        (currency == cost_currency).then(|| Self::less(price, cost)).flatten()
+        self.cost(cost).filter(|_| currency == cost_currency).and_then(|cost| Self::less(price, cost))
     }
 }
 
@@ -62,13 +67,13 @@ static COLUMNS: [Column<Row>; 22] = [
     column("currency", "Of what the buyer pays.", Value::Text(|r| r.edge.currency.clone())),
     column(
         "cost",
-        "What the seller paid for these charges, in cost_currency; of the root its effective cost. What it kept or only reported adds to cost and not to charged.",
-        Value::Money(|r| Some(r.edge.cost)),
+        "What the seller paid for these charges, in cost_currency; of the root its effective cost. What it kept or only reported adds to cost and not to charged. Null where its own seller does not disclose it.",
+        Value::Money(|r| r.cost(r.edge.cost)),
     ),
     column(
         "simulated_cost",
         "What it would have paid, in cost_currency.",
-        Value::Money(|r| Some(r.edge.simulated_cost)),
+        Value::Money(|r| r.cost(r.edge.simulated_cost)),
     ),
     column("cost_currency", "Of what the seller pays.", Value::Text(|r| r.edge.cost_currency.clone())),
     column(
