@@ -127,7 +127,7 @@ fn absent(name: &str) -> DataFusionError {
     DataFusionError::Internal(format!("charges to explain have no column {name}"))
 }
 
-fn value<'a>(texts: &'a StringViewArray, row: usize) -> Option<&'a str> {
+fn value(texts: &StringViewArray, row: usize) -> Option<&str> {
     texts.is_valid(row).then(|| texts.value(row))
 }
 
