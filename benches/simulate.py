@@ -3,8 +3,8 @@
 usage: simulate.py ROWS [--months 12] [--card dist-to-3] [--dir DIR] [--binary PATH] [--keep] [--only-simulate]
 
 needs: a release build of ratehouse, ../shared/peer (generator). ROWS is of each month. Prints one line a step with seconds, rows
-per second and peak memory; the time of a simulation is that of the query, over an open connection (PyPI psycopg 3). Then the same
-months land in a warehouse in which the draft is the only version of its card, are rated anew there, and every amount of every edge, month
+per second and peak memory; the time of a simulation is that of the query, over an open connection (PyPI psycopg 3). Every card with one
+version is simulated by that version, which must give what rating the months gave, within 1e-9. Then the same months land in a warehouse in which the draft is the only version of its card, are rated anew there, and every amount of every edge, month
 and node must be the simulated one within 1e-9.
 """
 import csv
@@ -62,6 +62,18 @@ def only_draft(data, card):
     return anew
 
 
+def as_charged(connection, first, last):
+    """Simulates all cards that have one version by it: what comes out is what was charged. Gives cards, lines and the largest difference."""
+    cards = connection.execute("select card_id, min(version) from ref.rate_card_versions group by 1 having count(*) = 1").fetchall()
+    lines, furthest = 0, Decimal(0)
+    for card, version in cards:
+        sums = f"""select coalesce(sum(usage_rows), 0), coalesce(max(abs(simulated - charged)), 0)
+                   from simulate_rate_card('{card}', {version}, '{first}', '{last}')"""
+        rows, difference = connection.execute(sums).fetchone()
+        lines, furthest = lines + rows, max(furthest, difference)
+    return len(cards), lines, furthest
+
+
 def main():
     parser = arguments()
     parser.add_argument("--months", type=int, default=12)
@@ -89,8 +101,12 @@ def main():
     with served(binary, directory) as port:
         with psycopg.connect(f"host=127.0.0.1 port={port} user=admin password={PASSWORD} dbname=ratehouse") as connection:
             seconds, answer = median(RUNS, lambda: connection.execute(edges).fetchall())
+            cards, lines, furthest = as_charged(connection, first, last)
     total = rows * len(files)
     print(f"{'simulate ' + options.card:34} {seconds:8.2f} s  {total:,} lines, {len(answer):,} results, from {sorted({row[8] for row in answer})}")
+    print(f"{cards} cards by the version that priced {lines:,} charges: furthest from what was charged {furthest}")
+    if furthest > Decimal("1e-9"):
+        sys.exit("a simulation differs from what was charged")
     if total >= 12 * 100_000_000 and seconds > SECONDS_MAX:
         sys.exit(f"a simulation takes more than {SECONDS_MAX} s")
     if options.only_simulate:
