@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
 
 use super::tables::{filled, month, register, relation, root_charges, rows, session, slice, view};
 use crate::billing::fixture::{Tier, amounts, october, periods, texts, usage};
@@ -135,6 +135,7 @@ async fn unrated_edges_missing_rates_and_lost_rows_block() {
         ("node_id", texts([Some("acme"), Some("bolt")].into_iter()), true),
         ("currency", texts([Some("USD"), Some("EUR")].into_iter()), true),
         ("fx_policy", texts([Some("market"), Some("market")].into_iter()), true),
+        ("disclose_up", Arc::new(BooleanArray::from(vec![true, true])) as ArrayRef, true),
     ])
     .expect("a batch");
     register(&session, "dist", &[("ref.nodes", nodes)]);

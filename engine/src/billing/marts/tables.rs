@@ -51,6 +51,12 @@ fn licences() -> SchemaRef {
     Arc::new(Schema::new(base.fields().iter().map(|f| f.as_ref().clone()).chain(instants).collect::<Vec<_>>()))
 }
 
+fn nodes() -> SchemaRef {
+    let mut fields = columns(&DataType::Utf8View, "node_id currency fx_policy");
+    fields.push(field("disclose_up", DataType::Boolean));
+    Arc::new(Schema::new(fields))
+}
+
 fn credits() -> SchemaRef {
     relation("credit_id charge_id currency status", "amount", "", "")
 }
@@ -99,7 +105,7 @@ pub(super) fn register(session: &Session, caller: &'static str, filled: &[(&'sta
         ("charges_monthly", charges()),
         ("usage", schema::usage()),
         ("ref.accounts", Arc::new(Schema::new(accounts))),
-        ("ref.nodes", relation("node_id currency fx_policy", "", "", "")),
+        ("ref.nodes", nodes()),
         ("ref.tag_policies", policies()),
         ("ref.licences", licences()),
         ("ref.credits", credits()),
